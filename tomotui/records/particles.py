@@ -1,0 +1,61 @@
+"""Particles and what people decided about them."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from tomotui.records.base import Record, Value
+
+Verdict = Literal["accepted", "rejected", "unsure", "undecided"]
+
+
+class Particle(Value):
+    """One copy of a species in a tomogram.
+
+    Attributes
+    ----------
+    x_angstrom, y_angstrom, z_angstrom
+        Position from the tomogram's centre (voxel ``n // 2``), Angstrom.
+    rot_deg, tilt_deg, psi_deg
+        Orientation in RELION's Euler convention; ``None`` when unknown.
+    half
+        0 or 1 for independent half sets; ``None`` when not assigned.
+    """
+
+    uid: str
+    tomogram_uid: str
+    x_angstrom: float
+    y_angstrom: float
+    z_angstrom: float
+    rot_deg: float | None = None
+    tilt_deg: float | None = None
+    psi_deg: float | None = None
+    score: float | None = None
+    decision: Verdict = "undecided"
+    class_number: int | None = Field(default=None, ge=0)
+    half: Literal[0, 1] | None = None
+
+
+class ParticleSet(Record):
+    """A named set of particles of one species; the particles are rows of their own."""
+
+    kind: Literal["particle_set"] = "particle_set"
+    name: str
+    species: str = "particle"
+    diameter_angstrom: float | None = Field(default=None, gt=0)
+    symmetry: str = "C1"
+    parent_uid: str | None = None
+
+
+class Decision(Value):
+    """One judgement in the log of decisions; the present state is the fold of the log."""
+
+    particle_uid: str
+    verdict: Verdict
+    previous: Verdict
+    class_number: int | None = None
+    user: str
+    session: str
+    at: float
