@@ -1,0 +1,1 @@
+"""Fourier, filters, projection, interpolation: what every method builds on."""
