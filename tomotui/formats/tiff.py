@@ -1,0 +1,112 @@
+"""TIFF stacks, one page an image, with the same reader protocol as MRC stacks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tomotui.formats.errors import FormatError
+
+Image = NDArray[np.float32]
+_ANGSTROM_PER_UNIT = {2: 2.54e8, 3: 1e8}
+_PLAUSIBLE_PIXEL_ANGSTROM = (0.05, 500.0)
+
+
+class TiffStack:
+    """The pages of a TIFF file as images.
+
+    Raises
+    ------
+    FormatError
+        The file is missing or damaged, or its pages are not grey images of one size.
+    """
+
+    def __init__(self, path: Path | str) -> None:
+        import tifffile
+
+        self.path = Path(path)
+        if not self.path.is_file():
+            raise FormatError(f"{self.path} does not exist", "check the path")
+        self._damage = (tifffile.TiffFileError, ValueError, OSError, EOFError, RuntimeError)
+        try:
+            self._file: Any = tifffile.TiffFile(self.path)
+            n_pages = len(self._file.pages)
+            page = self._file.pages[0]
+            page_shape = tuple(page.shape)
+        except (*self._damage, IndexError) as error:
+            raise FormatError(
+                f"{self.path} cannot be read as TIFF: {error}", "copy it again"
+            ) from error
+        if len(page_shape) != 2 or page.dtype is None or page.dtype.kind == "c":
+            self._file.close()
+            raise FormatError(
+                f"{self.path} has pages of shape {page_shape}",
+                "give grey images, one to a page",
+            )
+        self.shape = (n_pages, int(page_shape[0]), int(page_shape[1]))
+        self.pixel_size_angstrom = _pixel_size(page)
+        self.intensity_scale, self.intensity_offset = 1.0, 0.0
+
+    @property
+    def tilts_deg(self) -> tuple[float, ...] | None:
+        """TIFF files carry no tilts."""
+        return None
+
+    def read(self, index: int) -> Image:
+        """Return one image as stored, float32, shape ``[y, x]``."""
+        if not 0 <= index < self.shape[0]:
+            raise IndexError(f"{self.path} has images 0 to {self.shape[0] - 1}, not {index}")
+        try:
+            values = np.asarray(self._file.pages[index].asarray())
+        except self._damage as error:
+            raise FormatError(
+                f"{self.path} is damaged at image {index}: {error}", "copy it again"
+            ) from error
+        if values.shape != self.shape[1:]:
+            raise FormatError(
+                f"{self.path}: image {index} has shape {values.shape}, the first {self.shape[1:]}",
+                "give images of one size",
+            )
+        return values.astype(np.float32)
+
+    def read_all(self, indices: Iterable[int] | None = None) -> Image:
+        """Return some images (all by default), float32, shape ``[n, y, x]``."""
+        chosen = range(self.shape[0]) if indices is None else indices
+        return np.stack([self.read(index) for index in chosen])
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._file.close()
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def _pixel_size(page: Any) -> float:
+    """Return the pixel size by the resolution tags, or 0 where it would be that of a screen."""
+    unit = page.tags.get("ResolutionUnit")
+    resolution = page.tags.get("XResolution")
+    if unit is None or resolution is None or int(unit.value) not in _ANGSTROM_PER_UNIT:
+        return 0.0
+    numerator, denominator = resolution.value
+    if not numerator or not denominator:
+        return 0.0
+    size = _ANGSTROM_PER_UNIT[int(unit.value)] * denominator / numerator
+    low, high = _PLAUSIBLE_PIXEL_ANGSTROM
+    return float(size) if low <= size <= high else 0.0

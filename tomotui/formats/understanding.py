@@ -1,0 +1,380 @@
+"""Understanding a stack: every fact, and from where, before anything is kept."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Unpack
+
+import numpy as np
+
+from tomotui.formats.acquisition import acquisition_order
+from tomotui.formats.alignments import read_alignment
+from tomotui.formats.errors import FormatError
+from tomotui.formats.import_plan import Fact, Given, ImportPlan, Source
+from tomotui.formats.imported import ImportedAlignment
+from tomotui.formats.mdoc import Mdoc, exposure, read_mdoc
+from tomotui.formats.pairing import series_name
+from tomotui.formats.stacks import open_stack
+from tomotui.formats.tilts import read_angles
+from tomotui.records import Tilt, TiltSeries, new_uid
+
+_SAME_TILT_DEG = 0.5
+
+
+def understand(
+    stack: Path | str,
+    mdoc: Path | str | None = None,
+    tilts: Path | str | None = None,
+    alignment: Path | str | None = None,
+    **given: Unpack[Given],
+) -> ImportPlan:
+    """Say what is known about a stack without reading its images or writing anything.
+
+    Parameters
+    ----------
+    tilts
+        ``.rawtlt`` or ``.tlt`` with the nominal tilts in the order of the stack; goes before
+        the mdoc's, whose sections are then put into the order of the stack.
+    alignment
+        IMOD ``.xf`` (``.tlt`` and ``.xtilt`` beside it are used), AreTomo ``.aln``, or
+        RELION 5 ``.star``.
+
+    Returns
+    -------
+    A plan; what cannot be used is among its problems, nothing is raised.
+    """
+    reading = _Reading(Path(stack), given)
+    reading.attempt(reading.read_stack)
+    if reading.n_images:
+        if mdoc is not None:
+            reading.attempt(lambda: reading.read_mdoc(Path(mdoc)))
+        reading.attempt(lambda: reading.find_tilts(Path(tilts) if tilts else None))
+        reading.attempt(reading.find_pixel_size)
+        reading.attempt(reading.check_given)
+        reading.find_microscope()
+        if not reading.problems:
+            reading.find_exposure()
+    imported = None
+    if alignment is not None and reading.is_complete:
+        imported = reading.read_alignment(Path(alignment))
+    return ImportPlan(
+        stack=Path(stack),
+        name=series_name(stack),
+        mdoc=Path(mdoc) if mdoc else None,
+        tilts_file=Path(tilts) if tilts else None,
+        alignment_file=Path(alignment) if alignment else None,
+        facts=reading.facts,
+        tilts=reading.tilts,
+        warnings=tuple(reading.warnings),
+        problems=tuple(reading.problems),
+        series_uid=reading.series_uid,
+        alignment=imported.alignment if imported else None,
+        local_shifts=imported.local_shifts if imported else None,
+    )
+
+
+@dataclass
+class _Reading:
+    """The plan while it is being made."""
+
+    stack: Path
+    given: Given
+    facts: dict[str, Fact] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+    tilts: tuple[Tilt, ...] = ()
+    n_images: int = 0
+    header_pixel_angstrom: float = 0.0
+    header_tilts_deg: tuple[float, ...] | None = None
+    mdoc: Mdoc | None = None
+    series_uid: str = field(default_factory=new_uid)
+
+    @property
+    def is_complete(self) -> bool:
+        return bool(self.tilts) and not self.problems
+
+    def attempt(self, step: Any) -> None:
+        try:
+            step()
+        except FormatError as error:
+            self.problems.append(str(error))
+
+    def keep(self, name: str, value: Any, source: Source) -> None:
+        self.facts[name] = Fact(value, source)
+
+    def read_stack(self) -> None:
+        with open_stack(self.stack) as images:
+            self.n_images, height, width = images.shape
+            self.header_pixel_angstrom = images.pixel_size_angstrom
+            self.header_tilts_deg = images.tilts_deg
+            scale, offset = images.intensity_scale, images.intensity_offset
+        self.keep("width_px", width, "header")
+        self.keep("height_px", height, "header")
+        if (scale, offset) != (1.0, 0.0):
+            self.keep("intensity_scale", scale, "header")
+            self.keep("intensity_offset", offset, "header")
+
+    def read_mdoc(self, path: Path) -> None:
+        mdoc = read_mdoc(path)
+        if len(mdoc.sections) != self.n_images:
+            raise FormatError(
+                f"{path} has {len(mdoc.sections)} sections, {self.stack} has {self.n_images} "
+                "images",
+                "give the mdoc of this stack, or import with a tilt file instead",
+            )
+        image_file = mdoc.image_file.replace("\\", "/").split("/")[-1] if mdoc.image_file else ""
+        if image_file and image_file != self.stack.name:
+            if (self.stack.parent / image_file).is_file():
+                raise FormatError(
+                    f"{path} belongs to {image_file}, which lies beside {self.stack.name}",
+                    f"give the mdoc of {self.stack.name}",
+                )
+            self.warnings.append(f"the mdoc was written for {image_file}")
+        self.mdoc = mdoc
+        self.warnings += mdoc.warnings()
+
+    def find_tilts(self, path: Path | None) -> None:
+        angles, source = self._angles(path)
+        if len(angles) != self.n_images:
+            raise FormatError(
+                f"{len(angles)} tilts are known for the {self.n_images} images of {self.stack}",
+                "give a tilt file with one angle for each image",
+            )
+        if not np.isfinite(angles).all() or max(map(abs, angles)) > 90:
+            raise FormatError(
+                f"the tilts of {self.stack} run from {min(angles):g} to {max(angles):g} degrees",
+                "give tilts between -90 and 90 degrees",
+            )
+        self.keep("tilts_deg", angles, source)
+        if self.mdoc is not None and source == "tilt file":
+            self._order_mdoc(angles)
+        if len(angles) > 1 and max(angles) - min(angles) < 1:
+            self.warnings.append("all tilts are alike: is this a tilt series?")
+
+    def find_pixel_size(self) -> None:
+        header = self.header_pixel_angstrom
+        said = self._mdoc_pixel_size()
+        given = self.given.get("pixel_size_angstrom")
+        if given is not None and given <= 0:
+            raise FormatError(
+                f"a pixel size of {given:g} Angstrom was given for {self.stack}",
+                "give the pixel size in Angstrom, above zero",
+            )
+        if given:
+            self.keep("pixel_size_angstrom", given, "given")
+        elif said:
+            self.keep("pixel_size_angstrom", said, "mdoc")
+        elif header > 0:
+            self.keep("pixel_size_angstrom", header, "header")
+        else:
+            raise FormatError(
+                f"the header of {self.stack} gives no pixel size (zero)",
+                "give it in Angstrom with --pixel-size",
+            )
+        if self.facts["pixel_size_angstrom"].source == "header" and header == 1.0:
+            self.warnings.append("a pixel size of exactly 1 A is often only a default: check it")
+        used = float(self.facts["pixel_size_angstrom"].value)
+        for other, where in ((said, "the mdoc"), (header, "the header")):
+            if other and other != 1.0 and abs(other / used - 1) > 0.01:
+                self.warnings.append(
+                    f"{where} gives a pixel size of {other:.4g} A, {used:.4g} A is used"
+                )
+
+    def check_given(self) -> None:
+        values = {
+            "dose": self.given.get("dose_e_per_a2"),
+            "voltage": self.given.get("voltage_kv"),
+        }
+        for name, value in values.items():
+            if value is not None and not 0 < value < 1e4:
+                raise FormatError(
+                    f"a {name} of {value:g} was given for {self.stack}", "give one above zero"
+                )
+
+    def find_microscope(self) -> None:
+        given_axis = self.given.get("tilt_axis_deg")
+        said_axis = self.mdoc.tilt_axis_deg if self.mdoc else None
+        if given_axis is not None:
+            self.keep("nominal_tilt_axis_deg", given_axis, "given")
+        elif said_axis is not None:
+            self.keep("nominal_tilt_axis_deg", said_axis, "mdoc")
+        if given_axis is not None and said_axis is not None:
+            apart = abs((given_axis - said_axis + 90) % 180 - 90)
+            if apart > 5:
+                self.warnings.append(
+                    f"the mdoc gives a tilt axis of {said_axis:g} degrees, {given_axis:g} is used"
+                )
+        voltage = self.mdoc.voltage_kv if self.mdoc else None
+        if voltage is not None and self.given.get("voltage_kv") is None:
+            self.keep("voltage_kv", voltage, "mdoc")
+        optics = {
+            "voltage_kv": self.given.get("voltage_kv"),
+            "spherical_aberration_mm": self.given.get("spherical_aberration_mm"),
+            "amplitude_contrast": self.given.get("amplitude_contrast"),
+        }
+        for name, value in optics.items():
+            if value is not None:
+                self.keep(name, value, "given")
+            elif name not in self.facts:
+                self.keep(name, TiltSeries.model_fields[name].default, "assumed")
+
+    def find_exposure(self) -> None:
+        """Work out dose and order, and make the tilts."""
+        angles = self.facts["tilts_deg"].value
+        n = self.n_images
+        given_dose = self.given.get("dose_e_per_a2")
+        scheme = self.given.get("acquisition")
+        dose: tuple[float | None, ...] = (given_dose,) * n
+        prior: tuple[float | None, ...] = (None,) * n
+        order: tuple[int, ...] | None = None
+        source: Source = "derived"
+        if self.mdoc is not None:
+            known = exposure(self.mdoc.sections, given_dose)
+            dose, prior, order, source = (
+                known.dose_e_per_a2,
+                known.prior_dose_e_per_a2,
+                known.order,
+                "mdoc",
+            )
+            if known.order_from == "ZValue" and scheme is None:
+                self.warnings.append(
+                    "the mdoc gives neither times nor prior doses: the images are taken to be in "
+                    "order of acquisition"
+                )
+        if scheme is not None and (self.mdoc is None or known.order_from == "ZValue"):
+            order, source = acquisition_order(angles, scheme), "given"
+            prior = _summed(dose, order)
+        if given_dose is not None and order is None:
+            self.warnings.append(
+                "the order of acquisition is unknown, so the dose before each image is too: say "
+                "how the series was acquired"
+            )
+        self._keep_exposure(dose, prior, order, source)
+        defocus = self._target_defocus()
+        self.tilts = tuple(
+            Tilt(
+                index=i,
+                nominal_tilt_deg=angles[i],
+                dose_e_per_a2=dose[i],
+                prior_dose_e_per_a2=prior[i],
+                acquisition_order=order[i] if order is not None else None,
+                target_defocus_angstrom=defocus[i],
+            )
+            for i in range(n)
+        )
+
+    def read_alignment(self, path: Path) -> ImportedAlignment | None:
+        try:
+            imported = read_alignment(
+                path,
+                series_uid=self.series_uid,
+                series_name=series_name(self.stack),
+                image_size_px=(self.facts["width_px"].value, self.facts["height_px"].value),
+                pixel_size_angstrom=float(self.facts["pixel_size_angstrom"].value),
+                nominal_tilts_deg=self.facts["tilts_deg"].value,
+            )
+        except FormatError as error:
+            self.problems.append(str(error))
+            return None
+        self.warnings += imported.warnings
+        axis = self.facts.get("nominal_tilt_axis_deg")
+        found = imported.alignment.included or imported.alignment.tilts
+        refined = float(np.median([tilt.axis_deg for tilt in found]))
+        if axis is not None and abs((refined - axis.value + 90) % 180 - 90) > 10:
+            self.warnings.append(
+                f"{path.name} has a tilt axis of {refined:.1f} degrees, {axis.value:g} was "
+                f"expected ({axis.source})"
+            )
+        return imported
+
+    def _angles(self, path: Path | None) -> tuple[tuple[float, ...], Source]:
+        if path is not None:
+            return read_angles(path, self.n_images), "tilt file"
+        first, step = self.given.get("first_tilt_deg"), self.given.get("tilt_step_deg")
+        if first is not None and step is not None:
+            return tuple(first + step * i for i in range(self.n_images)), "given"
+        if self.mdoc is not None:
+            angles = [s.tilt_deg for s in self.mdoc.sections]
+            if None not in angles:
+                return tuple(a for a in angles if a is not None), "mdoc"
+        if self.header_tilts_deg is not None:
+            return self.header_tilts_deg, "header"
+        raise FormatError(
+            f"nothing gives the tilts of {self.stack}",
+            "give an mdoc, a .rawtlt file, or the first tilt and the step",
+        )
+
+    def _order_mdoc(self, angles: tuple[float, ...]) -> None:
+        """Put the mdoc's sections into the order of the stack, which the tilt file knows."""
+        assert self.mdoc is not None
+        sections = self.mdoc.sections
+        said = np.array([s.tilt_deg if s.tilt_deg is not None else np.nan for s in sections])
+        if not np.isfinite(said).all() or np.abs(said - angles).max() < _SAME_TILT_DEG:
+            return
+        by_file, by_mdoc = np.argsort(angles, kind="stable"), np.argsort(said, kind="stable")
+        apart = np.abs(np.asarray(angles)[by_file] - said[by_mdoc]).max()
+        if apart >= _SAME_TILT_DEG:
+            self.warnings.append(
+                f"the tilt file and the mdoc disagree by up to {apart:.1f} degrees: the tilt "
+                "file is used"
+            )
+            return
+        ordered = [sections[0]] * len(sections)
+        for position, section in zip(by_file, by_mdoc, strict=True):
+            ordered[position] = sections[section]
+        self.warnings.append(
+            "the mdoc is in another order than the tilt file: its sections were matched by tilt"
+        )
+        self.mdoc = Mdoc(**{**self.mdoc.__dict__, "sections": tuple(ordered)})
+
+    def _mdoc_pixel_size(self) -> float | None:
+        """Return the mdoc's pixel size, scaled if the stack was binned since."""
+        if self.mdoc is None or self.mdoc.pixel_size_angstrom is None:
+            return None
+        if self.mdoc.image_size_px is None:
+            return self.mdoc.pixel_size_angstrom
+        binning = self.mdoc.image_size_px[0] / float(self.facts["width_px"].value)
+        if abs(binning - 1) > 0.02:
+            self.warnings.append(
+                f"the mdoc describes images {binning:.3g} times as wide as those of the stack: "
+                "its pixel size is scaled"
+            )
+            return self.mdoc.pixel_size_angstrom * binning
+        return self.mdoc.pixel_size_angstrom
+
+    def _keep_exposure(
+        self,
+        dose: tuple[float | None, ...],
+        prior: tuple[float | None, ...],
+        order: tuple[int, ...] | None,
+        source: Source,
+    ) -> None:
+        if any(value is not None for value in dose):
+            given = self.given.get("dose_e_per_a2") is not None
+            self.keep("dose_e_per_a2", dose, "given" if given else "mdoc")
+        if any(value is not None for value in prior):
+            self.keep("prior_dose_e_per_a2", prior, source)
+        if order is not None:
+            self.keep("acquisition_order", order, source)
+
+    def _target_defocus(self) -> tuple[float | None, ...]:
+        given = self.given.get("target_defocus_angstrom")
+        if given is not None:
+            self.keep("target_defocus_angstrom", given, "given")
+            return (given,) * self.n_images
+        if self.mdoc is None:
+            return (None,) * self.n_images
+        defocus = tuple(s.target_defocus_angstrom for s in self.mdoc.sections)
+        if defocus[0] is not None:
+            self.keep("target_defocus_angstrom", defocus[0], "mdoc")
+        return defocus
+
+
+def _summed(dose: tuple[float | None, ...], order: tuple[int, ...]) -> tuple[float | None, ...]:
+    if None in dose:
+        return (None,) * len(dose)
+    return tuple(
+        sum(d or 0.0 for d, rank in zip(dose, order, strict=True) if rank < order[i])
+        for i in range(len(dose))
+    )
