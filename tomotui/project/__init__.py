@@ -1,0 +1,21 @@
+"""The project file: the only package that speaks SQL."""
+
+from __future__ import annotations
+
+from tomotui.project.errors import MissingInput, ProjectError, RefusedChange
+from tomotui.project.matrix import Cell, SeriesRow
+from tomotui.project.particles import Judgement, fold
+from tomotui.project.project import Project
+from tomotui.project.records import Ancestor
+
+__all__ = [
+    "Ancestor",
+    "Cell",
+    "Judgement",
+    "MissingInput",
+    "Project",
+    "ProjectError",
+    "RefusedChange",
+    "SeriesRow",
+    "fold",
+]

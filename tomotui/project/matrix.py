@@ -1,0 +1,104 @@
+"""The table that a project is looked at through: one row a tilt series, one column a stage."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+
+from tomotui.project.database import Row
+from tomotui.project.records import RecordPart
+from tomotui.records import Status, TiltSeries
+
+_DIGITS = re.compile(r"(\d+)")
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What a stage has made of one tilt series.
+
+    Attributes
+    ----------
+    status
+        Of the newest task of this stage for this series.
+    text
+        The stage's own summary when it is done, the reason when it failed, and what it does
+        while it runs.
+    progress
+        Fraction done, 0..1.
+    job_id
+        The job of that task; ``None`` for records that came from outside.
+    """
+
+    status: Status
+    text: str = ""
+    progress: float = 0.0
+    job_id: int | None = None
+
+
+@dataclass(frozen=True)
+class SeriesRow:
+    """One tilt series, or one that an import is about to make (``series`` is ``None``)."""
+
+    name: str
+    dataset: str
+    series: TiltSeries | None
+    cells: dict[str, Cell] = field(default_factory=dict)
+
+
+class MatrixPart(RecordPart):
+    """The state of every tilt series at a glance."""
+
+    def matrix(self) -> list[SeriesRow]:
+        """Return one row for each tilt series, sorted by dataset and natural name.
+
+        The number of queries does not depend on the number of series.
+        """
+        series = {one.name: one for one in self.tilt_series()}
+        cells: dict[str, dict[str, Cell]] = {name: {} for name in series}
+        for row in self._from_outside():
+            cells[row["name"]][row["stage"]] = Cell(Status.DONE, "from outside", 1.0)
+        coming: dict[str, str] = {}
+        for row in self._newest_tasks():
+            name = row["target"]
+            if name not in series:
+                if row["stage"] != "import":
+                    continue
+                coming[name] = row["dataset"] or "default"
+            cells.setdefault(name, {})[row["stage"]] = _cell(row)
+        rows = [SeriesRow(name, one.dataset, one, cells[name]) for name, one in series.items()]
+        rows += [SeriesRow(name, dataset, None, cells[name]) for name, dataset in coming.items()]
+        return sorted(rows, key=lambda row: (row.dataset, _natural(row.name)))
+
+    def _newest_tasks(self) -> list[Row]:
+        # SQLite takes the other columns from the row that has the maximum.
+        return self._db.query(
+            """SELECT target, stage, status, progress, job_id, summary, message, error,
+                      CASE stage WHEN 'import' THEN json_extract(parameters, '$.dataset') END
+                          AS dataset, max(id)
+               FROM tasks GROUP BY target, stage ORDER BY target, stage"""
+        )
+
+    def _from_outside(self) -> list[Row]:
+        """Return the stages whose work came with the data, such as a foreign alignment."""
+        stages = {"alignment": "align", "ctf": "ctf", "tomogram": "reconstruct"}
+        rows = self._db.query(
+            """SELECT DISTINCT r.kind, s.name FROM records r JOIN records s ON s.uid = r.series_uid
+               LEFT JOIN jobs j ON j.id = r.job_id
+               WHERE s.id IN (SELECT max(id) FROM records WHERE kind = 'tilt_series' GROUP BY name)
+               AND (j.id IS NULL OR j.stage = 'import')"""
+        )
+        return [{"name": row["name"], "stage": stages[row["kind"]]} for row in rows]
+
+
+def _cell(row: Row) -> Cell:
+    status = Status(row["status"])
+    done = status == Status.DONE
+    text = row["summary"] if done else (row["error"] or row["message"])
+    return Cell(status, text, 1.0 if done else row["progress"], row["job_id"])
+
+
+def _natural(name: str) -> list[tuple[int, str]]:
+    """Sort ``ts_2`` before ``ts_10``."""
+    return [
+        (int(part), "") if part.isdecimal() else (-1, part) for part in _DIGITS.split(name) if part
+    ]

@@ -1,0 +1,323 @@
+"""Records in the project file: what the pipeline has made, and from what."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+from tomotui.project.base import Part
+from tomotui.project.database import Row
+from tomotui.project.errors import MissingInput, ProjectError
+from tomotui.records import RECORD, AnyRecord, TiltSeries
+
+_TABLES: dict[str, tuple[str, tuple[str, ...]]] = {
+    "tilt_series": (
+        "tilt_series",
+        ("name", "dataset", "stack_path", "n_tilts", "pixel_size_angstrom"),
+    ),
+    "alignment": (
+        "alignments",
+        ("series_uid", "source", "axis_deg", "residual_angstrom", "score", "verdict"),
+    ),
+    "ctf": ("ctfs", ("series_uid", "handedness", "handedness_score")),
+    "tomogram": (
+        "tomograms",
+        (
+            "series_uid",
+            "alignment_uid",
+            "path",
+            "pixel_size_angstrom",
+            "method",
+            "thickness_angstrom",
+            "restored",
+        ),
+    ),
+    "particle_set": (
+        "particle_sets",
+        ("name", "species", "diameter_angstrom", "symmetry", "parent_uid"),
+    ),
+    "map": (
+        "maps",
+        (
+            "name",
+            "path",
+            "pixel_size_angstrom",
+            "symmetry",
+            "resolution_angstrom",
+            "particle_set_uid",
+        ),
+    ),
+    "network": ("networks", ("name", "purpose", "path")),
+}
+"""For each kind of record its table and the columns that are kept beside the JSON."""
+
+PER_SERIES = frozenset({"tilt_series", "alignment", "ctf", "tomogram"})
+"""Kinds that belong to one tilt series."""
+
+# A series that was imported again is a new record of the same name; the newest is the one meant.
+_CURRENT_SERIES = """
+    SELECT max(id) FROM records WHERE kind = 'tilt_series' GROUP BY name
+"""
+
+
+class Ancestor(NamedTuple):
+    """A record that another was made from, and the job that made it (``None``: no job did)."""
+
+    parent_uid: str
+    kind: str
+    job_id: int | None
+
+
+class RecordPart(Part):
+    """Adding, finding and tracing records."""
+
+    _parsed: dict[int, tuple[int, AnyRecord]]
+
+    def add_records(
+        self,
+        records: Iterable[AnyRecord],
+        job_id: int | None = None,
+        task_id: int | None = None,
+        parents: Sequence[str] = (),
+    ) -> None:
+        """Add records in one transaction.
+
+        Parameters
+        ----------
+        records
+            Of any kind; a record may refer to one before it.
+        job_id, task_id
+            Who made them; ``None`` for records that no job made.
+        parents
+            Identities of the records that all of these were made from.
+
+        Raises
+        ------
+        ProjectError
+            When an identity is already there, or a record refers to one that is not.
+        """
+        now = time.time()
+        with self._db.transaction():
+            for record in records:
+                self._insert(record, job_id, task_id, now)
+                self._db.insert_all(
+                    "links",
+                    [
+                        {"child_uid": record.uid, "parent_uid": parent, "job_id": job_id}
+                        for parent in dict.fromkeys(parents)
+                        if parent != record.uid
+                    ],
+                )
+
+    def _insert(
+        self, record: AnyRecord, job_id: int | None, task_id: int | None, now: float
+    ) -> None:
+        table, columns = _TABLES[record.kind]
+        if isinstance(record, TiltSeries):
+            self._db.execute("INSERT OR IGNORE INTO datasets VALUES (?, ?)", (record.dataset, now))
+        self._db.insert(
+            "records",
+            {
+                "uid": record.uid,
+                "kind": record.kind,
+                "series_uid": getattr(record, "series_uid", None),
+                "name": getattr(record, "name", None),
+                "job_id": job_id,
+                "task_id": task_id,
+                "created_at": now,
+                "json": record.model_dump_json(),
+            },
+        )
+        values = {name: _sql_value(getattr(record, name)) for name in columns}
+        self._db.insert(table, {"uid": record.uid, **values})
+        if isinstance(record, TiltSeries):
+            self._db.insert_all("tilts", _tilt_rows(record))
+
+    def record(self, uid: str) -> AnyRecord:
+        """Return the record of an identity.
+
+        Raises
+        ------
+        ProjectError
+            When the project has no such record.
+        """
+        found = self._load("uid = ?", (uid,))
+        if not found:
+            raise ProjectError(
+                f"{self.folder} has no record {uid}.", "It may belong to another project."
+            )
+        return found[0]
+
+    def records(self, kind: str, series_uid: str | None = None) -> list[AnyRecord]:
+        """Return the records of a kind, oldest first; of one tilt series when it is given."""
+        if series_uid is None:
+            return self._load("kind = ?", (kind,))
+        if kind == "tilt_series":
+            return self._load("kind = ? AND uid = ?", (kind, series_uid))
+        return self._load("kind = ? AND series_uid = ?", (kind, series_uid))
+
+    def latest(self, kind: str, series_uid: str | None = None) -> AnyRecord | None:
+        """Return the newest record of a kind, or ``None``."""
+        where = "kind = ?" if series_uid is None else "kind = ? AND series_uid = ?"
+        values = (kind,) if series_uid is None else (kind, series_uid)
+        found = self._load(
+            f"id = (SELECT max(id) FROM records WHERE {where})",
+            values,
+        )
+        return found[0] if found else None
+
+    def tilt_series(self) -> list[TiltSeries]:
+        """Return the tilt series, oldest first; of those imported again only the newest."""
+        found = self._load(f"id IN ({_CURRENT_SERIES})")
+        return [record for record in found if isinstance(record, TiltSeries)]
+
+    def series_named(self, name: str) -> TiltSeries | None:
+        """Return the tilt series of a name, or ``None``."""
+        found = self._load(
+            "id = (SELECT max(id) FROM records WHERE kind = 'tilt_series' AND name = ?)", (name,)
+        )
+        return found[0] if found and isinstance(found[0], TiltSeries) else None
+
+    def datasets(self) -> list[str]:
+        """Return the names of the datasets, in the order they came."""
+        rows = self._db.query("SELECT name FROM datasets ORDER BY created_at, rowid")
+        return [row["name"] for row in rows]
+
+    def set_tilt_excluded(self, series_uid: str, index: int, excluded: bool) -> None:
+        """Leave one tilt out of what follows, or take it in again.
+
+        Raises
+        ------
+        ProjectError
+            When there is no such series or tilt.
+        """
+        with self._db.transaction():
+            series = self.record(series_uid)
+            if not isinstance(series, TiltSeries) or not 0 <= index < series.n_tilts:
+                raise ProjectError(
+                    f"{series_uid} has no tilt {index}.", "Tilts are counted from 0."
+                )
+            tilts = tuple(
+                tilt.model_copy(update={"excluded": excluded}) if tilt.index == index else tilt
+                for tilt in series.tilts
+            )
+            changed = series.model_copy(update={"tilts": tilts})
+            self._db.execute(
+                "UPDATE records SET json = ?, revision = revision + 1 WHERE uid = ?",
+                (changed.model_dump_json(), series_uid),
+            )
+            self._db.execute(
+                'UPDATE tilts SET excluded = ? WHERE series_uid = ? AND "index" = ?',
+                (int(excluded), series_uid, index),
+            )
+
+    def provenance(self, uid: str) -> list[Ancestor]:
+        """Return every record that this one was made from, the nearest first.
+
+        Each comes with its kind and the job that made it, whose parameters and version
+        `Project.job` knows.
+        """
+        rows = self._db.query(
+            """
+            WITH RECURSIVE ancestors(uid, depth) AS (
+                SELECT parent_uid, 1 FROM links WHERE child_uid = ?
+                UNION
+                SELECT parent_uid, depth + 1 FROM links JOIN ancestors ON child_uid = uid
+            )
+            SELECT r.uid, r.kind, r.job_id FROM records r
+            JOIN (SELECT uid, min(depth) AS depth FROM ancestors GROUP BY uid) a ON a.uid = r.uid
+            ORDER BY a.depth, r.id DESC
+            """,
+            (uid,),
+        )
+        return [Ancestor(row["uid"], row["kind"], row["job_id"]) for row in rows]
+
+    def resolve_inputs(
+        self, takes: Sequence[str], optional: Sequence[str], target: str
+    ) -> dict[str, list[AnyRecord]]:
+        """Return the newest records that a stage works on, by kind.
+
+        For a target that is a tilt series those of the series; for any other target those of
+        every series. Of the kinds that belong to no series the one named like the target, and
+        otherwise the newest.
+
+        Raises
+        ------
+        MissingInput
+            When a kind in ``takes`` has no record.
+        """
+        series = self.series_named(target)
+        found: dict[str, list[AnyRecord]] = {}
+        for kind in dict.fromkeys((*takes, *optional)):
+            records = self._inputs_of(kind, series, target)
+            if records:
+                found[kind] = records
+            elif kind in takes:
+                noun = kind.replace("_", " ")
+                raise MissingInput(
+                    f"{target} has no {noun}.", f"Run the stage that makes a {noun} first."
+                )
+        return found
+
+    def _inputs_of(self, kind: str, series: TiltSeries | None, target: str) -> list[AnyRecord]:
+        if kind not in PER_SERIES:
+            named = self._load(
+                "id = (SELECT max(id) FROM records WHERE kind = ? AND name = ?)", (kind, target)
+            )
+            newest = self.latest(kind)
+            return named or ([newest] if newest else [])
+        if series is None:
+            if kind == "tilt_series":
+                return list(self.tilt_series())
+            return self._load(
+                f"""id IN (
+                    SELECT max(id) FROM records WHERE kind = ? AND series_uid IN (
+                        SELECT uid FROM records WHERE id IN ({_CURRENT_SERIES})
+                    ) GROUP BY series_uid
+                )""",
+                (kind,),
+            )
+        if kind == "tilt_series":
+            return [series]
+        newest = self.latest(kind, series.uid)
+        return [newest] if newest else []
+
+    def _load(self, where: str, values: Sequence[Any] = ()) -> list[AnyRecord]:
+        """Return records, oldest first, parsing only those not seen in their present revision.
+
+        Records hardly ever change, and parsing thousands of tilts is what a screen would
+        otherwise spend its time on.
+        """
+        rows = self._db.query(f"SELECT id, revision FROM records WHERE {where} ORDER BY id", values)
+        unknown = [row["id"] for row in rows if not self._is_parsed(row)]
+        for start in range(0, len(unknown), 500):
+            some = unknown[start : start + 500]
+            places = ", ".join("?" * len(some))
+            for row in self._db.query(
+                f"SELECT id, revision, json FROM records WHERE id IN ({places})", some
+            ):
+                self._parsed[row["id"]] = (row["revision"], RECORD.validate_json(row["json"]))
+        return [self._parsed[row["id"]][1] for row in rows]
+
+    def _is_parsed(self, row: Row) -> bool:
+        known = self._parsed.get(row["id"])
+        return known is not None and known[0] == row["revision"]
+
+
+def _sql_value(value: Any) -> Any:
+    return int(value) if isinstance(value, bool) else value
+
+
+def _tilt_rows(series: TiltSeries) -> list[Row]:
+    return [
+        {
+            "series_uid": series.uid,
+            "index": tilt.index,
+            "nominal_tilt_deg": tilt.nominal_tilt_deg,
+            "dose_e_per_a2": tilt.dose_e_per_a2,
+            "prior_dose_e_per_a2": tilt.prior_dose_e_per_a2,
+            "excluded": int(tilt.excluded),
+        }
+        for tilt in series.tilts
+    ]
