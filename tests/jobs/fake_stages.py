@@ -1,0 +1,177 @@
+"""Small stages that behave well or badly on demand, in real worker processes."""
+
+from __future__ import annotations
+
+import errno
+import os
+import subprocess
+import time
+from typing import Literal
+
+from tomotui.records import Alignment, Tilt, TiltAlignment, TiltSeries
+from tomotui.stages.base import Inputs, Parameters, Stage, StageError, StageResult, Task, parameter
+
+Act = Literal["work", "wait", "stubborn", "fail", "crash", "memory", "full", "exit", "checkpoint"]
+
+
+class FakeParameters(Parameters):
+    act: Act = parameter("work", "What to do.")
+    amount: int = parameter(3, "How much of it.", ge=1)
+    dataset: str = parameter("default", "Dataset of the series.")
+
+
+class FakeStage(Stage):
+    """Makes a tilt series named like its target."""
+
+    name = "fake"
+    title = "Fake"
+    summary = "Does as it is told."
+    parameters_type = FakeParameters
+    gives = ("tilt_series",)
+
+    def run(self, task: Task, inputs: Inputs, parameters: FakeParameters) -> StageResult:
+        act = getattr(self, f"_{parameters.act}")
+        act(task, parameters)
+        return StageResult(
+            records=(series(task.target),),
+            metrics={"final": 1.5},
+            summary=f"made {task.target}",
+        )
+
+    def _work(self, task: Task, parameters: FakeParameters) -> None:
+        for step in range(parameters.amount):
+            task.progress(step / parameters.amount, f"step {step}")
+            task.metric("loss", 1.0 / (step + 1), step=step, unit="1")
+        task.metric("loss", float("nan"), step=99)
+        task.log("half way")
+        task.warn("a tilt looks odd")
+        path = task.folder / "picture.mrc"
+        path.write_bytes(b"picture")
+        task.artifact("picture", path)
+        task.progress(1.0, "last words")
+
+    def _wait(self, task: Task, parameters: FakeParameters) -> None:
+        """Work until a file named like the target appears in the project."""
+        deadline = time.monotonic() + 60
+        task.progress(0.5, "waiting")
+        while not (task.project_folder / f"go-{task.target}").exists():
+            task.raise_if_cancelled()
+            if time.monotonic() > deadline:
+                raise StageError("nobody said go.")
+            time.sleep(0.02)
+
+    def _stubborn(self, task: Task, parameters: FakeParameters) -> None:
+        """Never listen, and leave a process of its own behind."""
+        left_behind = subprocess.Popen(["sleep", "60"])
+        task.log(f"left behind {left_behind.pid}")
+        time.sleep(60)
+
+    def _fail(self, task: Task, parameters: FakeParameters) -> None:
+        raise StageError(f"{task.target}.mrc is truncated.", "Copy it again.")
+
+    def _crash(self, task: Task, parameters: FakeParameters) -> None:
+        raise ValueError("an odd value")
+
+    def _memory(self, task: Task, parameters: FakeParameters) -> None:
+        raise MemoryError
+
+    def _full(self, task: Task, parameters: FakeParameters) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(task.folder / "out.mrc"))
+
+    def _exit(self, task: Task, parameters: FakeParameters) -> None:
+        os._exit(5)
+
+    def _checkpoint(self, task: Task, parameters: FakeParameters) -> None:
+        """Break off after two of four steps at the first attempt."""
+        checkpoint = task.folder / "checkpoint.txt"
+        done = int(checkpoint.read_text()) if checkpoint.exists() else 0
+        task.log(f"from step {done}")
+        for step in range(done, 4):
+            task.metric("step", step, step=step)
+            checkpoint.write_text(str(step + 1))
+            if step == 1 and task.attempt == 1:
+                raise StageError("broke off.")
+
+
+class BrokenRecordStage(Stage):
+    """Makes a record that cannot be stored."""
+
+    name = "broken-record"
+    title = "Broken record"
+    summary = "Makes a record that holds no number where one must be."
+    parameters_type = Parameters
+
+    def run(self, task: Task, inputs: Inputs, parameters: Parameters) -> StageResult:
+        made = alignment(series(task.target)).tilts[0].model_copy(update={"tilt_deg": float("nan")})
+        return StageResult(records=(Alignment(series_uid="0" * 16, tilts=(made,)),))
+
+
+class OrphanStage(Stage):
+    """Makes a record of a series that the project does not have."""
+
+    name = "orphan"
+    title = "Orphan"
+    summary = "Refers to nothing."
+    parameters_type = Parameters
+
+    def run(self, task: Task, inputs: Inputs, parameters: Parameters) -> StageResult:
+        return StageResult(records=(alignment(series("nowhere")),))
+
+
+class NextParameters(Parameters):
+    act: Literal["work", "wait"] = parameter("work", "What to do.")
+
+
+class NextStage(Stage):
+    """Aligns the series of its target."""
+
+    name = "next"
+    title = "Next"
+    summary = "Goes on from the fake stage."
+    parameters_type = NextParameters
+    takes = ("tilt_series",)
+    gives = ("alignment",)
+
+    def run(self, task: Task, inputs: Inputs, parameters: NextParameters) -> StageResult:
+        return StageResult(records=(alignment(inputs.one(TiltSeries)),), summary="aligned")
+
+
+class WholeStage(Stage):
+    """Takes all series at once."""
+
+    name = "whole"
+    title = "Whole"
+    summary = "Counts the series."
+    parameters_type = Parameters
+    takes = ("tilt_series",)
+
+    def run(self, task: Task, inputs: Inputs, parameters: Parameters) -> StageResult:
+        names = sorted(one.name for one in inputs.all(TiltSeries))
+        return StageResult(summary=" ".join(names))
+
+
+def series(name: str, dataset: str = "default") -> TiltSeries:
+    tilts = tuple(Tilt(index=i, nominal_tilt_deg=-3.0 + 3 * i) for i in range(3))
+    return TiltSeries(
+        name=name,
+        dataset=dataset,
+        stack_path=f"{name}.mrc",
+        width_px=64,
+        height_px=48,
+        pixel_size_angstrom=10.0,
+        tilts=tilts,
+    )
+
+
+def alignment(of: TiltSeries) -> Alignment:
+    tilts = tuple(
+        TiltAlignment(
+            index=tilt.index,
+            tilt_deg=tilt.nominal_tilt_deg,
+            axis_deg=85.0,
+            shift_x_angstrom=1.0,
+            shift_y_angstrom=-2.0,
+        )
+        for tilt in of.tilts
+    )
+    return Alignment(series_uid=of.uid, tilts=tilts)

@@ -1,0 +1,104 @@
+"""The process that runs a stage: from ``task.json`` to ``result.json``."""
+
+from __future__ import annotations
+
+import signal
+import time
+import traceback
+from pathlib import Path
+from types import FrameType
+
+from pydantic import ValidationError
+
+from tomotui import __version__
+from tomotui.jobs.events import EventWriter
+from tomotui.jobs.failures import explain
+from tomotui.jobs.files import write_model
+from tomotui.jobs.running import RunningTask
+from tomotui.jobs.specification import EVENTS_FILE, RESULT_FILE, TaskResult, TaskSpecification
+from tomotui.records import RECORD
+from tomotui.stages import get
+from tomotui.stages.base import Cancelled, Inputs, StageError, StageResult
+
+_EXIT_CODES = {"done": 0, "failed": 1, "cancelled": 3}
+
+
+def run_task(folder: Path, specification: TaskSpecification) -> int:
+    """Run the stage of a task in this process and write its result.
+
+    Parameters
+    ----------
+    folder
+        The task's folder.
+    specification
+        What ``task.json`` says.
+
+    Returns
+    -------
+    int
+        Exit code: 0 done, 1 failed, 3 cancelled.
+    """
+    events = EventWriter(folder / EVENTS_FILE, specification.attempt)
+    task = RunningTask(folder, specification, events)
+
+    def stop(signal_number: int, frame: FrameType | None) -> None:
+        task.cancel()
+
+    signal.signal(signal.SIGTERM, stop)
+    started = time.monotonic()
+    events.write("started", stage=specification.stage, device=task.device, threads=task.threads)
+    result = _attempt(task, specification, folder)
+    result = result.model_copy(update={"duration_seconds": time.monotonic() - started})
+    task.flush()
+    if result.status == "failed":
+        events.write("error", result.message, remedy=result.remedy)
+    events.write("finished", result.summary, status=result.status)
+    events.close()
+    write_model(folder / RESULT_FILE, result)
+    return _EXIT_CODES[result.status]
+
+
+def _attempt(task: RunningTask, specification: TaskSpecification, folder: Path) -> TaskResult:
+    """Run the stage; whatever it raises becomes a result with a reason."""
+    blank = TaskResult(
+        attempt=specification.attempt,
+        status="failed",
+        parents=tuple(specification.input_uids),
+        version=__version__,
+        duration_seconds=0.0,
+    )
+    try:
+        stage = get(specification.stage)
+        parameters = stage.validate(specification.parameters)
+        task.raise_if_cancelled()
+        made = stage.run(task, Inputs(specification.inputs), parameters)
+        _check_storable(made)
+    except Cancelled:
+        return blank.model_copy(update={"status": "cancelled", "message": "cancelled"})
+    except Exception as error:  # the edge of the worker: a stage may fail in any way
+        traceback.print_exc()
+        failure = explain(error, folder)
+        return blank.model_copy(update=failure._asdict())
+    return blank.model_copy(
+        update={
+            "status": "done",
+            "records": tuple(made.records),
+            "metrics": {name: float(value) for name, value in made.metrics.items()},
+            "summary": made.summary,
+        }
+    )
+
+
+def _check_storable(made: StageResult) -> None:
+    """Refuse records that could be written but not be read again, such as ones holding NaN."""
+    for record in made.records:
+        try:
+            RECORD.validate_json(record.model_dump_json())
+        except ValidationError as error:
+            first = error.errors()[0]
+            place = ".".join(str(part) for part in first["loc"])
+            raise StageError(
+                f"the {record.kind.replace('_', ' ')} that was made is not complete: {place} "
+                f"is {first['input']!r} ({first['msg']}).",
+                "This is an error of the program: please report it with the log.",
+            ) from error

@@ -1,0 +1,91 @@
+"""From a waiting task to a task folder that a worker can work on."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+
+from tomotui import __version__
+from tomotui.jobs.files import write_model
+from tomotui.jobs.specification import (
+    CANCEL_FILE,
+    EXIT_FILE,
+    HEARTBEAT_FILE,
+    JOB_FILE,
+    RESULT_FILE,
+    TASK_FILE,
+    WORKER_FILE,
+    JobSpecification,
+    TaskSpecification,
+)
+from tomotui.project import Project
+from tomotui.records import Job, Task
+from tomotui.stages.base import Stage
+
+
+def specify(
+    project: Project,
+    task: Task,
+    stage: Stage,
+    *,
+    gpu: str,
+    threads: int,
+    heartbeat_seconds: float,
+    kill_after_seconds: float,
+) -> TaskSpecification:
+    """Gather all that one attempt at a task needs.
+
+    Raises
+    ------
+    MissingInput
+        When the project lacks a record that the stage takes.
+    ParameterError
+        When the stage does not accept the parameters.
+    """
+    parameters = stage.validate(task.parameters)
+    return TaskSpecification(
+        job_id=task.job_id,
+        stage=task.stage,
+        target=task.target,
+        attempt=task.attempt,
+        parameters=parameters.model_dump(mode="json"),
+        inputs=project.resolve_inputs(stage.takes, stage.optional, task.target),
+        gpu=gpu,
+        threads=threads,
+        project_folder=project.folder,
+        heartbeat_seconds=heartbeat_seconds,
+        kill_after_seconds=kill_after_seconds,
+        version=__version__,
+    )
+
+
+def write_job_file(folder: Path, job: Job) -> None:
+    """Write ``job.json`` when it is not there; it is never changed."""
+    path = folder / JOB_FILE
+    if path.exists():
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    fields = job.model_dump(include=set(JobSpecification.model_fields) - {"version"})
+    write_model(path, JobSpecification(**fields, version=__version__))
+
+
+def write_task_folder(folder: Path, specification: TaskSpecification) -> None:
+    """Write ``task.json`` and put away what an earlier attempt has left.
+
+    Events, log, outputs and checkpoints stay: a retry goes on from them. The earlier attempt's
+    result and end are kept under names that bear its number.
+
+    Raises
+    ------
+    OSError
+        When the folder cannot be written.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    before = specification.attempt - 1
+    for name in (RESULT_FILE, EXIT_FILE):
+        path = folder / name
+        with contextlib.suppress(FileNotFoundError):
+            path.rename(path.with_stem(f"{path.stem}-attempt-{before}"))
+    for name in (WORKER_FILE, HEARTBEAT_FILE, CANCEL_FILE):
+        (folder / name).unlink(missing_ok=True)
+    write_model(folder / TASK_FILE, specification)

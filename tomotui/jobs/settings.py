@@ -1,0 +1,44 @@
+"""How patient an agent is; tests make it less so."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class AgentSettings:
+    """Times in seconds.
+
+    Attributes
+    ----------
+    idle
+        Without any work for so long, the agent ends.
+    tick, idle_tick
+        Pause between two looks, with and without tasks at work.
+    heartbeat
+        Interval of the signs of life of workers and of the agent itself.
+    stall
+        A worker silent for so long is reported; it is not killed.
+    lost
+        A worker on another host silent for so long is given up.
+    start_grace
+        A task without a process is started again after so long.
+    term_after, kill_after
+        From the wish to cancel to SIGTERM, and from there to SIGKILL.
+    linger
+        A worker that has written its result and does not end is killed after so long.
+    cpu_slots
+        How many tasks may run on the processors at once; ``None`` to find out.
+    """
+
+    idle: float = 30.0
+    tick: float = 0.2
+    idle_tick: float = 0.5
+    heartbeat: float = 2.0
+    stall: float = 60.0
+    lost: float = 300.0
+    start_grace: float = 15.0
+    term_after: float = 3.0
+    kill_after: float = 8.0
+    linger: float = 15.0
+    cpu_slots: int | None = None
