@@ -1,0 +1,1 @@
+"""Marker-free alignment of tilt series."""

@@ -1,0 +1,1 @@
+"""From aligned tilt images to a tomogram."""
