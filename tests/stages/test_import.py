@@ -1,0 +1,245 @@
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tomotui.formats.mdoc_writing import write_mdoc
+from tomotui.formats.mrc import write_stack
+from tomotui.formats.stacks import sha256
+from tomotui.formats.tilts import write_angles
+from tomotui.records import Alignment, TiltSeries
+from tomotui.resources import sample_data_folder
+from tomotui.stages.base import Cancelled, StageError
+
+ANGLES = [-30.0, -20.0, -10.0, 0.0, 10.0, 20.0, 30.0]
+Import = Callable[..., tuple[Any, Any]]
+
+
+def images() -> np.ndarray:
+    rng = np.random.default_rng(0)
+    return rng.poisson(60, (len(ANGLES), 24, 32)).astype(np.float32)
+
+
+@pytest.fixture
+def stack(tmp_path: Path) -> Path:
+    write_angles(tmp_path / "ts.rawtlt", ANGLES)
+    write_stack(tmp_path / "ts.mrc", images(), 10.0)
+    return tmp_path / "ts.mrc"
+
+
+@pytest.fixture
+def run_import(stage_runner: ModuleType, tmp_path: Path) -> Import:
+    """Import a stack; what fails must leave nothing in the task's folder."""
+
+    def run(stack: Path, **parameters: Any) -> tuple[Any, Any]:
+        task = stage_runner.RecordingTask(tmp_path / "task", "TS_01")
+        try:
+            done = stage_runner.run_stage("import", task, (), {"stack": str(stack), **parameters})
+        except Exception:
+            assert list((tmp_path / "task").iterdir()) == []
+            raise
+        return done, task
+
+    return run
+
+
+def test_the_sample_series_is_imported(run_import: Import) -> None:
+    stack = sample_data_folder() / "empiar_10499_00254.mrc"
+    done, task = run_import(stack, dataset="mycoplasma")
+    (series,) = done.records
+    assert isinstance(series, TiltSeries)
+    assert (series.name, series.dataset, series.n_tilts) == ("TS_01", "mycoplasma", 41)
+    assert (series.width_px, series.height_px) == (652, 630)
+    assert series.pixel_size_angstrom == 10
+    assert series.nominal_tilt_axis_deg == -4.3
+    # The bytes are scaled: the label of the header says how.
+    assert series.intensity_scale == pytest.approx(0.267754983)
+    assert series.intensity_offset == pytest.approx(36.6201172)
+    assert Path(series.stack_path) == stack
+    assert series.checksum == sha256(stack)
+    assert not any(tilt.excluded for tilt in series.tilts)
+    assert task.warnings == []
+    assert task.fractions == sorted(task.fractions)
+    assert "41 tilts -60..60 deg" in done.summary
+
+
+def test_an_alignment_comes_along(run_import: Import, stack: Path) -> None:
+    xf = stack.with_suffix(".xf")
+    xf.write_text("1 0 0 1 2 0\n" * len(ANGLES))
+    done, _ = run_import(stack, alignment=str(xf))
+    series, alignment = done.records
+    assert isinstance(alignment, Alignment)
+    assert alignment.series_uid == series.uid
+    assert len(alignment.tilts) == len(ANGLES)
+
+
+def test_a_stack_may_be_copied(run_import: Import, stack: Path) -> None:
+    done, task = run_import(stack, copy_stack=True)
+    copy = Path(done.records[0].stack_path)
+    assert copy.parent == task.folder
+    assert copy.read_bytes() == stack.read_bytes()
+    assert [path.name for path in task.folder.iterdir()] == ["ts.mrc"]
+
+
+def test_a_full_disk_while_copying_leaves_nothing(
+    run_import: Import, stack: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(source: Path, target: Path) -> None:
+        Path(target).write_bytes(b"half")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(shutil, "copyfile", full)
+    with pytest.raises(StageError, match=r"ts\.mrc cannot be copied to .* No space left"):
+        run_import(stack, copy_stack=True)
+
+
+def test_dark_and_empty_images_are_excluded_by_name(run_import: Import, stack: Path) -> None:
+    broken = images()
+    broken[1] = 0
+    broken[4] *= 0.05
+    write_stack(stack, broken, 10.0)
+    done, task = run_import(stack)
+    assert [t.index for t in done.records[0].tilts if t.excluded] == [1, 4]
+    assert "tilt 1: all pixels are equal; excluded" in task.warnings
+    assert "tilt 4: far darker than the other images; excluded" in task.warnings
+    assert done.metrics["excluded"] == 2
+
+
+def test_an_image_with_some_pixels_that_are_no_numbers_is_kept(
+    run_import: Import, stack: Path
+) -> None:
+    broken = images()
+    broken[2, :5] = np.nan
+    broken[5, :15] = np.nan
+    write_stack(stack, broken, 10.0)
+    done, task = run_import(stack)
+    assert [t.index for t in done.records[0].tilts if t.excluded] == [5]
+    told = [warning for warning in task.warnings if "NaN" in warning]
+    assert len(told) == 2
+    assert told[0].startswith("tilt 5:")
+    assert told[0].endswith("excluded")
+    assert told[1].startswith("tilt 2:")
+    assert told[1].endswith("the other pixels are used")
+
+
+def truncated(stack: Path) -> dict[str, Any]:
+    stack.write_bytes(stack.read_bytes()[:-5000])
+    return {}
+
+
+def no_pixel_size(stack: Path) -> dict[str, Any]:
+    write_stack(stack, images(), 0.0)
+    return {}
+
+
+def short_tilt_file(stack: Path) -> dict[str, Any]:
+    write_angles(stack.with_suffix(".rawtlt"), ANGLES[:-2])
+    return {}
+
+
+def no_tilts(stack: Path) -> dict[str, Any]:
+    stack.with_suffix(".rawtlt").unlink()
+    return {}
+
+
+def missing(stack: Path) -> dict[str, Any]:
+    stack.unlink()
+    return {}
+
+
+def empty_file(stack: Path) -> dict[str, Any]:
+    stack.write_bytes(b"")
+    return {}
+
+
+def text_file(stack: Path) -> dict[str, Any]:
+    stack.write_text("not an image\n" * 200)
+    return {}
+
+
+def wrong_mdoc(stack: Path) -> dict[str, Any]:
+    tilts = [
+        {"index": i, "nominal_tilt_deg": angle, "dose_e_per_a2": 3.0}
+        for i, angle in enumerate(ANGLES[:-1])
+    ]
+    series = TiltSeries(
+        name="ts", stack_path="ts.mrc", width_px=32, height_px=24, pixel_size_angstrom=10.0,
+        tilts=tilts,
+    )  # fmt: skip
+    write_mdoc(stack.with_name("ts.mrc.mdoc"), series, "float32")
+    return {}
+
+
+def missing_mdoc(stack: Path) -> dict[str, Any]:
+    return {"mdoc": str(stack.with_name("gone.mdoc"))}
+
+
+def blank(stack: Path) -> dict[str, Any]:
+    write_stack(stack, np.zeros((len(ANGLES), 24, 32), np.float32), 10.0)
+    return {}
+
+
+@pytest.mark.parametrize(
+    ("spoil", "file", "said", "remedy"),
+    [
+        (truncated, "ts.mrc", "is truncated", "copy it again"),
+        (no_pixel_size, "ts.mrc", "no pixel size", "--pixel-size"),
+        (short_tilt_file, "ts.rawtlt", "has 5 angles, the stack has 7", "give the file"),
+        (no_tilts, "ts.mrc", "nothing gives the tilts", "give an mdoc"),
+        (missing, "ts.mrc", "does not exist", "check the path"),
+        (empty_file, "ts.mrc", "is truncated", "copy it again"),
+        (text_file, "ts.mrc", "is not an MRC file", "check that it is an image stack"),
+        (wrong_mdoc, "ts.mrc.mdoc", "has 6 sections", "give the mdoc of this stack"),
+        (missing_mdoc, "gone.mdoc", "does not exist", "check the path"),
+        (blank, "ts.mrc", "only 0 of 7 images hold a picture", "Check the stack"),
+    ],
+    ids=lambda value: getattr(value, "__name__", None),
+)
+def test_bad_input_is_named_with_its_remedy(
+    run_import: Import,
+    stack: Path,
+    spoil: Callable[[Path], dict[str, Any]],
+    file: str,
+    said: str,
+    remedy: str,
+) -> None:
+    parameters = spoil(stack)
+    with pytest.raises(StageError) as caught:
+        run_import(stack, **parameters)
+    message = str(caught.value)
+    for part in (file, said, remedy):
+        assert part in message
+    assert "\n" not in message
+
+
+def test_what_the_user_says_goes_before_the_files(run_import: Import, stack: Path) -> None:
+    done, task = run_import(
+        stack,
+        pixel_size_angstrom=13.6,
+        tilt_axis_deg=85.0,
+        dose_e_per_a2=3.0,
+        acquisition="dose-symmetric",
+        voltage_kv=200.0,
+    )
+    (series,) = done.records
+    assert series.pixel_size_angstrom == 13.6
+    assert series.nominal_tilt_axis_deg == 85.0
+    assert series.voltage_kv == 200.0
+    assert [t.prior_dose_e_per_a2 for t in series.tilts] == [18, 12, 6, 0, 3, 9, 15]
+    assert any("pixel size" in warning for warning in task.warnings)
+
+
+def test_cancelling_stops_before_anything_is_copied(
+    stage_runner: ModuleType, stack: Path, tmp_path: Path
+) -> None:
+    task = stage_runner.RecordingTask(tmp_path / "task", "TS_01", cancel_at=0.3)
+    with pytest.raises(Cancelled):
+        stage_runner.run_stage("import", task, (), {"stack": str(stack), "copy_stack": True})
+    assert list(task.folder.iterdir()) == []
+    assert len(task.fractions) < len(ANGLES)

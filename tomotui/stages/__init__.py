@@ -1,0 +1,82 @@
+"""The stages of the pipeline: one file each, found here by name.
+
+A stage is imported when it is asked for. Further stages come from the entry points of the group
+``tomotui.stages`` of installed packages, and from the environment variable
+``TOMOTUI_EXTRA_STAGES`` (``module:Class``, separated by commas), which worker processes inherit.
+"""
+
+from __future__ import annotations
+
+import os
+import warnings
+from functools import cache
+from importlib import import_module
+from importlib.metadata import entry_points
+
+from tomotui.stages.base import Stage
+
+_BUILT_IN = {
+    "import": "tomotui.stages.import_:ImportStage",
+    "align": "tomotui.stages.align:AlignStage",
+    "reconstruct": "tomotui.stages.reconstruct:ReconstructStage",
+}
+"""In the order of the pipeline."""
+
+
+class UnknownStage(LookupError):
+    """There is no stage of this name."""
+
+    def __init__(self, name: str) -> None:
+        known = ", ".join(stage.name for stage in all_stages())
+        super().__init__(f"there is no stage {name}; there are {known}")
+
+
+def get(name: str) -> Stage:
+    """Return the stage of a name.
+
+    Raises
+    ------
+    UnknownStage
+        When there is none.
+    """
+    if name in _BUILT_IN:
+        return _load(_BUILT_IN[name])
+    for stage in _extra_stages(os.environ.get("TOMOTUI_EXTRA_STAGES", "")):
+        if stage.name == name:
+            return stage
+    raise UnknownStage(name)
+
+
+def all_stages() -> list[Stage]:
+    """Return every stage, those of the program itself first and in the order of the pipeline."""
+    extra = _extra_stages(os.environ.get("TOMOTUI_EXTRA_STAGES", ""))
+    return [_load(place) for place in _BUILT_IN.values()] + [
+        stage for stage in extra if stage.name not in _BUILT_IN
+    ]
+
+
+@cache
+def _load(place: str) -> Stage:
+    module, _, name = place.partition(":")
+    stage = getattr(import_module(module), name)()
+    if not isinstance(stage, Stage):
+        raise TypeError(f"{place} is not a Stage")
+    return stage
+
+
+@cache
+def _extra_stages(listed: str) -> tuple[Stage, ...]:
+    """Return the stages of others; one that cannot be loaded costs a warning and no more."""
+    places = [place.strip() for place in listed.split(",") if place.strip()]
+    places += [point.value for point in entry_points(group="tomotui.stages")]
+    found = []
+    for place in places:
+        try:
+            found.append(_load(place))
+        except Exception as error:  # a plug-in may fail in any way
+            warnings.warn(
+                f"the stage {place} cannot be loaded ({type(error).__name__}: {error}); "
+                "the program goes on without it.",
+                stacklevel=2,
+            )
+    return tuple(found)

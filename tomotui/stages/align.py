@@ -1,0 +1,226 @@
+"""align: find the geometry of every tilt."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tomotui.records import Alignment, TiltAlignment, TiltSeries
+from tomotui.stages.base import (
+    Inputs,
+    Parameters,
+    Stage,
+    StageError,
+    StageResult,
+    Task,
+    parameter,
+)
+
+if TYPE_CHECKING:
+    from tomotui.algorithms.align.series import Report, SeriesAlignment
+
+FINEST_PIXEL_ANGSTROM = 8.0
+LARGEST_FRAME_PX = 1440
+
+
+class AlignParameters(Parameters):
+    """The choices of marker-free alignment."""
+
+    tilt_axis_deg: float | None = parameter(
+        None,
+        "Tilt axis, when it is known; otherwise every direction is tried.",
+        unit="degree",
+        ge=-360,
+        le=360,
+    )
+    axis_range_deg: float = parameter(
+        6.0,
+        "How far from a known tilt axis to search.",
+        unit="degree",
+        ge=0.5,
+        le=90,
+        group="advanced",
+    )
+    thickness_angstrom: float = parameter(
+        2500.0,
+        "Depth that may hold matter: the specimen with some room.",
+        unit="angstrom",
+        ge=200,
+        le=20000,
+    )
+    n_landmarks: int = parameter(
+        64,
+        "Compact features (gold, ribosomes, anything that stands out) to follow.",
+        ge=8,
+        le=500,
+        group="advanced",
+    )
+    rounds: int = parameter(
+        6, "Most rounds over the landmarks at each sampling.", ge=1, le=50, group="advanced"
+    )
+    exclude_bad_tilts: bool = parameter(
+        True, "Leave out tilts that agree with no other; you can take them back."
+    )
+
+
+class AlignStage(Stage):
+    """Find shifts, tilt axis and a verdict for every tilt, without markers or with them."""
+
+    name = "align"
+    title = "Align"
+    summary = "Find the tilt axis and the shift of every image, from nothing but the images."
+    parameters_type = AlignParameters
+    takes = ("tilt_series",)
+    gives = ("alignment",)
+    needs = "gpu"
+
+    def run(self, task: Task, inputs: Inputs, parameters: AlignParameters) -> StageResult:
+        """Align one series and judge its tilts."""
+        import torch
+
+        from tomotui.algorithms.align.series import Settings, align_series
+        from tomotui.stages.loading import load_binned, working_binning
+
+        series = inputs.one(TiltSeries)
+        torch.set_num_threads(task.threads)
+        used = [tilt.index for tilt in series.tilts if not tilt.excluded]
+        if len(used) < 3:
+            raise StageError(
+                f"{series.name}: only {len(used)} tilts are not excluded.",
+                "Include more tilts on the Datasets screen.",
+            )
+        binning = working_binning(series, FINEST_PIXEL_ANGSTROM, LARGEST_FRAME_PX)
+        task.progress(0.0, "reading images")
+        images = load_binned(task, series, used, binning, 0.0, 0.05)
+        angles = np.array([series.tilts[index].nominal_tilt_deg for index in used])
+        settings = Settings(
+            axis_deg=parameters.tilt_axis_deg,
+            axis_range_deg=parameters.axis_range_deg,
+            thickness_angstrom=parameters.thickness_angstrom,
+            n_landmarks=parameters.n_landmarks,
+            rounds=parameters.rounds,
+        )
+        reporter = _Reporter(task)
+        pixel = series.pixel_size_angstrom * binning
+        try:
+            found = align_series(images, angles, pixel, settings, reporter)
+        except ValueError as error:
+            raise StageError(f"{series.name}: {error}.", "Look at the images first.") from error
+        alignment = _record(series, used, found, parameters, pixel)
+        for tilt in alignment.tilts:
+            if tilt.verdict != "good" and tilt.index in used:
+                task.warn(
+                    f"tilt {tilt.index} ({tilt.tilt_deg:.0f} deg) is {tilt.verdict}: {tilt.note}"
+                )
+        return StageResult(
+            records=(alignment,),
+            metrics={
+                "axis_deg": alignment.axis_deg,
+                "residual_angstrom": found.overall_residual_angstrom,
+                "information": found.information,
+            },
+            summary=f"{found.overall_residual_angstrom:.1f} A, {len(alignment.included)}/"
+            f"{series.n_tilts} tilts, axis {alignment.axis_deg:.2f} deg, {alignment.verdict}",
+        )
+
+
+class _Reporter:
+    """Passes the algorithm's reports on to the task; metrics are numbered as they come."""
+
+    def __init__(self, task: Task) -> None:
+        self._task = task
+        self._step = 0
+
+    def __call__(self, report: Report) -> None:
+        self._task.progress(0.05 + 0.93 * report.fraction, report.message)
+        for name, (value, unit) in report.metrics.items():
+            self._task.metric(name, value, self._step, unit)
+        if report.metrics:
+            figures = ", ".join(f"{k} {v:.3g} {u}" for k, (v, u) in report.metrics.items())
+            self._task.log(f"{report.message}: {figures}")
+            self._step += 1
+
+
+def _record(
+    series: TiltSeries,
+    used: list[int],
+    found: SeriesAlignment,
+    parameters: AlignParameters,
+    pixel_size_angstrom: float,
+) -> Alignment:
+    """Return the alignment of all tilts; those left out follow their neighbours."""
+    axis = _named_axis(found.geometry.axis_deg, series.nominal_tilt_axis_deg, parameters)
+    shifts = found.geometry.shift_angstrom.cpu().numpy()
+    angles = found.geometry.tilt_deg.cpu().numpy()
+    order = np.argsort(angles)
+    position = {index: row for row, index in enumerate(used)}
+    tilts = []
+    for tilt in series.tilts:
+        row = position.get(tilt.index)
+        if row is None:
+            shift = [
+                float(np.interp(tilt.nominal_tilt_deg, angles[order], shifts[order, i]))
+                for i in (0, 1)
+            ]
+            verdict, note, score, residual = "bad", "left out at import or by the user", None, None
+        else:
+            shift = [float(value) for value in shifts[row]]
+            verdict, note = found.verdicts[row].verdict, found.verdicts[row].note
+            score, residual = _number(found.score[row]), _number(found.residual_angstrom[row])
+        excluded = tilt.excluded or (verdict == "bad" and parameters.exclude_bad_tilts)
+        tilts.append(
+            TiltAlignment(
+                index=tilt.index,
+                tilt_deg=tilt.nominal_tilt_deg,
+                axis_deg=axis,
+                shift_x_angstrom=shift[0],
+                shift_y_angstrom=shift[1],
+                excluded=excluded,
+                verdict=verdict,
+                note=note,
+                score=score,
+                residual_angstrom=residual,
+            )
+        )
+    overall, why = _overall(found, tilts, pixel_size_angstrom)
+    return Alignment(
+        series_uid=series.uid,
+        tilts=tuple(tilts),
+        residual_angstrom=found.overall_residual_angstrom,
+        score=float(np.nanmedian(found.score)),
+        verdict=overall,
+        note=why,
+    )
+
+
+def _named_axis(axis_deg: float, nominal_deg: float | None, parameters: AlignParameters) -> float:
+    """Choose between an axis and its opposite: the one nearer to what was said, else -90..90.
+
+    Projections alone cannot tell the two apart; they differ by the hand of the tomogram.
+    """
+    near = parameters.tilt_axis_deg if parameters.tilt_axis_deg is not None else nominal_deg
+    if near is None:
+        near = 0.0
+    return axis_deg - 180.0 * round((axis_deg - near) / 180.0)
+
+
+def _number(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None
+
+
+def _overall(
+    found: SeriesAlignment,
+    tilts: list[TiltAlignment],
+    pixel_size_angstrom: float,
+) -> tuple[str, str]:
+    """Judge the series as a whole."""
+    included = [tilt for tilt in tilts if not tilt.excluded]
+    score = float(np.nanmedian(found.score))
+    if score < 0.05 or len(included) < max(3, len(tilts) // 3):
+        return "bad", f"the tilts hardly agree (score {score:.2f}, {len(included)} usable)"
+    doubtful = sum(tilt.verdict != "good" for tilt in included)
+    residual = found.overall_residual_angstrom
+    if score < 0.12 or doubtful > len(included) / 4 or residual > 3 * pixel_size_angstrom:
+        return "poor", f"score {score:.2f}, residual {residual:.0f} A, {doubtful} doubtful tilts"
+    return "good", ""
