@@ -1,0 +1,298 @@
+"""Taking files into a project: tilt series and particles."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from cyclopts import Parameter
+
+from tomotui.cli.errors import WorkFailed, WrongWords
+from tomotui.cli.options import JsonOption, ProjectOption, open_project, print_json, print_table
+from tomotui.records import JobRequest, Target
+
+if TYPE_CHECKING:
+    from tomotui.formats.import_plan import ImportPlan
+
+Scheme = Literal["dose-symmetric", "bidirectional", "continuous", "stack-order"]
+
+
+def import_(
+    stacks: list[Path],
+    /,
+    *,
+    project: ProjectOption = None,
+    mdoc: Path | None = None,
+    tilts: Path | None = None,
+    alignment: Path | None = None,
+    dataset: str = "default",
+    name: str | None = None,
+    pixel_size: float | None = None,
+    tilt_axis: float | None = None,
+    dose: float | None = None,
+    acquisition: Scheme | None = None,
+    first_tilt: float | None = None,
+    tilt_step: float | None = None,
+    voltage: float | None = None,
+    spherical_aberration: float | None = None,
+    amplitude_contrast: float | None = None,
+    copy: bool = False,
+    dry_run: bool = False,
+    wait: Annotated[bool, Parameter(name="--wait", negative="--no-wait")] = True,
+    json: JsonOption = False,
+) -> int:
+    """Take tilt series into the project; metadata beside the stacks are found by name.
+
+    Example: `tomotui import raw/*.mrc --dose 3 -p ~/data/cells`
+
+    Parameters
+    ----------
+    stacks
+        Image stacks, or folders that hold them.
+    project
+        Project folder; the present one by default.
+    mdoc
+        SerialEM mdoc of a single stack.
+    tilts
+        Tilt angles of a single stack, one a line.
+    alignment
+        Alignment of another program: .xf (IMOD), .aln (AreTomo), .star (RELION 5).
+    dataset
+        Data set that the series belong to.
+    name
+        Name of a single series; that of its file by default.
+    pixel_size
+        Angstrom per pixel.
+    tilt_axis
+        Tilt axis in degrees, as far as known.
+    dose
+        Exposure of each image in e/A^2.
+    acquisition
+        Order of the tilts: dose-symmetric, bidirectional, continuous or stack-order.
+    first_tilt
+        First angle in degrees, where no file gives the angles.
+    tilt_step
+        Degrees from one tilt to the next, where no file gives the angles.
+    voltage
+        Acceleration voltage in kV.
+    spherical_aberration
+        Spherical aberration in mm.
+    amplitude_contrast
+        Share of amplitude contrast, 0 to 1.
+    copy
+        Copy the stacks into the project instead of linking to them.
+    dry_run
+        Only tell what would be understood; needs no project and writes nothing.
+    wait
+        Wait until the import has ended (the default), or leave it to run.
+    json
+        Print JSON for scripts.
+    """
+    if not dry_run:
+        # Before anything is read: the first thing that a new user lacks is a project.
+        open_project(project).close()
+    given = {"mdoc": mdoc, "tilts": tilts, "alignment": alignment}
+    common = {
+        "dataset": dataset,
+        "pixel_size_angstrom": pixel_size,
+        "tilt_axis_deg": tilt_axis,
+        "dose_e_per_a2": dose,
+        "acquisition": acquisition,
+        "first_tilt_deg": first_tilt,
+        "tilt_step_deg": tilt_step,
+        "voltage_kv": voltage,
+        "spherical_aberration_mm": spherical_aberration,
+        "amplitude_contrast": amplitude_contrast,
+        "copy_stack": copy,
+    }
+    request = JobRequest(
+        stage="import",
+        # By identity: a tilt axis of 0 degrees was said, although 0 equals False.
+        parameters={
+            key: value for key, value in common.items() if value is not None and value is not False
+        },
+        targets=_targets(stacks, given, name),
+    )
+    taken = _taken(project) if project is not None or not dry_run else set()
+    if dry_run:
+        return _preview(request, taken, json)
+    for target in request.targets:
+        if target.name in taken:
+            raise WorkFailed(_already(target.name))
+    return _submit(request, project, wait, json)
+
+
+def _targets(
+    stacks: Sequence[Path], given: Mapping[str, Path | None], name: str | None
+) -> tuple[Target, ...]:
+    """Return one target for each stack, with the files that were given for it."""
+    from tomotui.formats.pairing import find_stacks, pair_files, series_name
+
+    found = find_stacks([stack.expanduser() for stack in stacks])
+    if len(found) > 1:
+        alone = {key: path for key, path in given.items() if path and path.suffix != ".star"}
+        words = [f"--{key}" for key in alone] + (["--name"] if name else [])
+        if words:
+            raise WrongWords(f"{', '.join(words)}: for a single stack, here are {len(found)}")
+    if name is not None and (not name.strip() or "/" in name):
+        raise WrongWords(f"--name {name!r}: give a name without slashes")
+    pair_files(found, **given)
+    targets = []
+    for stack in found:
+        files = {"stack": stack, **given}
+        own = {key: str(path.expanduser().absolute()) for key, path in files.items() if path}
+        targets.append(Target(name=name or series_name(stack), parameters=own))
+    return tuple(targets)
+
+
+def _taken(folder: Path | None) -> set[str]:
+    """Return the names of the series that are there, or that a job is about to make."""
+    with open_project(folder, read_only=True) as opened:
+        return {
+            row.name
+            for row in opened.matrix()
+            if row.series is not None or not row.cells["import"].status.is_finished
+        }
+
+
+def _already(name: str) -> str:
+    return (
+        f"the project has a tilt series {name} already. Give this one another name with --name, "
+        "or leave its stack out."
+    )
+
+
+def _submit(request: JobRequest, folder: Path | None, wait: bool, json: bool) -> int:
+    from tomotui.cli.waiting import follow_submission
+    from tomotui.jobs import submit
+
+    with open_project(folder) as opened:
+        job = submit(opened, request)
+        words = f"importing {len(request.targets)} tilt series"
+        return follow_submission(opened, job, words, wait, json)
+
+
+def _preview(request: JobRequest, taken: set[str], json: bool) -> int:
+    """Tell what an import would understand, without writing anything."""
+    from tomotui.stages import get
+    from tomotui.stages.import_ import ImportParameters, plan_import
+
+    stage = get("import")
+    plans = []
+    for target in request.targets:
+        parameters = stage.validate({**request.parameters, **target.parameters})
+        assert isinstance(parameters, ImportParameters)
+        plan = plan_import(parameters)
+        if target.name in taken:
+            plan = replace(plan, problems=(*plan.problems, _already(target.name)))
+        plans.append((target, plan))
+    if json:
+        print_json({"plans": [_plan_json(target, plan, request) for target, plan in plans]})
+    else:
+        print_table(["tilt series", "fact", "value", "from"], _plan_rows(plans))
+        for target, plan in plans:
+            for text in plan.warnings:
+                print(f"{target.name}: warning: {text}")
+            for text in plan.problems:
+                print(f"{target.name}: problem: {text}", file=sys.stderr)
+    return 0 if all(plan.is_usable for _, plan in plans) else 1
+
+
+def _plan_rows(plans: list[tuple[Target, ImportPlan]]) -> list[list[str]]:
+    rows = []
+    for target, plan in plans:
+        for name, fact in plan.facts.items():
+            rows.append([target.name, name, _brief(fact.value), fact.source])
+    return rows
+
+
+def _brief(value: Any) -> str:
+    if isinstance(value, tuple) and value:
+        return f"{value[0]} .. {value[-1]} ({len(value)})"
+    return str(value)
+
+
+def _plan_json(target: Target, plan: ImportPlan, request: JobRequest) -> dict[str, Any]:
+    angles = plan.facts["tilts_deg"].value if "tilts_deg" in plan.facts else ()
+    fact = {name: fact.value for name, fact in plan.facts.items()}
+    dose = fact.get("dose_e_per_a2")
+    return {
+        "name": target.name,
+        "stack": str(plan.stack),
+        "mdoc": str(plan.mdoc) if plan.mdoc else None,
+        "tilts_file": str(plan.tilts_file) if plan.tilts_file else None,
+        "n_tilts": len(plan.tilts),
+        "tilt_range_deg": [min(angles), max(angles)] if angles else None,
+        "pixel_size_angstrom": fact.get("pixel_size_angstrom"),
+        "tilt_axis_deg": fact.get("nominal_tilt_axis_deg"),
+        "dose_e_per_a2": dose[0] if dose else None,
+        "alignment": str(plan.alignment_file) if plan.alignment else None,
+        "facts": {
+            name: {"value": fact.value, "from": fact.source} for name, fact in plan.facts.items()
+        },
+        "warnings": list(plan.warnings),
+        "problems": list(plan.problems),
+        "parameters": {**request.parameters, **target.parameters},
+    }
+
+
+def import_particles(
+    particles: Path,
+    /,
+    *,
+    project: ProjectOption = None,
+    tomogram: str | None = None,
+    name: str | None = None,
+    species: str = "particle",
+    diameter: float | None = None,
+    picked_size: tuple[int, int, int] | None = None,
+    picked_pixel_size: float | None = None,
+    json: JsonOption = False,
+) -> int:
+    """Take particles into the project: the program's CSV, or a RELION STAR file.
+
+    Example: `tomotui import-particles ribosomes.star --species ribosome -p ~/data/cells`
+
+    Parameters
+    ----------
+    particles
+        File with one row a particle.
+    project
+        Project folder; the present one by default.
+    tomogram
+        Tilt series whose tomogram the particles lie in, where the file does not tell.
+    name
+        Name of the particle set; that of the file by default.
+    species
+        What the particles are.
+    diameter
+        Their diameter in Angstrom.
+    picked_size
+        Voxels along x, y and z of the tomogram that a RELION 4 file counts its pixels in.
+    picked_pixel_size
+        Angstrom per voxel of that tomogram.
+    json
+        Print JSON for scripts.
+    """
+    from tomotui.cli.particles import Picked, add_particles
+
+    chosen = particles.stem if name is None else name
+    if not chosen.strip() or "/" in chosen:
+        raise WrongWords(f"--name {chosen!r}: give a name without slashes")
+    if diameter is not None and not diameter > 0:
+        raise WrongWords(f"--diameter {diameter:g}: give Angstrom above zero")
+    if (picked_size is None) != (picked_pixel_size is None):
+        raise WrongWords("--picked-size and --picked-pixel-size go together")
+    picked = Picked(picked_size, picked_pixel_size)
+    with open_project(project) as opened:
+        made = add_particles(
+            opened, particles.expanduser(), tomogram, chosen, species, diameter, picked
+        )
+    if json:
+        print_json({"uid": made.uid, "name": chosen, "particles": made.n_particles})
+    else:
+        print(f"took over {made.n_particles} particles as {chosen}")
+    return 0
