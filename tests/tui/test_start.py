@@ -1,0 +1,117 @@
+"""What starting costs, and that a screen at rest sends nothing."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import pty
+import select
+import struct
+import subprocess
+import sys
+import termios
+import time
+from pathlib import Path
+
+from tomotui.project import Project
+from tomotui.tui import session
+
+HEAVY = ("torch", "scipy", "pandas")
+
+
+def test_the_screens_load_no_heavy_library() -> None:
+    code = (
+        "import sys, tomotui.tui.app, tomotui.tui.screens.launch, tomotui.tui.screens.palette, "
+        "tomotui.tui.screens.import_stacks, tomotui.stages; tomotui.stages.all_stages(); "
+        f"print([name for name in {HEAVY!r} if name in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120
+    )
+    assert done.stdout.strip() == "[]"
+
+
+class Terminal:
+    """The program on a terminal of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.fd, child = pty.openpty()
+        fcntl.ioctl(self.fd, termios.TIOCSWINSZ, struct.pack("HHHH", 32, 120, 0, 0))
+        code = (
+            "from pathlib import Path; from tomotui.tui.app import TomotuiApp; "
+            f"app = TomotuiApp(Path({str(folder)!r}), start_agents=False); "
+            "app.run(); raise SystemExit(app.return_code)"
+        )
+        environ = {**os.environ, "TERM": "xterm-256color", "TEXTUAL_ANIMATIONS": "none"}
+        # A test runner's idea of the size would go before the terminal's own.
+        for name in ("COLUMNS", "LINES"):
+            environ.pop(name, None)
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", code],
+            stdin=child,
+            stdout=child,
+            stderr=child,
+            env=environ,
+            start_new_session=True,
+        )
+        os.close(child)
+        self.seen = b""
+
+    def read(self, seconds: float) -> bytes:
+        """Return what comes within some time."""
+        received, deadline = b"", time.monotonic() + seconds
+        while (left := deadline - time.monotonic()) > 0:
+            ready, _, _ = select.select([self.fd], [], [], left)
+            if not ready:
+                break
+            with contextlib.suppress(OSError):
+                received += os.read(self.fd, 65536)
+        self.seen += received
+        return received
+
+    def read_until(self, words: bytes, seconds: float = 60.0) -> None:
+        deadline = time.monotonic() + seconds
+        while words not in self.seen:
+            assert time.monotonic() < deadline, f"{words!r} never came"
+            self.read(0.2)
+
+    def settle(self) -> None:
+        """Read until nothing more comes for a while."""
+        while self.read(0.8):
+            pass
+
+    def press(self, keys: str) -> None:
+        self.seen = b""
+        os.write(self.fd, keys.encode())
+
+    def close(self) -> None:
+        self.process.kill()
+        self.process.wait()
+        os.close(self.fd)
+
+
+def test_a_screen_at_rest_writes_nothing_and_hanging_up_ends_it(folder: Path) -> None:
+    terminal = Terminal(folder)
+    try:
+        terminal.read_until(b"ts_006")
+        terminal.settle()
+        assert terminal.read(2.0) == b""
+        terminal.press("4")
+        terminal.read_until(b"reconstruct")
+        terminal.settle()
+        terminal.press("j")
+        terminal.read_until(b"0002-align")
+        with Project.open(folder) as project:
+            # Nothing runs any more, so that no age has to change.
+            project.request_cancel(2)
+            task = project.task(2, "ts_002")
+            project.finish_task(task, task.status.CANCELLED)
+        terminal.read_until(b"2 cancelled")
+        terminal.settle()
+        assert terminal.read(2.0) == b""
+        terminal.process.send_signal(1)
+        assert terminal.process.wait(timeout=30) == 129
+        assert session.load_session(folder).mode == "jobs"
+    finally:
+        terminal.close()

@@ -1,0 +1,237 @@
+"""Everything that can be done, once: behind the keys, the palette, the ``:`` line and the help."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from textual.binding import Binding, BindingType
+
+from tomotui.tui.keymap import default_keys
+
+
+@dataclass(frozen=True)
+class Action:
+    """One thing that can be done.
+
+    Attributes
+    ----------
+    id
+        ``scope.name``; stable, for keymap files.
+    title
+        Two or three words for the hints at the bottom and the palette.
+    help
+        One sentence for the help screen.
+    method
+        Textual's action, looked up from the place that binds it.
+    hint
+        Shown in the line of hints.
+    word
+        Command of the ``:`` line; empty when there is none.
+    """
+
+    id: str
+    title: str
+    help: str
+    method: str
+    hint: bool = False
+    word: str = ""
+
+    @property
+    def scope(self) -> str:
+        """Where the action belongs: ``app``, ``list``, ``dataset``, ..."""
+        return self.id.partition(".")[0]
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """Keys of the default keymap; empty for what only palette and ``:`` line offer."""
+        return default_keys().get(self.id, ())
+
+
+_DECLARED = (
+    # Everywhere.
+    Action("app.help", "help", "Show the keys that work right now.", "app.help", True, "help"),
+    Action(
+        "app.command",
+        "command",
+        "Type a command; tab completes it.",
+        "app.command_line",
+        True,
+    ),
+    Action("app.palette", "palette", "Search everything that can be done.", "app.command_palette"),
+    Action("app.back", "back", "Go back: close, clear the filter, drop marks.", "app.go_back"),
+    Action("app.toggle_last", "last screen", "Go to the screen before this.", "app.toggle_last"),
+    Action(
+        "app.quit",
+        "quit",
+        "Leave; jobs keep running and are shown next time.",
+        "app.leave",
+        word="q",
+    ),
+    Action("app.interrupt", "interrupt", "Say how to leave.", "app.interrupt"),
+    Action("app.redraw", "redraw", "Draw the whole screen again.", "app.redraw", word="redraw"),
+    Action(
+        "app.shell",
+        "shell",
+        "Open a shell in the folder of what the cursor is on; exit comes back.",
+        "app.shell",
+        word="shell",
+    ),
+    Action(
+        "app.theme", "theme", "Choose the colours, with preview.", "app.pick_theme", word="theme"
+    ),
+    Action(
+        "app.doctor",
+        "doctor",
+        "Check this machine: GPU, terminal, file system.",
+        "app.doctor",
+        word="doctor",
+    ),
+    Action(
+        "app.open",
+        "open project",
+        "Open another project, or make one.",
+        "app.welcome",
+        word="open",
+    ),
+    Action(
+        "mode.datasets",
+        "datasets",
+        "Tilt series and what each stage made of them.",
+        "app.mode('datasets')",
+        word="datasets",
+    ),
+    Action(
+        "mode.slices",
+        "slices",
+        "Look at tilt images and tomograms.",
+        "app.mode('slices')",
+        word="slices",
+    ),
+    Action(
+        "mode.jobs", "jobs", "What runs, waits and has failed.", "app.mode('jobs')", word="jobs"
+    ),
+    Action(
+        "pane.jump",
+        "jump",
+        "Show letters over tabs and panes; a letter goes there.",
+        "jump",
+        word="jump",
+    ),
+    Action("pane.zoom", "zoom pane", "Give the focused pane the whole screen.", "zoom_pane"),
+    # Lists.
+    Action("list.up", "up", "One row up.", "move(-1)"),
+    Action("list.down", "down", "One row down.", "move(1)"),
+    Action("list.page_up", "page up", "One page up.", "page(-1)"),
+    Action("list.page_down", "page down", "One page down.", "page(1)"),
+    Action("list.first", "first", "To the first row.", "first"),
+    Action("list.last", "last", "To the last row.", "last"),
+    Action("list.extend_up", "extend up", "Extend the range upwards.", "extend(-1)"),
+    Action("list.extend_down", "extend down", "Extend the range downwards.", "extend(1)"),
+    Action("list.open", "open", "Open the row under the cursor.", "activate", True),
+    Action("list.mark", "mark", "Mark the row and go on.", "mark", True),
+    Action("list.range", "range", "Begin a range; again: mark it.", "range"),
+    Action("list.mark_all", "mark all", "Mark all rows shown, or none.", "mark_all"),
+    Action(
+        "list.filter",
+        "filter",
+        "Show only rows that match: text or regular expression, ! inverts, -f is fuzzy.",
+        "screen.filter",
+        True,
+        "filter",
+    ),
+    # Tilt series.
+    Action(
+        "dataset.launch",
+        "launch",
+        "Run a stage on the marked series, or the one under the cursor.",
+        "launch",
+        True,
+        "run",
+    ),
+    Action("dataset.import", "import", "Import tilt series.", "import_stacks", True, "import"),
+    Action("dataset.yank", "copy", "Copy path, name or command of the series.", "yank"),
+    # Jobs.
+    Action("job.cancel", "cancel", "Ask the job to stop.", "cancel", True),
+    Action("job.signal", "stop how", "Choose how to stop: TERM with grace, or KILL.", "signal"),
+    Action("job.retry", "retry", "Run again what did not succeed.", "retry", True),
+    Action("job.clone", "clone", "Start a job like this one, with changes.", "clone", True),
+    Action(
+        "job.dependencies",
+        "dependencies",
+        "Show what the job waits for, and what waits for it.",
+        "dependencies",
+    ),
+    Action("job.follow", "follow log", "Show the log as it grows.", "follow"),
+    Action("job.yank", "copy", "Copy path, name or command line of the job.", "yank", True),
+    Action("job.pager", "log in pager", "Open the log in $PAGER.", "pager"),
+    Action("job.metric", "next metric", "Plot the next metric.", "next_metric"),
+    # Slices; the other keys of theirs stand with their screen.
+    Action("slice.yank", "copy", "Copy path, name or position of what is seen.", "yank"),
+    Action("slice.bookmark", "set bookmark", "Keep this place under a letter.", "bookmark"),
+    Action("slice.recall", "to bookmark", "Go to the place kept under a letter.", "recall"),
+    # What can be copied.
+    Action("yank.path", "path", "Copy the path.", "take('path')"),
+    Action("yank.name", "name", "Copy the name.", "take('name')"),
+    Action("yank.command", "command", "Copy the command line.", "take('command')"),
+    Action("yank.position", "position", "Copy the position.", "take('position')"),
+    # Logs.
+    Action("log.follow", "follow", "Stay at the end as the log grows.", "follow", True),
+    Action("log.wrap", "wrap", "Wrap long lines.", "wrap", True),
+    Action("log.next_error", "next error", "To the next error.", "error(1)", True),
+    Action("log.previous_error", "previous error", "To the previous error.", "error(-1)"),
+    Action("log.search", "search", "Find text in the log.", "screen.search_log"),
+    Action("log.next_match", "next match", "To the next match.", "match(1)"),
+    Action("log.previous_match", "previous match", "To the previous match.", "match(-1)"),
+    Action("log.up", "up", "One line up.", "scroll(-1)"),
+    Action("log.down", "down", "One line down.", "scroll(1)"),
+    Action("log.page_up", "page up", "One page up.", "page(-1)"),
+    Action("log.page_down", "page down", "One page down.", "page(1)"),
+    Action("log.first", "first", "To the beginning.", "first"),
+    Action("log.last", "last", "To the end, and follow.", "last"),
+    Action("log.left", "left", "Scroll to the left.", "sideways(-8)"),
+    Action("log.right", "right", "Scroll to the right.", "sideways(8)"),
+    # Forms and dialogs.
+    Action("form.submit", "run", "Submit the job.", "submit", True),
+    Action("form.default", "default", "Put the field back to its default.", "default", True),
+    Action("form.next", "next field", "To the next field.", "app.focus_next"),
+    Action("form.previous", "previous field", "To the previous field.", "app.focus_previous"),
+    Action("dialog.close", "close", "Close without doing anything.", "close", True),
+    Action("dialog.yes", "yes", "Do it.", "answer(True)", True),
+    Action("dialog.no", "no", "Do not do it.", "answer(False)", True),
+    Action("dialog.copy", "copy", "Copy the text.", "copy", True),
+    Action("dialog.help", "help", "Show the keys that work right now.", "app.help"),
+)
+
+ACTIONS: dict[str, Action] = {action.id: action for action in _DECLARED}
+"""Every action by its id."""
+
+
+def bindings(*wanted: str) -> list[BindingType]:
+    """Return Textual bindings of whole scopes (``list``) or single actions (``pane.zoom``)."""
+    chosen = [action for name in wanted for action in _matching(name)]
+    return [
+        Binding(
+            ",".join(action.keys),
+            action.method,
+            action.title,
+            show=action.hint,
+            tooltip=action.help,
+            id=action.id,
+        )
+        for action in chosen
+        if action.keys
+    ]
+
+
+def _matching(name: str) -> list[Action]:
+    if name in ACTIONS:
+        return [ACTIONS[name]]
+    found = [action for action in ACTIONS.values() if action.scope == name]
+    if not found:
+        raise LookupError(f"no action or scope {name}")
+    return found
+
+
+def words() -> dict[str, Action]:
+    """Return the actions that have a word for the ``:`` line."""
+    return {action.word: action for action in ACTIONS.values() if action.word}

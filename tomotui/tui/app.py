@@ -1,0 +1,175 @@
+"""The terminal application: its life, and coming back to where the user was."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+from textual.screen import Screen
+
+from tomotui.project import Project, ProjectError
+from tomotui.tui import keymap, session
+from tomotui.tui.appearance import THEME_POLL_SECONDS
+from tomotui.tui.navigation import MODES, Navigation
+from tomotui.tui.raster.capability import detect_capability, probe_terminal
+
+SAVE_SECONDS = 2.0
+
+
+# Screens are imported when they are first shown: starting must stay fast.
+
+
+def _welcome() -> Screen[Any]:
+    from tomotui.tui.screens.welcome import WelcomeScreen
+
+    return WelcomeScreen(Path.cwd())
+
+
+def _jobs() -> Screen[Any]:
+    from tomotui.tui.screens.jobs import JobsScreen
+
+    return JobsScreen()
+
+
+class TomotuiApp(Navigation):
+    """Tilt series, slices and jobs of a project, in a terminal.
+
+    Parameters
+    ----------
+    project_folder
+        The project to open; without one the welcome screen is shown.
+    settings
+        See the classes this one is made of.
+    """
+
+    TITLE = "tomotui"
+    CSS_PATH = "app.tcss"
+    ENABLE_COMMAND_PALETTE = True
+
+    def __init__(self, project_folder: Path | None = None, **settings: Any) -> None:
+        super().__init__(**settings)
+        self._folder_at_start = project_folder
+        self._saved = ""
+        self.add_mode("welcome", _welcome)
+
+    # ---- life
+
+    def on_mount(self) -> None:
+        """Open the project, or welcome; watch themes and signals."""
+        self.set_interval(THEME_POLL_SECONDS, self.watch_theme_files)
+        self.set_interval(SAVE_SECONDS, self.save_session)
+        if not self.is_headless:
+            loop = asyncio.get_running_loop()
+            for number in (signal.SIGHUP, signal.SIGTERM):
+                loop.add_signal_handler(number, self.leave_on_signal, number)
+        try:
+            self.use_keymap(self.preferences.keymap, keep=False)
+        except keymap.KeymapError as error:
+            self.call_after_refresh(self.say, str(error), "warning")
+        if self._folder_at_start is None or not self.open_project(self._folder_at_start):
+            self.switch_mode("welcome")
+
+    def open_project(self, folder: Path) -> bool:
+        """Open a project, as it was left; tells whether that was possible."""
+        try:
+            project, read_only = self._opened(folder)
+        except ProjectError as error:
+            self.call_later(self.show_error, error.message, error.remedy)
+            return False
+        self.save_session()
+        if self.project is not None:
+            self.project.close()
+        self.project, self.read_only = project, read_only
+        self.session = session.load_session(project.folder)
+        session.remember_project(project.folder)
+        self.preferences = session.load_preferences()
+        kept = self.session.theme
+        if kept and kept != self.theme and self._wanted_theme is None:
+            self.use_theme(kept, keep=False)
+        self.call_later(self._enter)
+        return True
+
+    def _opened(self, folder: Path) -> tuple[Project, bool]:
+        """Open a project; read-only when it cannot be written."""
+        if not self.read_only:
+            try:
+                return Project.open(folder), False
+            except ProjectError as refused:
+                try:
+                    return Project.open(folder, read_only=True), True
+                except ProjectError:
+                    raise refused from None
+        return Project.open(folder, read_only=True), True
+
+    async def _enter(self) -> None:
+        """Make the modes anew and go where the user was."""
+        if self.current_mode in MODES:
+            await self.switch_mode("welcome")
+        for mode in MODES:
+            if mode in self._modes:
+                await self.remove_mode(mode)
+        project = self.project
+        assert project is not None
+        self.add_mode("datasets", self._datasets)
+        self.add_mode("slices", self._slices)
+        self.add_mode("jobs", _jobs)
+        self.last_mode = ""
+        await self.switch_mode(self.session.mode if self.session.mode in MODES else "datasets")
+        if not self.read_only:
+            self.wake_agent()
+
+    def _datasets(self) -> Screen[Any]:
+        from tomotui.tui.screens.datasets import DatasetsScreen
+
+        return DatasetsScreen(self.stages)
+
+    def _slices(self) -> Screen[Any]:
+        from tomotui.tui.screens.slices_mode import SlicesMode
+
+        assert self.project is not None
+        series = self.take_wanted_series() or self.session.series
+        return SlicesMode(self.project, self.capability, series)
+
+    def save_session(self) -> None:
+        """Remember where the user is, when that has changed."""
+        if self.project is None:
+            return
+        if self.current_mode in MODES:
+            self.session.mode = self.current_mode
+        self.session.theme = self.theme
+        now = self.session.model_dump_json()
+        if now != self._saved:
+            self._saved = now
+            session.save_session(self.project.folder, self.session)
+
+    def leave_on_signal(self, number: signal.Signals, patience_seconds: float = 3.0) -> None:
+        """Leave: the terminal is gone or somebody wants us to end. Jobs go on."""
+        self.save_session()
+        # A terminal that is gone may keep the orderly way out from ending.
+        asyncio.get_running_loop().call_later(patience_seconds, os._exit, 128 + number)
+        self.exit(return_code=128 + number)
+
+    def on_unmount(self) -> None:
+        """Remember where the user was."""
+        self.save_session()
+        if self.project is not None:
+            self.project.close()
+
+
+def run(project_folder: Path | None, *, read_only: bool = False, theme: str | None = None) -> int:
+    """Open the screens and return the exit code when the user leaves them."""
+    report = probe_terminal(sys.__stdin__.fileno(), sys.__stdout__.fileno())  # type: ignore[union-attr]
+    app = TomotuiApp(
+        project_folder,
+        read_only=read_only,
+        theme=theme,
+        capability=detect_capability(probe=report),
+    )
+    app.run()
+    if app.farewell:
+        sys.stdout.write(f"{app.farewell}\n")
+    return app.return_code or 0

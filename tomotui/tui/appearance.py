@@ -1,0 +1,156 @@
+"""How the program looks and listens: themes, keymaps, messages, the clipboard."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual.app import App
+from textual.binding import Binding, BindingType
+from textual.notifications import SeverityLevel
+
+from tomotui.tui import keymap, session
+from tomotui.tui.actions import bindings
+from tomotui.tui.raster.capability import Capability
+from tomotui.tui.screens.base import Frame
+from tomotui.tui.screens.error import ErrorScreen
+from tomotui.tui.theme import DEFAULT_THEME, Look, ThemeShelf
+from tomotui.tui.widgets.pacing import FrameAcknowledgements
+from tomotui.tui.wording import one_line, shortened
+
+THEME_POLL_SECONDS = 1.0
+_KEY_WORDS = {
+    "enter": "enter",
+    "escape": "esc",
+    "backspace": "bksp",
+    "up": "up",
+    "down": "down",
+    "left": "left",
+    "right": "right",
+    "shift+up": "shift+up",
+    "shift+down": "shift+down",
+    "shift+left": "shift+left",
+    "shift+right": "shift+right",
+}
+
+
+class Appearance(FrameAcknowledgements, App[int], inherit_bindings=False):
+    """The part of the app that knows no project."""
+
+    BINDINGS: ClassVar[list[BindingType]] = bindings("app", "mode")
+
+    def __init__(
+        self,
+        *,
+        theme: str | None = None,
+        capability: Capability | None = None,
+        shelf: ThemeShelf | None = None,
+    ) -> None:
+        super().__init__()
+        self.capability = capability or Capability()
+        self.animation_level = "none"
+        self.shelf = shelf or ThemeShelf()
+        self.preferences = session.load_preferences()
+        self.keymap_name = keymap.DEFAULT_KEYMAP
+        self._wanted_theme = theme
+        for look in self.shelf.looks.values():
+            self.register_theme(look.to_textual())
+        wanted = self.shelf.named(theme or self.preferences.theme or DEFAULT_THEME)
+        # Set without telling anybody: Textual would parse all style sheets again for each screen.
+        self.set_reactive(App.theme, wanted.name)
+        self.stylesheet.set_variables(self.get_css_variables())
+        self.set_class(self.ascii_only, "-ascii")
+
+    def get_theme_variable_defaults(self) -> dict[str, str]:
+        """Return values of our own variables for themes that lack them."""
+        return {"dim": "#8ba2b5", "cursor": "#1b3448"}
+
+    @property
+    def ascii_only(self) -> bool:
+        """True when no character beyond ASCII is safe."""
+        return self.capability.ascii_only
+
+    # ---- themes
+
+    @property
+    def look(self) -> Look:
+        """The theme in use."""
+        return self.shelf.named(self.theme)
+
+    def use_theme(self, name: str, keep: bool = True) -> None:
+        """Put on a theme; ``keep`` remembers it for the next time."""
+        look = self.shelf.named(name)
+        self.register_theme(look.to_textual())
+        if look.name == self.theme:
+            # The same name with other colours: Textual only acts on another name.
+            self.theme = "textual-dark" if look.dark else "textual-light"
+        self.theme = look.name
+        if keep:
+            self.preferences.theme = look.name
+            session.save_preferences(self.preferences)
+
+    def watch_theme_files(self) -> None:
+        """Look for changed theme files, and show the present theme as it is now."""
+        known = dict(self.shelf.problems)
+        changed = self.shelf.refresh()
+        for name in changed:
+            self.register_theme(self.shelf.looks[name].to_textual())
+        if self.theme in changed:
+            self.use_theme(self.theme, keep=False)
+            self.say(f"theme {self.theme} read again")
+        for path, why in self.shelf.problems.items():
+            if known.get(path) != why:
+                self.say(why, "warning")
+
+    # ---- keys
+
+    def use_keymap(self, name: str, keep: bool = True) -> None:
+        """Put on a keymap.
+
+        Raises
+        ------
+        KeymapError
+            When there is no such keymap, or its file is wrong.
+        """
+        self.set_keymap(keymap.overrides(name))
+        self.keymap_name = name
+        if keep:
+            self.preferences.keymap = name
+            session.save_preferences(self.preferences)
+            self.say(f"keys: {name}")
+
+    def get_key_display(self, binding: Binding) -> str:
+        """Return how a key is written: words where a glyph would be a riddle."""
+        if binding.key.startswith("ctrl+"):
+            return binding.key
+        return _KEY_WORDS.get(binding.key) or super().get_key_display(binding)
+
+    # ---- messages
+
+    def say(self, words: str, severity: SeverityLevel = "information") -> None:
+        """Show a message in the status bar, where there is one; it never covers a picture."""
+        screen = next((s for s in reversed(self.screen_stack) if isinstance(s, Frame)), None)
+        if screen is not None and screen.is_mounted:
+            screen.say(one_line(words), severity)
+
+    def notify(
+        self,
+        message: str,
+        *,
+        title: str = "",
+        severity: SeverityLevel = "information",
+        timeout: float | None = None,
+        markup: bool = True,
+    ) -> None:
+        """Show a message in the status bar instead of over the screen."""
+        self.say(f"{title}: {message}" if title else message, severity)
+
+    def show_error(self, message: str, remedy: str = "") -> None:
+        """Show what went wrong; the program goes on."""
+        if isinstance(self.screen, ErrorScreen):
+            return
+        self.push_screen(ErrorScreen(message, remedy))
+
+    def copy(self, text: str) -> None:
+        """Copy text to the clipboard of the user's own terminal, through SSH as well."""
+        self.copy_to_clipboard(text)
+        self.say(f"copied {shortened(one_line(text), 100)}")

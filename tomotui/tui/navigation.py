@@ -1,0 +1,251 @@
+"""Going from screen to screen, and what keys, palette and ``:`` line ask of the app."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from tomotui.records import Job, JobRequest
+from tomotui.stages import all_stages
+from tomotui.stages.base import Stage
+from tomotui.tui import command_line, outside
+from tomotui.tui.actions import ACTIONS
+from tomotui.tui.project_work import ProjectWork
+from tomotui.tui.screens.base import Frame
+from tomotui.tui.screens.datasets import DatasetsScreen
+from tomotui.tui.session import Session
+from tomotui.tui.wording import counted, short_path
+
+MODES = ("datasets", "slices", "jobs")
+
+
+class Navigation(ProjectWork):
+    """The part of the app that knows its screens.
+
+    Parameters
+    ----------
+    stages
+        The stages of the pipeline; those that are installed when not given.
+
+    Attributes
+    ----------
+    farewell
+        What to say when the terminal is the shell's again.
+    """
+
+    def __init__(self, *, stages: Sequence[Stage] | None = None, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.stages = list(all_stages() if stages is None else stages)
+        self.session = Session()
+        self.last_mode = ""
+        self._wanted_series: str | None = None
+        self._history: list[str] = []
+        self.farewell = ""
+
+    def open_project(self, folder: Path) -> bool:
+        """Open a project, as it was left; tells whether that was possible."""
+        raise NotImplementedError
+
+    # ---- going places
+
+    @property
+    def launchable(self) -> list[Stage]:
+        """The stages that a form can run; importing has a screen of its own."""
+        return [stage for stage in self.stages if stage.name != "import"]
+
+    def series_names(self) -> list[str]:
+        """Return the names of the tilt series, for completion."""
+        return sorted(one.name for one in self.project.tilt_series()) if self.project else []
+
+    def go_to_mode(self, mode: str) -> None:
+        """Show another mode."""
+        if self.project is None:
+            self.say("open or make a project first", "warning")
+        elif mode != self.current_mode:
+            self.last_mode = self.current_mode
+            self.switch_mode(mode)
+
+    def show_slices(self, series: str) -> None:
+        """Look at a series."""
+        from tomotui.tui.screens.slices_mode import SlicesMode
+
+        self._wanted_series = series
+        if isinstance(self.screen, SlicesMode):
+            self.screen.on_screen_resume()
+        self.go_to_mode("slices")
+
+    def take_wanted_series(self) -> str | None:
+        """Return the series that was asked for last, once."""
+        wanted, self._wanted_series = self._wanted_series, None
+        return wanted
+
+    def go_to_slice(self, number: int) -> None:
+        """Go to a slice, counted from 1."""
+        from tomotui.tui.screens.slices_mode import SlicesMode
+
+        if isinstance(self.screen, SlicesMode):
+            self.screen.action_go_to(number)
+        else:
+            self.say("2 shows slices; then  z NUMBER  goes to one", "warning")
+
+    def show_job(self, job_id: int) -> None:
+        """Look at a job."""
+        from tomotui.tui.screens.job_detail import JobDetailScreen
+
+        def found(job: Job) -> None:
+            self.go_to_mode("jobs")
+            self.push_screen(JobDetailScreen(job.id))
+
+        self.change(lambda project: project.job(job_id), found)
+
+    def filter_here(self, words: str) -> None:
+        """Filter the list of the screen."""
+        screen = self.screen
+        if isinstance(screen, Frame) and (table := screen.filtered_table()) is not None:
+            table.set_filter(words)
+
+    def launch(self, request: JobRequest, cloned_from: Job | None = None) -> None:
+        """Open the form that runs a stage."""
+        from tomotui.tui.screens.launch import LaunchScreen
+
+        stages = self.stages if request.stage == "import" else self.launchable
+        if not any(stage.name == request.stage for stage in stages):
+            self.show_error(f"there is no stage {request.stage} here.", "Is a plug-in missing?")
+            return
+        self.push_screen(LaunchScreen(stages, request, cloned_from))
+
+    def launch_on(self, stage: str, pattern: str) -> None:
+        """Open the form for series that match a pattern, or those that are meant."""
+        if isinstance(self.screen, DatasetsScreen):
+            self.screen.action_launch(stage, pattern)
+        else:
+            self.go_to_mode("datasets")
+            self.say(f"mark series, then  :run {stage}  launches on them")
+
+    def import_stacks(self) -> None:
+        """Import tilt series."""
+        from tomotui.tui.screens.import_stacks import ImportScreen
+
+        if not self.refuse_when_read_only():
+            self.call_later(self.push_screen, ImportScreen(self.series_names()))
+
+    # ---- actions
+
+    def action_mode(self, mode: str) -> None:
+        """Show another mode."""
+        self.go_to_mode(mode)
+
+    def action_go_back(self) -> None:
+        """Undo what narrows the view, or close the screen, or go to the mode before."""
+        screen = self.screen
+        if isinstance(screen, Frame) and screen.go_back():
+            return
+        if len(self.screen_stack) > 1:
+            self.pop_screen()
+        elif self.current_mode == "slices":
+            self.action_toggle_last()
+
+    def action_toggle_last(self) -> None:
+        """Go to the mode before this."""
+        if self.project is not None:
+            self.go_to_mode(self.last_mode if self.last_mode in MODES else "datasets")
+
+    def action_help(self) -> None:
+        """Show the keys that work right now."""
+        from tomotui.tui.screens.help import HelpScreen, live_keys
+
+        screen = self.screen
+        if isinstance(screen, HelpScreen):
+            screen.dismiss(None)
+            return
+        title = getattr(screen, "ABOUT", "")
+        self.push_screen(HelpScreen(title, getattr(screen, "PROSE", ""), live_keys(screen)))
+
+    def action_command_line(self) -> None:
+        """Let the user type a command."""
+        if isinstance(self.screen, Frame):
+            self.screen.status_bar.ask(
+                "command",
+                ":",
+                complete=lambda line: command_line.complete(self, line),
+                history=self._history,
+            )
+
+    def run_command_line(self, line: str) -> None:
+        """Do what a line says."""
+        try:
+            command_line.run_line(self, line)
+        except command_line.CommandError as error:
+            self.say(str(error), "warning")
+
+    def run_registered(self, action_id: str) -> None:
+        """Do an action as its key would, from the palette or the ``:`` line."""
+        for active in self.screen.active_bindings.values():
+            if active.binding.id == action_id:
+                self.call_later(self.run_action, active.binding.action, active.node)
+                return
+        action = ACTIONS[action_id]
+        if action.method.startswith("app."):
+            self.call_later(self.run_action, action.method)
+        else:
+            self.say(f"{action.title} does not work on this screen", "warning")
+
+    def action_command_palette(self) -> None:
+        """Search everything that can be done."""
+        from tomotui.tui.screens.palette import Palette
+
+        self.push_screen(Palette())
+
+    def action_pick_theme(self) -> None:
+        """Choose the colours."""
+        from tomotui.tui.screens.theme_picker import ThemePicker
+
+        self.push_screen(ThemePicker())
+
+    def action_doctor(self) -> None:
+        """Check this machine."""
+        from tomotui.tui.screens.doctor import DoctorScreen
+
+        self.push_screen(DoctorScreen())
+
+    def action_welcome(self) -> None:
+        """Open another project, or make one."""
+        from tomotui.tui.screens.welcome import WelcomeScreen
+
+        self.push_screen(WelcomeScreen(Path.cwd()))
+
+    def action_redraw(self) -> None:
+        """Draw everything again: something else has written to the terminal."""
+        self.screen.refresh(layout=True)
+
+    def action_shell(self) -> None:
+        """Open a shell where the cursor is."""
+        from tomotui.tui.screens.job_detail import JobDetailScreen
+        from tomotui.tui.screens.jobs import JobsScreen
+
+        screen = self.screen
+        log = screen.log_path() if isinstance(screen, JobsScreen | JobDetailScreen) else None
+        folder = log.parent if log is not None and log.parent.is_dir() else self.folder
+        outside.open_shell(self, folder or Path.cwd())
+
+    def open_pager(self, path: Path) -> None:
+        """Open a file in the pager."""
+        outside.open_pager(self, path)
+
+    def action_interrupt(self) -> None:
+        """Say how to leave: an accident must not end the program."""
+        self.say("q leaves; jobs keep running")
+
+    def action_leave(self) -> None:
+        """Leave, and say what goes on."""
+        counts = self.screen.counts if isinstance(self.screen, Frame) else None
+        unfinished = counts.running + counts.queued if counts else 0
+        if unfinished and self.folder is not None:
+            place = short_path(self.folder)
+            verb = "keeps" if unfinished == 1 else "keep"
+            self.farewell = (
+                f"{counted(unfinished, 'task')} in {place} {verb} running; "
+                f"come back with: tomotui {place}"
+            )
+        self.exit(0)

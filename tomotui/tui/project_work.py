@@ -1,0 +1,143 @@
+"""The app's work on the project: reading and changing it in threads, submitting jobs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from textual import work
+
+from tomotui.jobs import ensure_agent, submit
+from tomotui.project import Project, ProjectError
+from tomotui.records import Job, JobRequest
+from tomotui.stages import UnknownStage
+from tomotui.stages.base import ParameterError
+from tomotui.tui.appearance import Appearance
+from tomotui.tui.screens.base import Frame
+from tomotui.tui.screens.confirm import ConfirmScreen
+from tomotui.tui.wording import counted
+
+Submitter = Callable[[Project, JobRequest, bool], Job]
+
+
+class ProjectWork(Appearance):
+    """The part of the app that changes the project.
+
+    Attributes
+    ----------
+    project
+        For the thread of the screens; every thread that works has its own.
+    start_agents
+        Start an agent when jobs are submitted.
+    """
+
+    def __init__(
+        self,
+        *,
+        read_only: bool = False,
+        start_agents: bool = True,
+        submitter: Submitter = submit,
+        **appearance: Any,
+    ) -> None:
+        super().__init__(**appearance)
+        self.read_only = read_only
+        self.start_agents = start_agents
+        self.project: Project | None = None
+        self._submitter = submitter
+
+    @property
+    def folder(self) -> Path | None:
+        """The project's folder."""
+        return self.project.folder if self.project is not None else None
+
+    @property
+    def project_name(self) -> str:
+        """The project's name; empty when none is open."""
+        return self.project.name if self.project is not None else ""
+
+    def refuse_when_read_only(self) -> bool:
+        """Say so when nothing may be changed; tells whether that is so."""
+        if self.read_only:
+            self.say("opened read-only: nothing can be changed here", "warning")
+        return self.read_only
+
+    def change(
+        self,
+        do: Callable[[Project], Any],
+        done: Callable[[Any], object] | None = None,
+        failed: Callable[[], object] | None = None,
+    ) -> None:
+        """Read or change the project in a thread, then go on with the result.
+
+        A refusal is shown as an error; the program goes on.
+        """
+        if self.folder is not None:
+            self._in_thread(self.folder, do, done, failed)
+
+    @work(thread=True, exit_on_error=False, group="project")
+    def _in_thread(
+        self,
+        folder: Path,
+        do: Callable[[Project], Any],
+        done: Callable[[Any], object] | None,
+        failed: Callable[[], object] | None,
+    ) -> None:
+        try:
+            with Project.open(folder, read_only=self.read_only) as project:
+                value = do(project)
+        except ProjectError as error:
+            self.call_later(self._refused, error.message, error.remedy, failed)
+        except (ParameterError, UnknownStage) as error:
+            self.call_later(self._refused, str(error), "", failed)
+        else:
+            if done is not None:
+                self.call_later(done, value)
+
+    def _refused(self, message: str, remedy: str, failed: Callable[[], object] | None) -> None:
+        self.show_error(message, remedy)
+        if failed is not None:
+            failed()
+
+    def submit(
+        self,
+        request: JobRequest,
+        done: Callable[[Job], object],
+        failed: Callable[[], object] | None = None,
+    ) -> None:
+        """Put a job into the queue and say so."""
+        submitter, start_agents = self._submitter, self.start_agents
+
+        def submitted(job: Job) -> None:
+            done(job)
+            series = counted(len(job.targets), "series", "series")
+            self.say(f"{job.name} queued for {series}; 4 shows it")
+            self.look_again()
+
+        self.change(lambda project: submitter(project, request, start_agents), submitted, failed)
+
+    def ensure_agent(self) -> None:
+        """Make sure that somebody looks after the queue."""
+        if self.start_agents and not self.read_only:
+            self.change(lambda project: ensure_agent(project.folder))
+
+    def wake_agent(self) -> None:
+        """Start an agent when work has been left without one, as after a restart of the host."""
+
+        def found(n_unfinished: int) -> None:
+            if n_unfinished:
+                self.ensure_agent()
+
+        self.change(
+            lambda project: sum(not job.status.is_finished for job in project.jobs()), found
+        )
+
+    def look_again(self) -> None:
+        """Let the screens read the project now."""
+        for screen in self.screen_stack:
+            if isinstance(screen, Frame):
+                screen.refresh_now()
+
+    def confirm(self, question: str, explanation: str, done: Callable[[bool | None], None]) -> None:
+        """Ask a question that is answered with yes or no."""
+        self.push_screen(ConfirmScreen(question, explanation), done)

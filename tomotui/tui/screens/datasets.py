@@ -1,0 +1,240 @@
+"""The screen of tilt series: what each stage has made of each of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.message import Message
+from textual.widgets import Static
+
+from tomotui.records import JobRequest, Target
+from tomotui.stages.base import Stage
+from tomotui.tui.actions import bindings
+from tomotui.tui.feeds import Feed, Observation
+from tomotui.tui.screens.base import Frame
+from tomotui.tui.screens.series_words import details, matrix_columns, matrix_row
+from tomotui.tui.shell_words import run_command
+from tomotui.tui.snapshots import DatasetsSnapshot, SeriesDetail, read_datasets, read_series
+from tomotui.tui.widgets.facts import Facts
+from tomotui.tui.widgets.table import Table
+from tomotui.tui.wording import counted
+
+FIRST_PICTURE_SECONDS = 0.15
+"""The list is drawn before anything that pictures need is imported."""
+
+
+class DatasetsScreen(Frame):
+    """The matrix of tilt series and stages, with details of the one under the cursor."""
+
+    mode = "datasets"
+    ABOUT = "tilt series"
+    PROSE = (
+        "Each row is a tilt series, each column a stage of the pipeline. Mark series with space "
+        "and launch a stage on all of them with L; enter looks at one slice by slice."
+    )
+    BINDINGS: ClassVar[list[BindingType]] = bindings("dataset", "list.filter")
+
+    class Seen(Message, bubble=False):
+        """The feed has something new."""
+
+        def __init__(self, observation: Observation[DatasetsSnapshot]) -> None:
+            super().__init__()
+            self.observation = observation
+
+    class DetailSeen(Message, bubble=False):
+        """The feed of details has something new."""
+
+        def __init__(self, observation: Observation[SeriesDetail | None]) -> None:
+            super().__init__()
+            self.observation = observation
+
+    def __init__(self, stages: Sequence[Stage]) -> None:
+        super().__init__()
+        self.stages = list(stages)
+        self.snapshot = DatasetsSnapshot()
+        self.detail: SeriesDetail | None = None
+        self._arrived = False
+        self._detail_feed: Feed[SeriesDetail | None] | None = None
+        self._picture_is_due = False
+
+    def compose_body(self) -> ComposeResult:
+        """Lay out the matrix on the left and the details on the right."""
+        with Horizontal(id="body"):
+            with Vertical(id="main", classes="pane") as main:
+                main.border_title = "tilt series"
+                yield Table(
+                    matrix_columns(self.stages, with_dataset=False),
+                    empty="no tilt series yet: i imports some",
+                    id="series",
+                )
+            with VerticalScroll(id="side", classes="pane"):
+                yield Static(id="details", markup=False)
+
+    def on_mount(self) -> None:
+        """Begin to watch the project."""
+        self.table.focus()
+        session = self.tomotui.session
+        if session.filters.get("datasets"):
+            self.table.set_filter(session.filters["datasets"])
+        folder = self.tomotui.folder
+        assert folder is not None
+        self._detail_feed = Feed(
+            folder, read_series, lambda seen: self.post_message(self.DetailSeen(seen))
+        )
+        self.watch_feed(
+            Feed(folder, read_datasets, lambda seen: self.post_message(self.Seen(seen)))
+        )
+        self.watch_feed(self._detail_feed)
+        self.app.theme_changed_signal.subscribe(self, lambda _: self._theme_changed())
+
+    @property
+    def table(self) -> Table:
+        """The matrix."""
+        return self.query_one("#series", Table)
+
+    def filtered_table(self) -> Table | None:
+        """Return the matrix: there is no other list here."""
+        return self.table
+
+    # ---- showing
+
+    def on_datasets_screen_seen(self, message: Seen) -> None:
+        """Show the matrix as it is now."""
+        seen = message.observation
+        self.set_alarm(seen.error)
+        if seen.value is None:
+            return
+        self.snapshot = seen.value
+        self.counts = seen.value.counts
+        self._show_rows()
+        self.update_header()
+        if not self._arrived and seen.value.rows:
+            self._arrived = True
+            if self.tomotui.session.series:
+                self.table.go_to_key(self.tomotui.session.series)
+
+    def _show_rows(self) -> None:
+        rows = self.snapshot.rows
+        with_dataset = len({row.dataset for row in rows}) > 1
+        look, ascii_only = self.tomotui.look, self.tomotui.ascii_only
+        self.table.set_columns(matrix_columns(self.stages, with_dataset))
+        self.table.set_rows(
+            [matrix_row(row, self.stages, with_dataset, look, ascii_only) for row in rows]
+        )
+        self.query_one("#main").border_subtitle = counted(len(rows), "tilt series", "tilt series")
+        self.update_right()
+
+    def on_datasets_screen_detail_seen(self, message: DetailSeen) -> None:
+        """Show the details of the series under the cursor."""
+        self.detail = message.observation.value
+        self._show_detail()
+
+    def _show_thumbnail(self) -> None:
+        """Show the small picture; what draws it is imported when the list stands."""
+        from tomotui.tui.widgets.thumbnail import Thumbnail
+
+        if not self.is_attached:
+            return
+        if found := self.query(Thumbnail):
+            found.first().show(self.detail)
+            return
+        picture = Thumbnail(self.tomotui.capability)
+        self.query_one("#side").mount(picture, before=0)
+        picture.call_after_refresh(lambda: picture.show(self.detail))
+
+    def _show_detail(self) -> None:
+        self.query_one("#side").border_title = self.detail.name if self.detail else ""
+        if self._picture_is_due:
+            self._show_thumbnail()
+        else:
+            self._picture_is_due = True
+            self.set_timer(FIRST_PICTURE_SECONDS, self._show_thumbnail)
+        words: Facts | str = ""
+        if self.detail is not None:
+            words = details(self.detail, self.stages, self.tomotui.look, self.tomotui.ascii_only)
+        self.query_one("#details", Static).update(words)
+
+    def _theme_changed(self) -> None:
+        self._show_rows()
+        self._show_detail()
+        self.refresh(layout=False)
+
+    @on(Table.CursorMoved)
+    def _cursor_moved(self, event: Table.CursorMoved) -> None:
+        if event.key is not None or self._arrived:
+            self.tomotui.session.series = event.key
+        feed = self._detail_feed
+        if feed is not None:
+            self.when_at_rest(lambda: feed.look_at(event.key))
+
+    @on(Table.SelectionChanged)
+    def _filter_changed(self) -> None:
+        self.tomotui.session.filters["datasets"] = self.table.filter.text
+
+    # ---- keys
+
+    @on(Table.Activated)
+    def _open(self, event: Table.Activated) -> None:
+        row = next((row for row in self.snapshot.rows if row.name == event.key), None)
+        if row is None or row.series is None:
+            self.say(f"{event.key} is not imported yet", "warning")
+        else:
+            self.tomotui.show_slices(event.key)
+
+    def action_launch(self, stage: str = "", pattern: str = "") -> None:
+        """Open the form that runs a stage on the series meant."""
+        if self.tomotui.refuse_when_read_only():
+            return
+        wanted = self._meant(pattern)
+        known = {row.name for row in self.snapshot.rows if row.series is not None}
+        targets = [name for name in wanted if name in known]
+        if not targets:
+            missing = f"no series matches {pattern}" if pattern else "no imported series here"
+            self.say(f"{missing}; there is nothing to run a stage on", "warning")
+            return
+        request = JobRequest(
+            stage=stage or self._next_stage(targets[0]),
+            targets=tuple(Target(name=name) for name in targets),
+        )
+        self.tomotui.launch(request)
+
+    def _meant(self, pattern: str) -> list[str]:
+        if not pattern:
+            return self.table.selection.chosen()
+        import fnmatch
+
+        return [row.name for row in self.snapshot.rows if fnmatch.fnmatchcase(row.name, pattern)]
+
+    def _next_stage(self, name: str) -> str:
+        """Return the first stage that a series has not been through."""
+        row = next(row for row in self.snapshot.rows if row.name == name)
+        stages = self.tomotui.launchable
+        for stage in stages:
+            cell = row.cells.get(stage.name)
+            if cell is None or cell.progress < 1:
+                return stage.name
+        return stages[-1].name if stages else ""
+
+    def action_import_stacks(self) -> None:
+        """Import tilt series."""
+        self.tomotui.import_stacks()
+
+    def action_yank(self) -> None:
+        """Offer to copy paths, names or the command line of the series meant."""
+        names = self.table.selection.chosen()
+        folder = self.tomotui.folder
+        if not names or folder is None:
+            return
+        series = {row.name: row.series for row in self.snapshot.rows if row.series is not None}
+        known = [name for name in names if name in series]
+        command = ""
+        if known and (stage := self._next_stage(known[0])):
+            request = JobRequest(stage=stage, targets=tuple(Target(name=name) for name in known))
+            command = run_command(request, folder)
+        paths = [str(folder / series[name].stack_path) for name in known]
+        self.offer_copies({"path": "\n".join(paths), "name": " ".join(names), "command": command})

@@ -1,0 +1,322 @@
+"""The form that runs a stage: made from the stage's own declaration, checked as one types."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+from rich.style import Style
+from rich.text import Text
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.widgets import Button, Static
+
+from tomotui.project import MissingInput, Project
+from tomotui.records import Job, JobRequest
+from tomotui.stages.base import ParameterError, Stage
+from tomotui.tui.actions import bindings
+from tomotui.tui.screens.base import Modal
+from tomotui.tui.shell_words import run_command
+from tomotui.tui.widgets.fields import Choice, Field
+from tomotui.tui.wording import counted, listed, plain_value
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """What the project says about a wish.
+
+    Attributes
+    ----------
+    missing
+        By target what it lacks, in words.
+    after
+        Unfinished jobs that make what is needed, with the stage of each.
+    next_folder
+        Where the job will write, as far as can be told.
+    """
+
+    missing: dict[str, str]
+    after: dict[int, str]
+    next_folder: str
+
+
+def foresee(
+    project: Project, stage: Stage, stages: Sequence[Stage], request: JobRequest
+) -> Outlook:
+    """Look up what a job would work on, what it would wait for, and where it would write."""
+    needs = {*stage.takes, *stage.optional}
+    makers = {each.name for each in stages if needs & set(each.gives)} - {stage.name}
+    names = {target.name for target in request.targets}
+    after, covered = {}, set[str]()
+    jobs = project.jobs()
+    for job in jobs:
+        mine = names & set(job.targets)
+        if job.stage in makers and mine and not job.status.is_finished:
+            after[job.id] = job.name
+            covered |= mine
+    missing = {}
+    for target in request.targets:
+        try:
+            project.resolve_inputs(stage.takes, (), target.name)
+        except MissingInput as error:
+            if target.name not in covered:
+                missing[target.name] = error.message
+    number = (jobs[-1].id if jobs else 0) + 1
+    return Outlook(missing, after, f"jobs/{number:04d}-{stage.name}/")
+
+
+class LaunchScreen(Modal):
+    """Edits a wish and submits it.
+
+    Parameters
+    ----------
+    stages
+        Those that can be chosen; the wish's own is the first shown.
+    request
+        What to begin with.
+    cloned_from
+        The job it was taken from: what differs from it is marked.
+    """
+
+    ABOUT = "launch"
+    PROSE = (
+        "Each row is a parameter of the stage, with its unit and default; what differs is marked. "
+        "The right side shows what will run and the command that does the same."
+    )
+    BINDINGS: ClassVar[list[BindingType]] = bindings("form")
+
+    def __init__(
+        self, stages: Sequence[Stage], request: JobRequest, cloned_from: Job | None = None
+    ) -> None:
+        super().__init__()
+        self.stages = list(stages)
+        self.request = request
+        self.cloned_from = cloned_from
+        self.stage = next((s for s in stages if s.name == request.stage), self.stages[0])
+        self.problems: dict[str, str] = {}
+        self._outlook: Outlook | None = None
+        self._submitting = False
+        self._field: Field | None = None
+
+    # ---- layout
+
+    def compose(self) -> ComposeResult:
+        """Lay out the form on the left and what will happen on the right."""
+        with Vertical(classes="dialog full", id="launch") as dialog:
+            dialog.border_title = self._title()
+            with Horizontal(id="launch-body"):
+                with Vertical(id="launch-form"):
+                    with Horizontal(id="stage-row"):
+                        yield Static("stage", classes="field-label")
+                        names = [stage.name for stage in self.stages]
+                        yield Choice(names, names.index(self.stage.name), id="stage")
+                    yield Static(self.stage.summary, id="stage-summary", markup=False)
+                    yield VerticalScroll(*self._fields(), id="fields", can_focus=False)
+                with VerticalScroll(id="launch-side", can_focus=False):
+                    yield Static(id="about", markup=False)
+                    yield Static(id="outlook", markup=False)
+            with Horizontal(classes="buttons"):
+                yield Button("run  ctrl+r", id="run", compact=True)
+                yield Button("cancel  esc", id="cancel", compact=True)
+                yield Static(id="verdict", markup=False)
+                yield Static("up down  fields   left right  choices   f1  help", classes="keys")
+
+    def _title(self) -> str:
+        if self.cloned_from is not None:
+            return f"like {self.cloned_from.name}, with changes"
+        return f"launch on {listed([target.name for target in self.request.targets], 3)}"
+
+    def _fields(self) -> list[Static | Field]:
+        given = self.request.parameters if self.stage.name == self.request.stage else {}
+        rows: list[Static | Field] = []
+        infos = self.stage.describe()
+        own = {name for target in self.request.targets for name in target.parameters}
+        for group in ("basic", "advanced"):
+            listed_infos = [i for i in infos if i.group == group and i.name not in own]
+            if listed_infos:
+                rows.append(Static(group, classes="group"))
+            for info in listed_infos:
+                before = given.get(info.name, info.default)
+                rows.append(Field(info, before, before if self.cloned_from else info.default))
+        if not rows:
+            rows.append(Static("this stage has no parameters", classes="group"))
+        return rows
+
+    def on_mount(self) -> None:
+        """Begin at the first field."""
+        self._begin()
+
+    def _begin(self) -> None:
+        fields = self.query(Field)
+        if fields:
+            fields.first().editor.focus()
+        else:
+            self.query_one("#run").focus()
+        self._foresee()
+        self._check()
+
+    # ---- what is wished
+
+    def values(self) -> dict[str, Any]:
+        """Return the parameters that differ from their defaults, as they were typed."""
+        values = {}
+        for field in self.query(Field):
+            value, info = field.value, field.info
+            if info.required and value is None:
+                continue
+            if info.required or plain_value(value) != plain_value(info.default):
+                values[info.name] = value
+        return values
+
+    def wish(self) -> JobRequest:
+        """Return the request as the form stands; parameters as the stage understands them."""
+        values = self.values()
+        if not self.problems:
+            own = self.request.targets[0].parameters
+            understood = self.stage.validate({**values, **own}).model_dump(mode="json")
+            values = {name: understood[name] for name in values}
+        after = tuple(self._outlook.after) if self._outlook else self.request.after
+        return self.request.replace(stage=self.stage.name, parameters=values, after=after)
+
+    @on(Field.Edited)
+    def _check(self) -> None:
+        """Ask the stage whether it accepts the values, and say so below each field."""
+        try:
+            self.stage.validate({**self.values(), **self.request.targets[0].parameters})
+            self.problems = {}
+        except ParameterError as error:
+            self.problems = {name.split(".")[0]: why for name, why in error.problems.items()}
+        shown = set()
+        for field in self.query(Field):
+            field.show_problem(self.problems.get(field.info.name, ""))
+            shown.add(field.info.name)
+        rest = [why for name, why in self.problems.items() if name not in shown]
+        look = self.tomotui.look
+        verdict = Text()
+        if rest:
+            verdict = Text("; ".join(rest), look.error)
+        elif self.problems:
+            verdict = Text(counted(len(self.problems), "value") + " not accepted", look.error)
+        self.query_one("#verdict", Static).update(verdict)
+        self.query_one("#run", Button).disabled = bool(self.problems)
+        self._show_outlook()
+
+    @on(Choice.Changed, "#stage")
+    async def _another_stage(self, event: Choice.Changed) -> None:
+        event.stop()
+        choice = self.query_one("#stage", Choice)
+        stage = self.stages[choice.index]
+        if stage is self.stage:
+            return
+        self.stage, self._outlook, self._field = stage, None, None
+        self.query_one("#stage-summary", Static).update(stage.summary)
+        fields = self.query_one("#fields")
+        await fields.remove_children()
+        await fields.mount(*self._fields())
+        self._foresee()
+        self._check()
+
+    # ---- what will happen
+
+    def _foresee(self) -> None:
+        stage, stages, request = self.stage, self.stages, self.request
+
+        def found(outlook: Outlook) -> None:
+            if self.is_attached and stage is self.stage:
+                self._outlook = outlook
+                self._show_outlook()
+
+        self.tomotui.change(lambda project: foresee(project, stage, stages, request), found)
+
+    @on(Field.Focused)
+    def _show_about(self, event: Field.Focused) -> None:
+        self._field = event.field
+        info, look = event.field.info, self.tomotui.look
+        about = Text()
+        about.append(f"{info.name}\n", Style(color=look.primary, bold=True))
+        about.append(f"{info.help}\n", look.foreground)
+        facts = [info.unit, info.limits, "" if info.required else "ctrl+t: default"]
+        about.append("   ".join(fact for fact in facts if fact), look.dim)
+        self.query_one("#about", Static).update(about)
+
+    def _show_outlook(self) -> None:
+        look, folder = self.tomotui.look, self.tomotui.folder or Path()
+        names = [target.name for target in self.request.targets]
+        words = Text()
+        _heading(words, "will run on", look.primary)
+        words.append(f"{listed(names, 8)}\n", look.foreground)
+        if len(names) > 1:
+            words.append(f"{len(names)} tasks, one for each series\n", look.dim)
+        outlook = self._outlook
+        if outlook is not None:
+            for each in outlook.after.values():
+                words.append(f"waits for {each}\n", look.colour("queued"))
+            for why in list(outlook.missing.values())[:4]:
+                words.append(f"{look.glyph('warning', self.tomotui.ascii_only)} {why}\n",
+                             look.warning)  # fmt: skip
+            if len(outlook.missing) > 4:
+                words.append(f"and {len(outlook.missing) - 4} more\n", look.warning)
+            _heading(words, "will write to", look.primary)
+            words.append(f"{outlook.next_folder}\n", look.foreground)
+        _heading(words, "the same from a shell", look.primary)
+        words.append(run_command(self.wish(), folder), look.accent)
+        if self.cloned_from is not None:
+            self._difference(words)
+        self.query_one("#outlook", Static).update(words)
+
+    def _difference(self, words: Text) -> None:
+        look = self.tomotui.look
+        changed = [field for field in self.query(Field) if field.is_changed]
+        assert self.cloned_from is not None
+        _heading(words, f"\nchanges from {self.cloned_from.name}", look.primary)
+        for field in changed:
+            words.append(f"{field.info.name} ", look.dim)
+            words.append(plain_value(field.before) or "auto", look.dim)
+            words.append(" > " if self.tomotui.ascii_only else " → ", look.dim)
+            words.append(f"{plain_value(field.value) or 'auto'}\n", look.foreground)
+        if not changed:
+            words.append("none yet\n", look.dim)
+
+    # ---- keys
+
+    def action_default(self) -> None:
+        """Put the default into the field."""
+        if self._field is not None:
+            self._field.set_default()
+
+    def action_submit(self) -> None:
+        """Submit, unless something is wrong."""
+        if self.problems:
+            self._to_problem()
+        elif not self._submitting:
+            self._submitting = True
+            self.query_one("#verdict", Static).update("submitting …")
+            self.tomotui.submit(self.wish(), self._submitted, self._refused)
+
+    def _to_problem(self) -> None:
+        for field in self.query(Field):
+            if field.problem:
+                field.editor.focus()
+                return
+
+    def _submitted(self, job: Job) -> None:
+        self.dismiss(job)
+
+    def _refused(self) -> None:
+        self._submitting = False
+        self._check()
+
+    @on(Button.Pressed)
+    def _pressed(self, event: Button.Pressed) -> None:
+        if event.button.id == "run":
+            self.action_submit()
+        else:
+            self.action_close()
+
+
+def _heading(words: Text, title: str, colour: str) -> None:
+    words.append(f"{title}\n" if not words else f"\n{title}\n", Style(color=colour))

@@ -1,0 +1,199 @@
+"""The keys of a screen that shows slices; screens that add to them inherit from here."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import ClassVar
+
+from textual.binding import Binding, BindingType
+
+from tomotui.tui.actions import bindings
+from tomotui.tui.raster.view import SliceViewState
+from tomotui.tui.raster.volume import AXES
+from tomotui.tui.screens.next_key import NextKeyScreen
+from tomotui.tui.widgets.slice_view import SliceView
+
+CONTRAST_STEP = 0.8
+LEVEL_STEP = 0.08
+PAN_STEP, FAST_PAN_STEP = 0.05, 0.25
+"""Part of the view by which an arrow key pans."""
+
+
+def slice_key(keys: str, action: str, id: str, text: str, show: bool = False) -> Binding:
+    """Return a binding of the slice scope."""
+    return Binding(keys, action, text, show=show, id=f"slice.{id}", tooltip=text)
+
+
+class SliceKeysScreen(NextKeyScreen):
+    """A screen with a ``SliceView`` and the keys that move through it."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        slice_key("j,pagedown", "move(1)", "next", "Next slice", show=True),
+        slice_key("k,pageup", "move(-1)", "previous", "Previous slice", show=True),
+        slice_key("J", "move(10)", "next_10", "10 slices on"),
+        slice_key("K", "move(-10)", "previous_10", "10 slices back"),
+        slice_key("home", "first", "first", "First slice"),
+        slice_key("end", "last", "last", "Last slice"),
+        slice_key("left", "pan(0, -1)", "pan_left", "Pan left"),
+        slice_key("right", "pan(0, 1)", "pan_right", "Pan right"),
+        slice_key("up", "pan(-1, 0)", "pan_up", "Pan up"),
+        slice_key("down", "pan(1, 0)", "pan_down", "Pan down"),
+        slice_key("shift+left", "pan(0, -1, True)", "pan_left_fast", "Pan left, fast"),
+        slice_key("shift+right", "pan(0, 1, True)", "pan_right_fast", "Pan right, fast"),
+        slice_key("shift+up", "pan(-1, 0, True)", "pan_up_fast", "Pan up, fast"),
+        slice_key("shift+down", "pan(1, 0, True)", "pan_down_fast", "Pan down, fast"),
+        slice_key("plus", "zoom(1)", "zoom_in", "Zoom in", show=True),
+        slice_key("minus", "zoom(-1)", "zoom_out", "Zoom out", show=True),
+        slice_key("0", "one_to_one", "zoom_one", "1 voxel = 1 sub-pixel"),
+        slice_key("equals_sign", "fit", "zoom_fit", "Fit the slice"),
+        slice_key(
+            "right_square_bracket", "contrast(1)", "contrast_more", "More contrast", show=True
+        ),
+        slice_key("left_square_bracket", "contrast(-1)", "contrast_less", "Less contrast"),
+        slice_key("right_curly_bracket", "level(1)", "brighter", "Brighter"),
+        slice_key("left_curly_bracket", "level(-1)", "darker", "Darker"),
+        slice_key("c", "auto_contrast", "contrast_auto", "Automatic contrast", show=True),
+        slice_key("right_parenthesis", "slab(1)", "slab_thicker", "Average more slices", show=True),
+        slice_key("left_parenthesis", "slab(-1)", "slab_thinner", "Average fewer slices"),
+        slice_key("f", "filter", "filter", "Low-pass filter: none, 20 Å, 40 Å", show=True),
+        slice_key("I", "invert", "invert", "Invert", show=True),
+        slice_key("X", "axis", "axis", "Plane: XY, XZ, YZ", show=True),
+        slice_key("R", "renderer", "renderer", "Finer or coarser characters", show=True),
+        *bindings("slice.yank"),
+    ]
+
+    @property
+    def slice_view(self) -> SliceView:
+        """The picture."""
+        return self.query_one(SliceView)
+
+    def set_view(self, view: SliceViewState) -> None:
+        """Show another state, if there is anything to show."""
+        if self.slice_view.source is not None:
+            self.slice_view.view = view
+
+    @property
+    def _now(self) -> SliceViewState:
+        return self.slice_view.view
+
+    @property
+    def _shape(self) -> tuple[int, int, int]:
+        source = self.slice_view.source
+        return source.shape if source is not None else (1, 1, 1)
+
+    def action_move(self, step: int) -> None:
+        """Go some slices on."""
+        self.set_view(self._now.moved(step, self._shape))
+
+    def action_first(self) -> None:
+        """Go to the first slice."""
+        self.set_view(self._now.at(0, self._shape))
+
+    def action_last(self) -> None:
+        """Go to the last slice."""
+        self.set_view(self._now.at(self._shape[AXES.index(self._now.axis)], self._shape))
+
+    def action_go_to(self, number: int) -> None:
+        """Go to a slice, counted from 1."""
+        self.set_view(self._now.at(number - 1, self._shape))
+
+    def action_pan(self, rows: int, columns: int, fast: bool = False) -> None:
+        """Move over the slice by a part of what is seen."""
+        if self.slice_view.source is None:
+            return
+        height, width = self.slice_view.extent_voxels()
+        part = FAST_PAN_STEP if fast else PAN_STEP
+        self.set_view(self._now.panned(rows * part * height, columns * part * width, self._shape))
+
+    def action_zoom(self, steps: int) -> None:
+        """Go nearer or further."""
+        aspect = self.slice_view.artist.capability.cell_aspect
+        self.set_view(self._now.zoomed(steps, self._shape, self.slice_view.cells, aspect))
+
+    def action_one_to_one(self) -> None:
+        """Show one voxel as one sub-pixel."""
+        self.set_view(self._now.one_to_one())
+
+    def action_fit(self) -> None:
+        """Show the whole slice."""
+        self.set_view(self._now.fitted())
+
+    def action_contrast(self, sign: int) -> None:
+        """Narrow or widen the contrast."""
+        if (window := self.slice_view.window) is not None:
+            factor = CONTRAST_STEP if sign > 0 else 1 / CONTRAST_STEP
+            self.set_view(replace(self._now, window=window.narrowed(factor)))
+
+    def action_level(self, sign: int) -> None:
+        """Make the picture brighter or darker."""
+        if (window := self.slice_view.window) is not None:
+            sign = -sign if self._now.inverted else sign
+            self.set_view(replace(self._now, window=window.shifted(-sign * LEVEL_STEP)))
+
+    def action_auto_contrast(self) -> None:
+        """Take the automatic contrast; pressed again, the one kept with the tomogram."""
+        source = self.slice_view.source
+        if source is None:
+            return
+        if self._now.window is None and source.default_window is not None:
+            self.set_view(replace(self._now, window=source.default_window))
+        else:
+            self.slice_view.auto_contrast()
+
+    def action_slab(self, step: int) -> None:
+        """Average more or fewer slices."""
+        source = self.slice_view.source
+        if source is not None and not source.is_stack:
+            self.set_view(self._now.with_slab(step))
+
+    def action_filter(self) -> None:
+        """Take the next low-pass preset."""
+        self.set_view(self._now.next_filter())
+
+    def action_invert(self) -> None:
+        """Show dark as bright."""
+        self.set_view(replace(self._now, inverted=not self._now.inverted))
+
+    def action_axis(self) -> None:
+        """Cut across the next axis, through the point in the middle of the view."""
+        source = self.slice_view.source
+        if source is not None and len(source.axes) > 1:
+            following = source.axes[(source.axes.index(self._now.axis) + 1) % len(source.axes)]
+            self.set_view(self._now.across(following, self._shape))
+
+    def action_renderer(self) -> None:
+        """Draw with the next glyph set that this terminal may be able to show."""
+        names = self.slice_view.artist.capability.available
+        at = names.index(self._now.glyphs) if self._now.glyphs in names else -1
+        self.set_view(self._now.with_glyphs(names[(at + 1) % len(names)]))
+
+    def position_text(self) -> str:
+        """Return the tilt, or the point in the middle: Angstrom from the volume's centre."""
+        source = self.slice_view.source
+        assert source is not None
+        if source.is_stack:
+            return source.describe("z", self._now.index)
+        rest = iter(self._now.middle(source.shape))
+        voxel = {a: self._now.index if a == self._now.axis else next(rest) - 0.5 for a in AXES}
+        sizes = dict(zip(AXES, source.shape, strict=True))
+        point = {a: (voxel[a] - sizes[a] // 2) * source.pixel_size_angstrom for a in AXES}
+        return f"x={point['x']:.1f} y={point['y']:.1f} z={point['z']:.1f} Å"
+
+    def texts_to_copy(self) -> dict[str, str]:
+        """Return what can be copied of what is seen, by kind."""
+        source = self.slice_view.source
+        assert source is not None
+        path = str(getattr(source, "path", ""))
+        return {"path": path, "name": source.name, "position": self.position_text()}
+
+    def action_yank(self) -> None:
+        """Offer to copy path, name or the position in the middle of the view."""
+        from tomotui.tui.screens.yank import YankMenu
+
+        def copy(text: str | None) -> None:
+            if text:
+                self.app.copy_to_clipboard(text)
+                self.app.notify(f"copied {text}", timeout=2)
+
+        if self.slice_view.source is not None:
+            self.app.push_screen(YankMenu(self.texts_to_copy()), copy)

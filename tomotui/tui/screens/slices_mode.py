@@ -1,0 +1,123 @@
+"""The slices of the project's series, framed like the other modes and told of what is new."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.message import Message
+from textual.widgets import Footer
+
+from tomotui.project import Project
+from tomotui.tui.feeds import Feed, Observation
+from tomotui.tui.raster.capability import Capability
+from tomotui.tui.screens.base import NO_BREAKPOINTS, Frame
+from tomotui.tui.screens.slices import SlicesScreen
+from tomotui.tui.snapshots import Counts, read_counts
+
+Seen = tuple[Counts, str | None, tuple[str, ...]]
+"""The queue, a series, and the identities of its alignments and tomograms."""
+
+
+class SlicesMode(SlicesScreen, Frame):
+    """The slices screen with header, status bar and command line."""
+
+    mode = "slices"
+    ABOUT = "slices"
+    PROSE = (
+        "Tilt images and tomograms, slice by slice. Contrast follows what is seen until you set "
+        "it; . and , go to the next and previous series, b to its other volumes."
+    )
+    HORIZONTAL_BREAKPOINTS = NO_BREAKPOINTS
+    # The style sheet of the base class speaks of the base class.
+    SCOPED_CSS = False
+    BINDINGS: ClassVar[list[BindingType]] = []
+
+    class News(Message, bubble=False):
+        """The feed has something new."""
+
+        def __init__(self, observation: Observation[Seen]) -> None:
+            super().__init__()
+            self.observation = observation
+
+    def __init__(self, project: Project, capability: Capability, series_name: str | None) -> None:
+        super().__init__(project, capability, series_name)
+        self._known: Seen | None = None
+        self._news_feed: Feed[Seen] | None = None
+
+    def compose(self) -> ComposeResult:
+        """Lay out the picture between header and status bar."""
+        yield from Frame.compose(self)
+
+    def compose_body(self) -> ComposeResult:
+        """Lay out the picture; the status bar takes the footer's place."""
+        for widget in SlicesScreen.compose(self):
+            if not isinstance(widget, Footer):
+                yield widget
+
+    def on_mount(self) -> None:
+        """Begin to watch the series that is shown."""
+        self.bookmarks = self.tomotui.session.bookmarks
+        self._news_feed = Feed(
+            self.project.folder,
+            _read,
+            lambda seen: self.post_message(self.News(seen)),
+            subject=self._series_name,
+        )
+        self.watch_feed(self._news_feed)
+
+    def on_screen_resume(self) -> None:
+        """Show the series that was asked for meanwhile."""
+        wanted = self.tomotui.take_wanted_series()
+        if wanted is not None and wanted != self._series_name:
+            self.show_series(wanted)
+
+    def show_series(self, name: str) -> None:
+        """Show the newest tomogram of a series, or its tilt images."""
+        super().show_series(name)
+        self.tomotui.session.series = self._series_name
+        if self._news_feed is not None:
+            self._news_feed.look_at(self._series_name)
+        self.update_header()
+
+    def crumbs(self) -> tuple[str, ...]:
+        """Return the series."""
+        return (self._series_name,) if self._series_name else ()
+
+    def on_slices_mode_news(self, message: News) -> None:
+        """Let header and picture follow what has changed in the project."""
+        seen = message.observation.value
+        self.set_alarm(message.observation.error)
+        if seen is None:
+            return
+        before, self._known = self._known, seen
+        self.counts, name, uids = seen
+        self.update_header()
+        if name is None:
+            first = self.project.tilt_series()
+            if first:
+                self.show_series(first[0].name)
+        elif before is not None and before[1] == name and before[2] != uids:
+            self.source_changed(name)
+
+    def action_zoom_pane(self) -> None:
+        """Give the picture the columns of the facts, or give them back."""
+        self.toggle_class("-zoomed")
+
+    def texts_to_copy(self) -> dict[str, str]:
+        """Return what can be copied of what is seen, by kind."""
+        return {**super().texts_to_copy(), "name": self._series_name or ""}
+
+    def action_back(self) -> None:
+        """Go to the screen before."""
+        self.tomotui.action_go_back()
+
+
+def _read(project: Project, name: str | None) -> Seen:
+    series = project.series_named(name) if name else None
+    if series is None:
+        # With no series chosen, any that comes is news.
+        return read_counts(project), None, tuple(one.uid for one in project.tilt_series())
+    records = (*project.records("alignment", series.uid), *project.records("tomogram", series.uid))
+    return read_counts(project), name, tuple(record.uid for record in records)

@@ -1,0 +1,256 @@
+"""What the screens show, as values read from the project in one go."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tomotui.project import Project, SeriesRow
+from tomotui.records import (
+    Alignment,
+    Event,
+    Job,
+    JobRequest,
+    Metric,
+    Status,
+    Task,
+    TiltSeries,
+    Tomogram,
+)
+from tomotui.tui.wording import listed, one_line
+
+
+@dataclass(frozen=True)
+class Counts:
+    """How many tasks are in each state that concerns the user, over all jobs."""
+
+    running: int = 0
+    queued: int = 0
+    failed: int = 0
+
+
+NO_COUNTS = Counts()
+
+
+@dataclass(frozen=True)
+class DatasetsSnapshot:
+    """The matrix of tilt series and stages."""
+
+    rows: tuple[SeriesRow, ...] = ()
+    counts: Counts = NO_COUNTS
+
+
+@dataclass(frozen=True)
+class SeriesDetail:
+    """One tilt series with the newest that was made of it."""
+
+    name: str
+    row: SeriesRow | None = None
+    alignment: Alignment | None = None
+    tomogram: Tomogram | None = None
+    folder: Path = Path()
+
+
+@dataclass(frozen=True)
+class JobLine:
+    """A job with what its tasks say together."""
+
+    job: Job
+    n_by_status: dict[Status, int] = field(default_factory=dict)
+    eta_seconds: float | None = None
+    device: str = ""
+    host: str = ""
+    heartbeat_at: float | None = None
+    note: str = ""
+    failed_targets: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class JobsSnapshot:
+    """All jobs, newest first."""
+
+    lines: tuple[JobLine, ...] = ()
+    counts: Counts = NO_COUNTS
+
+
+@dataclass(frozen=True)
+class JobDetail:
+    """One job with its tasks, and the events and metrics of the task looked at."""
+
+    line: JobLine
+    tasks: tuple[Task, ...]
+    target: str
+    request: JobRequest
+    events: tuple[Event, ...] = ()
+    metrics: dict[str, list[Metric]] = field(default_factory=dict)
+    counts: Counts = NO_COUNTS
+
+    @property
+    def task(self) -> Task | None:
+        """The task looked at."""
+        return next((task for task in self.tasks if task.target == self.target), None)
+
+
+def read_datasets(project: Project, subject: object = None) -> DatasetsSnapshot:
+    """Read the matrix of a project."""
+    return DatasetsSnapshot(tuple(project.matrix()), read_counts(project))
+
+
+def read_series(project: Project, name: str | None) -> SeriesDetail | None:
+    """Read what the details of a tilt series show."""
+    if name is None:
+        return None
+    row = next((row for row in project.matrix() if row.name == name), None)
+    if row is None or row.series is None:
+        return SeriesDetail(name, row, folder=project.folder)
+    series: TiltSeries = row.series
+    alignment = project.latest("alignment", series.uid)
+    tomogram = project.latest("tomogram", series.uid)
+    return SeriesDetail(
+        name,
+        row,
+        alignment if isinstance(alignment, Alignment) else None,
+        tomogram if isinstance(tomogram, Tomogram) else None,
+        project.folder,
+    )
+
+
+class JobsReader:
+    """Reads the table of jobs; the lines of finished jobs are kept, for they change no more."""
+
+    def __init__(self) -> None:
+        self._finished: dict[int, JobLine] = {}
+
+    def __call__(self, project: Project, agent_lives: bool | None) -> JobsSnapshot:
+        """Read all jobs, newest first."""
+        lines = [self._line(project, job, agent_lives) for job in reversed(project.jobs())]
+        return JobsSnapshot(tuple(lines), count(lines))
+
+    def _line(self, project: Project, job: Job, agent_lives: bool | None) -> JobLine:
+        known = self._finished.get(job.id)
+        if known is not None and known.job == job:
+            return known
+        line = line_of(job, project.tasks(job.id), agent_lives)
+        if job.status.is_finished:
+            self._finished[job.id] = line
+        return line
+
+
+def read_counts(project: Project) -> Counts:
+    """Count the tasks that run, wait or have failed."""
+    return count(
+        [
+            line_of(job, project.tasks(job.id)) if _matters(job) else JobLine(job)
+            for job in project.jobs()
+        ]
+    )
+
+
+def read_job(project: Project, subject: tuple[int, str | None]) -> JobDetail:
+    """Read a job and the task of one of its targets (``None``: the most interesting one)."""
+    job_id, target = subject
+    job = project.job(job_id)
+    tasks = project.tasks(job_id)
+    target = target if target in job.targets else _most_interesting(tasks)
+    metrics = project.metrics(job_id, target)
+    kinds = ("warning", "artifact", "error", "checkpoint")
+    return JobDetail(
+        line=line_of(job, tasks),
+        tasks=tuple(tasks),
+        target=target,
+        request=project.clone_request(job_id),
+        events=tuple(project.events(job_id, target, kinds, 100)),
+        metrics=metrics,
+        counts=read_counts(project),
+    )
+
+
+def count(lines: Sequence[JobLine]) -> Counts:
+    """Add up the tasks of jobs.
+
+    A failure counts until a later job of the same stage works on the same target.
+    """
+
+    def total(*wanted: Status) -> int:
+        return sum(line.n_by_status.get(status, 0) for line in lines for status in wanted)
+
+    failed, superseded = 0, set[tuple[str, str]]()
+    for line in sorted(lines, key=lambda line: -line.job.id):
+        stage = line.job.stage
+        failed += sum((stage, target) not in superseded for target in line.failed_targets)
+        superseded |= {(stage, target) for target in line.job.targets}
+    return Counts(
+        running=total(Status.RUNNING, Status.STARTING), queued=total(Status.QUEUED), failed=failed
+    )
+
+
+def line_of(job: Job, tasks: Sequence[Task], agent_lives: bool | None = None) -> JobLine:
+    """Put together what the tasks of a job say."""
+    numbers: dict[Status, int] = {}
+    for task in tasks:
+        numbers[task.status] = numbers.get(task.status, 0) + 1
+    active = [task for task in tasks if task.status.is_active]
+    heard = [task.heartbeat_at for task in active if task.heartbeat_at is not None]
+    return JobLine(
+        job=job,
+        n_by_status=numbers,
+        eta_seconds=_eta(job, tasks, active),
+        device=listed(sorted({task.device for task in active or tasks if task.device})),
+        host=listed(sorted({task.host for task in active or tasks if task.host})),
+        # The least recent sign of life is the one to worry about.
+        heartbeat_at=min(heard) if heard else None,
+        note=one_line(_note(job, tasks, agent_lives)),
+        failed_targets=tuple(
+            task.target for task in tasks if task.status in (Status.FAILED, Status.LOST)
+        ),
+    )
+
+
+def _eta(job: Job, tasks: Sequence[Task], active: Sequence[Task]) -> float | None:
+    """Return the time to the end: the task's own estimate, or that of the tasks done so far."""
+    if len(tasks) == 1:
+        return tasks[0].eta_seconds
+    times = [
+        task.finished_at - task.started_at
+        for task in tasks
+        if task.status == Status.DONE and task.finished_at and task.started_at
+    ]
+    known = [task.eta_seconds for task in active if task.eta_seconds is not None]
+    waiting = sum(task.status == Status.QUEUED for task in tasks)
+    if not active or (waiting and not times):
+        return max(known) if known and not waiting else None
+    mean = sum(times) / len(times) if times else 0.0
+    return (max(known) if known else mean) + waiting * mean / len(active)
+
+
+def _note(job: Job, tasks: Sequence[Task], agent_lives: bool | None) -> str:
+    """Return why a job waits, what it does, or what went wrong."""
+    failed = next((task for task in tasks if task.status in (Status.FAILED, Status.LOST)), None)
+    if job.status == Status.QUEUED:
+        if agent_lives is False:
+            return "no agent is at work: run  tomotui agent"
+        if job.after:
+            return f"after {', '.join(str(each) for each in job.after)}"
+        return "waits for a free slot"
+    if failed is not None:
+        return failed.error or failed.message
+    if job.status.is_active:
+        stopping = any(task.cancel_requested for task in tasks)
+        active = next((task.message for task in tasks if task.status.is_active), "")
+        return "stopping" if stopping else active
+    if len(tasks) == 1:
+        return tasks[0].summary or job.error
+    return job.error
+
+
+def _most_interesting(tasks: Sequence[Task]) -> str:
+    for statuses in ((Status.FAILED, Status.LOST), (Status.RUNNING, Status.STARTING)):
+        for task in tasks:
+            if task.status in statuses:
+                return task.target
+    return tasks[0].target
+
+
+def _matters(job: Job) -> bool:
+    return not job.status.is_finished or job.status in (Status.FAILED, Status.LOST)

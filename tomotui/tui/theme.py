@@ -1,0 +1,300 @@
+"""Themes as files: colours of the program, of the pictures, of the states and of the plots."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import platformdirs
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from rich.style import Style
+from textual.theme import Theme
+
+from tomotui.resources import themes_folder
+from tomotui.tui.status import ASCII_GLYPHS, GLYPHS, MOODS, Mood
+
+DEFAULT_THEME = "vitreous"
+Colour = Annotated[str, Field(pattern=r"^#[0-9a-fA-F]{6}$")]
+
+
+class ThemeError(ValueError):
+    """A theme file cannot be used; says which file and why."""
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
+
+
+class ImageLook(_Part):
+    """How pictures of data are coloured."""
+
+    lut: str = "grey"
+
+
+class PickLook(_Part):
+    """Colours of decisions about particles, and of classes."""
+
+    accept: Colour
+    reject: Colour
+    unsure: Colour
+    classes: tuple[Colour, ...] = ()
+
+
+class StatusLook(_Part):
+    """Glyph and colour of a state."""
+
+    glyph: Annotated[str, Field(min_length=1, max_length=1)]
+    colour: Colour
+
+
+class PlotLook(_Part):
+    """Colours of the curves of a plot, in order."""
+
+    series: tuple[Colour, ...] = Field(min_length=1)
+
+
+class Look(_Part):
+    """A theme file.
+
+    Attributes
+    ----------
+    cursor
+        Ground of the row under the cursor.
+    dim
+        Text of less weight; it must still be readable on every ground.
+    status
+        By mood: ``running``, ``queued``, ``done``, ``failed``, ``warning``, ``none``.
+    """
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9_-]+$")]
+    title: str
+    dark: bool
+    background: Colour
+    surface: Colour
+    panel: Colour
+    cursor: Colour
+    border: Colour
+    foreground: Colour
+    dim: Colour
+    primary: Colour
+    secondary: Colour
+    accent: Colour
+    warning: Colour
+    error: Colour
+    success: Colour
+    image: ImageLook = ImageLook()
+    pick: PickLook
+    status: dict[Mood, StatusLook]
+    plot: PlotLook
+
+    @property
+    def grounds(self) -> dict[str, str]:
+        """The colours that text stands on."""
+        return {name: getattr(self, name) for name in ("background", "surface", "panel", "cursor")}
+
+    @property
+    def inks(self) -> dict[str, str]:
+        """The colours that text is written in, by role."""
+        named = ("foreground", "dim", "primary", "secondary", "accent")
+        inks = {name: getattr(self, name) for name in (*named, "warning", "error", "success")}
+        return inks | {f"status.{mood}": look.colour for mood, look in self.status.items()}
+
+    def style(self, role: str) -> Style:
+        """Return the Rich style of a role; an unknown role is plain text."""
+        return Style(color=self.colour(role), bold=role == "heading" or None)
+
+    def colour(self, role: str) -> str:
+        """Return the colour of a role: one of ``inks``, a mood, ``track`` or ``heading``."""
+        if role in self.status:
+            return self.status[role].colour
+        if role == "track":
+            return self.border
+        if role == "heading":
+            return self.dim
+        return self.inks.get(role, self.foreground)
+
+    def glyph(self, mood: Mood, ascii_only: bool = False) -> str:
+        """Return the glyph of a mood."""
+        return ASCII_GLYPHS[mood] if ascii_only else self.status[mood].glyph
+
+    def to_textual(self) -> Theme:
+        """Return the theme as Textual knows it.
+
+        Every text colour is given outright: Textual's own mixing with transparency would make
+        colours whose contrast nobody has checked.
+        """
+        return Theme(
+            name=self.name,
+            dark=self.dark,
+            primary=self.primary,
+            secondary=self.secondary,
+            accent=self.accent,
+            warning=self.warning,
+            error=self.error,
+            success=self.success,
+            foreground=self.foreground,
+            background=self.background,
+            surface=self.surface,
+            panel=self.panel,
+            variables=self._variables(),
+        )
+
+    def _variables(self) -> dict[str, str]:
+        flat = {
+            "text": self.foreground,
+            "text-muted": self.dim,
+            "text-disabled": self.dim,
+            "foreground-muted": self.dim,
+            "text-primary": self.primary,
+            "text-accent": self.accent,
+            "text-error": self.error,
+            "text-warning": self.warning,
+            "text-success": self.success,
+            "dim": self.dim,
+            "cursor": self.cursor,
+            "border": self.primary,
+            "border-blurred": self.border,
+            "boost": self.panel,
+            "scrollbar": self.border,
+            "scrollbar-hover": self.dim,
+            "scrollbar-active": self.primary,
+            "scrollbar-corner-color": self.background,
+            "block-cursor-foreground": self.foreground,
+            "block-cursor-background": self.cursor,
+            "block-cursor-text-style": "bold",
+            "block-cursor-blurred-foreground": self.foreground,
+            "block-cursor-blurred-background": self.panel,
+            "block-hover-background": self.panel,
+            "input-cursor-background": self.foreground,
+            "input-cursor-foreground": self.background,
+            "input-selection-background": self.cursor,
+            "footer-key-foreground": self.primary,
+            "button-foreground": self.foreground,
+            "button-color-foreground": self.background,
+            "button-focus-text-style": "bold",
+        }
+        for state in ("", "-hover", "-active"):
+            flat[f"scrollbar-background{state}"] = self.background
+        return flat
+
+
+_FALLBACK_STATUS = {mood: StatusLook(glyph=GLYPHS[mood], colour="#d3e0ea") for mood in MOODS}
+FALLBACK = Look(
+    name=DEFAULT_THEME,
+    title="plain",
+    dark=True,
+    background="#0a1219",
+    surface="#0e1822",
+    panel="#142331",
+    cursor="#1b3448",
+    border="#2b4254",
+    foreground="#d3e0ea",
+    dim="#8ba2b5",
+    primary="#7fc4ea",
+    secondary="#aebcff",
+    accent="#9be4ee",
+    warning="#ecc677",
+    error="#ff9a8c",
+    success="#90d7a5",
+    pick=PickLook(accept="#90d7a5", reject="#ff9a8c", unsure="#ecc677"),
+    status=_FALLBACK_STATUS,
+    plot=PlotLook(series=("#7fc4ea",)),
+)
+"""Used when no theme file can be read: the program starts in any case."""
+
+
+def user_themes_folder() -> Path:
+    """Return where users keep themes of their own."""
+    return platformdirs.user_config_path("tomotui") / "themes"
+
+
+def read_theme(path: Path) -> Look:
+    """Read a theme file.
+
+    Raises
+    ------
+    ThemeError
+        When the file cannot be read, or a colour is missing or wrong.
+    """
+    try:
+        values: Mapping[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
+        look = Look.model_validate(values)
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ThemeError(f"{path} cannot be read: {error}") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise ThemeError(f"{path}: {place}: {first['msg']}") from error
+    missing = [mood for mood in MOODS if mood not in look.status]
+    if missing:
+        raise ThemeError(f"{path}: [status] says nothing of {', '.join(missing)}")
+    return look
+
+
+class ThemeShelf:
+    """The themes there are, each with its file, kept up to date by looking at the folders.
+
+    Parameters
+    ----------
+    folders
+        Searched in order; a later theme of the same name wins.
+    """
+
+    def __init__(self, folders: Iterable[Path] | None = None) -> None:
+        if folders is None:
+            folders = (themes_folder(), user_themes_folder())
+        self.folders = tuple(folders)
+        self.looks: dict[str, Look] = {}
+        self.problems: dict[Path, str] = {}
+        self._times: dict[Path, int] = {}
+        self._names: dict[Path, str] = {}
+        self.refresh()
+
+    def refresh(self) -> list[str]:
+        """Look for new and changed files; returns the names of themes that have changed.
+
+        A file that is broken leaves the theme as it was and is named in ``problems``.
+        """
+        changed: list[str] = []
+        for path in [p for folder in self.folders for p in sorted(folder.glob("*.toml"))]:
+            try:
+                time_ns = path.stat().st_mtime_ns
+            except OSError:
+                continue
+            if self._times.get(path) == time_ns:
+                continue
+            self._times[path] = time_ns
+            try:
+                look = read_theme(path)
+            except ThemeError as error:
+                self.problems[path] = str(error)
+                continue
+            self.problems.pop(path, None)
+            self._names[path] = look.name
+            self.looks[look.name] = look
+            changed.append(look.name)
+        if not self.looks:
+            self.looks[FALLBACK.name] = FALLBACK
+        return changed
+
+    def named(self, name: str) -> Look:
+        """Return a theme, or the default one when there is none of that name."""
+        return (
+            self.looks.get(name) or self.looks.get(DEFAULT_THEME) or next(iter(self.looks.values()))
+        )
+
+
+def contrast(first: str, second: str) -> float:
+    """Return the contrast of two colours as WCAG 2 defines it, 1..21."""
+    lighter, darker = sorted((_luminance(first), _luminance(second)), reverse=True)
+    return (lighter + 0.05) / (darker + 0.05)
+
+
+def _luminance(colour: str) -> float:
+    channels = (int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5))
+    red, green, blue = (
+        c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels
+    )
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
