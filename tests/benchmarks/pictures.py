@@ -1,0 +1,174 @@
+"""Make the pictures of the README: the demo's project in a real pseudo-terminal, and a slice.
+
+    python tests/benchmarks/pictures.py [PROJECT]
+
+Runs the demo first when no project is given. Needs Pillow, pyte and the DejaVu fonts.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import pty
+import re
+import select
+import struct
+import subprocess
+import sys
+import tempfile
+import termios
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pyte
+from PIL import Image
+from stage_runner import RecordingTask, run_stage
+from terminal_picture import paint_screen
+
+from tomotui.formats.mrc import read_volume
+from tomotui.project import Project
+
+PICTURES = Path(__file__).resolve().parents[1] / "pictures"
+COLUMNS, LINES = 120, 34
+# Queries and modes that pyte would print as text.
+QUERIES = re.compile(
+    rb"\x1b\[[?>=<][0-9;]*\$?[a-zA-Z]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b\[[0-9;]*t"
+)
+KEEP = re.compile(rb"\x1b\[\?(?:25|1049|7)[hl]")
+
+
+class Terminal:
+    """A program in a pseudo-terminal, and the screen it has drawn."""
+
+    def __init__(self, command: Sequence[str], environment: dict[str, str]) -> None:
+        self.screen = pyte.Screen(COLUMNS, LINES)
+        self.stream = pyte.ByteStream(self.screen)
+        self.child, self.terminal = pty.fork()
+        if self.child == 0:
+            os.environ.update(environment)
+            os.execvp(command[0], list(command))
+        size = struct.pack("HHHH", LINES, COLUMNS, 0, 0)
+        fcntl.ioctl(self.terminal, termios.TIOCSWINSZ, size)
+        self.screen.write_process_input = lambda text: os.write(self.terminal, text.encode())
+
+    def wait(self, seconds: float) -> None:
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            if select.select([self.terminal], [], [], 0.05)[0]:
+                data = os.read(self.terminal, 1 << 16)
+                self.stream.feed(QUERIES.sub(lambda m: m[0] if KEEP.match(m[0]) else b"", data))
+
+    def press(self, keys: str, seconds: float = 1.5) -> None:
+        os.write(self.terminal, keys.encode())
+        self.wait(seconds)
+
+    def picture(self, name: str) -> None:
+        paint_screen(self.screen, PICTURES / f"{name}.png")
+        print(f"wrote {PICTURES / name}.png")
+
+    def close(self) -> None:
+        os.kill(self.child, 15)
+        os.waitpid(self.child, 0)
+
+
+def screens(folder: Path) -> None:
+    """Walk through the screens of a project."""
+    terminal = Terminal([sys.executable, "-m", "tomotui", str(folder)], _environment())
+    terminal.wait(5)
+    terminal.picture("datasets")
+    terminal.press("L", 2)
+    terminal.picture("launch")
+    terminal.press("\x1b", 1)
+    terminal.press("i", 2)
+    terminal.picture("import")
+    terminal.press("\x1b", 1)
+    terminal.press(":", 1)
+    terminal.press("theme\r", 2)
+    terminal.picture("themes")
+    terminal.press("\x1b", 1)
+    terminal.press(":", 1)
+    terminal.press("doctor\r", 15)
+    terminal.picture("doctor")
+    terminal.press("\x1b", 1)
+    terminal.press("\x10", 2)
+    terminal.picture("palette")
+    terminal.press("\x1b", 1)
+    terminal.press("\r", 5)
+    terminal.press("))", 3)
+    terminal.picture("slices")
+    terminal.press("X", 3)
+    terminal.picture("slices-xz")
+    terminal.press("X", 2)
+    terminal.press("X", 2)
+    terminal.press("b", 3)
+    terminal.picture("tilt-series")
+    terminal.press("4", 2)
+    terminal.picture("jobs")
+    terminal.press("j\r", 2)
+    terminal.picture("job")
+    terminal.press("?", 2)
+    terminal.picture("help")
+    terminal.close()
+
+
+def welcome() -> None:
+    """Start where there is no project."""
+    with tempfile.TemporaryDirectory() as name:
+        os.chdir(name)
+        terminal = Terminal([sys.executable, "-m", "tomotui"], _environment())
+        terminal.wait(4)
+        terminal.picture("welcome")
+        terminal.close()
+
+
+def _environment() -> dict[str, str]:
+    """Describe a terminal that draws everything, and folders without a history."""
+    for name in ("TMUX", "NO_COLOR", "TERM_PROGRAM"):
+        os.environ.pop(name, None)
+    return {
+        "TERM": "xterm-256color",
+        "COLORTERM": "truecolor",
+        "TOMOTUI_GLYPHS": "octant",
+        "XDG_STATE_HOME": tempfile.mkdtemp(),
+        "XDG_CONFIG_HOME": tempfile.mkdtemp(),
+        "LANG": "C.UTF-8",
+    }
+
+
+def slice_picture(folder: Path) -> None:
+    """Reconstruct with the SIRT-like filter and draw the mean of five middle sections."""
+    with Project.open(folder, read_only=True) as project:
+        series = project.tilt_series()[0]
+        alignment = project.latest("alignment", series.uid)
+    with tempfile.TemporaryDirectory() as scratch:
+        task = RecordingTask(Path(scratch))
+        chosen = {"voxel_size_angstrom": 20.0, "filter": "sirt-like", "halves": False}
+        made = run_stage("reconstruct", task, [series, alignment], chosen).records[0]
+        volume, _ = read_volume(made.path)
+    middle = len(volume) // 2
+    section = volume[middle - 2 : middle + 3].mean(axis=0)
+    inner = section[20:-20, 20:-20]
+    scaled = (section - np.median(inner)) / (6 * inner.std()) + 0.5
+    image = Image.fromarray((np.clip(scaled, 0, 1) * 255).astype(np.uint8))
+    large = image.resize((2 * image.width, 2 * image.height), Image.Resampling.BICUBIC)
+    large.quantize(64).save(PICTURES / "tomogram.png", optimize=True)
+    print(f"wrote {PICTURES / 'tomogram.png'}")
+
+
+def main() -> None:
+    PICTURES.mkdir(exist_ok=True)
+    if len(sys.argv) > 1:
+        folder = Path(sys.argv[1])
+    else:
+        folder = Path(tempfile.mkdtemp()) / "first-light"
+        command = [sys.executable, "-m", "tomotui", "demo", str(folder), "--headless"]
+        subprocess.run(command, check=True)
+    slice_picture(folder)
+    screens(folder)
+    welcome()
+
+
+if __name__ == "__main__":
+    main()
