@@ -30,9 +30,13 @@ def test_a_zombie_does_not_live() -> None:
 
 
 def test_the_command_line_tells_a_process_from_another_of_its_number() -> None:
-    with subprocess.Popen(["sleep", "60"]) as process:
-        assert identity_of(process.pid, argument="60") is not None
-        assert identity_of(process.pid, argument="61") is None
+    # The words of a process are there for certain once it has said something itself.
+    command = ["sh", "-c", "echo ready; read line", "sixty"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        assert identity_of(process.pid, argument="sixty") is not None
+        assert identity_of(process.pid, argument="sixty-one") is None
         process.kill()
 
 
