@@ -21,6 +21,7 @@ from tomotui.records.particles import Decision, Particle, ParticleSet, Verdict
 from tomotui.records.series import (
     Alignment,
     Ctf,
+    LocalShifts,
     Tilt,
     TiltAlignment,
     TiltCtf,
@@ -45,6 +46,7 @@ __all__ = [
     "Event",
     "Job",
     "JobRequest",
+    "LocalShifts",
     "Map",
     "Metric",
     "Network",

@@ -53,6 +53,9 @@ class TiltSeries(Record):
         nothing was said.
     checksum
         SHA-256 of the stack, hexadecimal.
+    even_stack_path, odd_stack_path
+        Stacks of the sums of every other frame, aligned and scaled as the stack; ``None`` where
+        there were no frames.
     """
 
     kind: Literal["tilt_series"] = "tilt_series"
@@ -69,6 +72,8 @@ class TiltSeries(Record):
     intensity_scale: float = 1.0
     intensity_offset: float = 0.0
     checksum: str = ""
+    even_stack_path: str | None = None
+    odd_stack_path: str | None = None
     tilts: tuple[Tilt, ...]
 
     @model_validator(mode="after")
@@ -127,13 +132,60 @@ class TiltAlignment(Value):
     note: str = ""
 
 
+class LocalShifts(Value):
+    """Smooth local displacements of the images, as of a specimen that bends under the beam.
+
+    A point whose place in image i would be P (Angstrom from pixel ``n // 2``, the shift of the
+    image included) is seen at ``P + d_i(P)``. The fields are tensor products of natural cubic
+    splines through values at the nodes of a regular grid; outside the grid its rim goes on.
+
+    Attributes
+    ----------
+    n_x, n_y
+        Nodes along x and y, at least 2 each.
+    half_width_angstrom, half_height_angstrom
+        The nodes are spread evenly over ``-half .. +half``, borders included.
+    x_angstrom, y_angstrom
+        Displacement at the nodes, for each tilt ``n_y * n_x`` numbers, rows of equal y.
+    """
+
+    n_x: int = Field(ge=2)
+    n_y: int = Field(ge=2)
+    half_width_angstrom: float = Field(gt=0)
+    half_height_angstrom: float = Field(gt=0)
+    x_angstrom: tuple[tuple[float, ...], ...]
+    y_angstrom: tuple[tuple[float, ...], ...]
+
+    @model_validator(mode="after")
+    def _every_tilt_has_all_nodes(self) -> LocalShifts:
+        sizes = {len(values) for values in (*self.x_angstrom, *self.y_angstrom)}
+        if sizes - {self.n_x * self.n_y} or len(self.x_angstrom) != len(self.y_angstrom):
+            raise ValueError(f"local shifts need {self.n_x * self.n_y} numbers for every tilt")
+        return self
+
+
 class Alignment(Record):
-    """The geometry of every tilt of one series."""
+    """The geometry of every tilt of one series.
+
+    Attributes
+    ----------
+    source
+        The program it came from.
+    local
+        Local displacements in the order of ``tilts``; ``None`` for a rigid specimen.
+    thickness_angstrom
+        Thickness of the specimen, where it was measured.
+    details_path
+        What the quality screen draws, as ``.npz``; relative to the project folder.
+    """
 
     kind: Literal["alignment"] = "alignment"
     series_uid: str
     source: str = "tomotui"
     tilts: tuple[TiltAlignment, ...]
+    local: LocalShifts | None = None
+    thickness_angstrom: float | None = None
+    details_path: str | None = None
     residual_angstrom: float | None = None
     score: float | None = None
     verdict: Literal["good", "poor", "bad"] = "good"
@@ -165,12 +217,33 @@ class TiltCtf(Value):
 class Ctf(Record):
     """Contrast transfer functions of one series, with the measured handedness.
 
-    ``handedness`` is +1 when defocus grows with the depth ``q_z`` of the projection equation,
-    -1 when it falls, ``None`` when it was not measured.
+    Attributes
+    ----------
+    alignment_uid
+        Whose tilt axis and angles were used; ``None`` when the CTF came from outside.
+    source
+        The program it came from.
+    handedness
+        +1 when defocus grows with the depth ``q_z`` of the projection equation, -1 when it
+        falls, ``None`` when it was not measured.
+    handedness_score
+        How surely; see the stage that measured it.
+    fit_resolution_angstrom
+        Finest spacing to which rings are seen in the less tilted half of the images (median).
+    verdict, note
+        Whether the series can be trusted, and why not.
+    details_path
+        What the quality screen draws, as ``.npz``; relative to the project folder.
     """
 
     kind: Literal["ctf"] = "ctf"
     series_uid: str
+    alignment_uid: str | None = None
+    source: str = "tomotui"
     tilts: tuple[TiltCtf, ...]
     handedness: Literal[-1, 1] | None = None
     handedness_score: float | None = None
+    fit_resolution_angstrom: float | None = None
+    verdict: Literal["good", "poor", "bad"] = "good"
+    note: str = ""
+    details_path: str | None = None

@@ -28,6 +28,8 @@ class Tomogram(Record):
         Grey values between which the volume is well shown.
     thumbnail_path
         Small central slice as 8-bit MRC for instant preview.
+    details_path
+        What the quality screen draws, as ``.npz``; relative to the project folder.
     restored
         True for a volume changed by a network; averaging refuses those.
     """
@@ -46,6 +48,7 @@ class Tomogram(Record):
     window_low: float
     window_high: float
     thumbnail_path: str | None = None
+    details_path: str | None = None
     restored: bool = False
 
 
