@@ -26,16 +26,16 @@ def test_two_nodes_make_a_line() -> None:
     np.testing.assert_allclose(spline_weights(2, 0.5), [0.25, 0.75])
 
 
-def test_points_and_frame_agree_and_the_record_comes_back() -> None:
+def test_points_and_grid_values_agree_and_the_record_comes_back() -> None:
     chance = np.random.default_rng(3)
     field = LocalField(chance.standard_normal((3, 4, 5, 2)), (800.0, 500.0))
     x, y = np.linspace(-700, 700, 7), np.linspace(-450, 450, 6)
-    grid = np.stack(np.meshgrid(x, y), axis=-1).reshape(1, -1, 2).repeat(3, axis=0)
-    frame = field.over_frame(x, y)
-    np.testing.assert_allclose(field.displacement(grid), frame.reshape(3, -1, 2), atol=1e-12)
+    grid = np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2)
+    grid_values = field.over_grid(x, y)
+    np.testing.assert_allclose(field.displacement(grid), grid_values.reshape(3, -1, 2), atol=1e-12)
     again = LocalField.from_record(field.to_record())
-    np.testing.assert_allclose(again.over_frame(x, y), frame, atol=1e-12)
-    np.testing.assert_allclose(field.select([2]).over_frame(x, y)[0], frame[2], atol=1e-12)
+    np.testing.assert_allclose(again.over_grid(x, y), grid_values, atol=1e-12)
+    np.testing.assert_allclose(field.select([2]).over_grid(x, y)[0], grid_values[2], atol=1e-12)
 
 
 def test_a_record_with_missing_nodes_is_refused() -> None:

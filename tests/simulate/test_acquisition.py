@@ -74,3 +74,13 @@ def test_wrong_parameters_are_refused(changes: dict[str, Any], message: str) -> 
 def test_a_path_with_a_colon_and_a_share_is_read() -> None:
     shares = SimulationParameters(species=("a:b.pdb:2.5", "c:d.cif", "ring")).species_shares()
     assert [tuple(s) for s in shares] == [("a:b.pdb", 2.5), ("c:d.cif", 1.0), ("ring", 1.0)]
+
+
+def test_the_stage_walks_in_the_order_of_time() -> None:
+    made = acquire(
+        SimulationParameters(shift_min_angstrom=0, shift_max_angstrom=0, shift_walk_angstrom=20)
+    )
+    in_time = made.geometry.shift_angstrom[np.argsort(made.acquisition_order)]
+    steps = np.diff(in_time, axis=0)
+    assert np.sqrt(np.mean(steps**2)) == pytest.approx(20, rel=0.25)
+    assert np.abs(in_time).max() > 40

@@ -1,8 +1,9 @@
 """Smooth local displacements of the images, evaluated at points or over a whole frame.
 
-    seen at = P + d_i(P)      with P the rigid place of `tomotui.geometry.tilt`
+    image_i(p) = rigid place of `tomotui.geometry.tilt` + d_i(p_x, p_y)
 
-The fields of `tomotui.records.LocalShifts` are tensor products of natural cubic splines: along
+A specimen bends under the beam as a sheet, so that the displacement belongs to a column of the
+specimen, whatever its depth, and changes with the tilt (that is, with time). The fields of `tomotui.records.LocalShifts` are tensor products of natural cubic splines: along
 one axis the value at any place is a row of weights times the values at the nodes, so that all
 points of all tilts are two small matrix products.
 """
@@ -46,7 +47,7 @@ class LocalField:
     nodes_angstrom
         Displacement (x, y) at the nodes, ``[n_tilts, n_y, n_x, 2]``.
     half_extent_angstrom
-        The nodes span ``-half .. +half`` of the image along (x, y), from pixel ``n // 2``.
+        The nodes span ``-half .. +half`` of the specimen along (x, y).
     """
 
     nodes_angstrom: Array
@@ -80,34 +81,36 @@ class LocalField:
         chosen = np.asarray(indices, dtype=np.intp)
         return LocalField(self.nodes_angstrom[chosen], self.half_extent_angstrom)
 
-    def displacement(self, places_angstrom: ArrayLike) -> Array:
-        """Return the displacement at places of every tilt.
+    def displacement(self, points_angstrom: ArrayLike) -> Array:
+        """Return the displacement of points of the specimen in every tilt.
 
         Parameters
         ----------
-        places_angstrom
-            Rigid image positions (x, y) from pixel ``n // 2``, ``[n_tilts, n_points, 2]``.
+        points_angstrom
+            Specimen coordinates, x and y first, ``[n_points, 2 or 3]``.
 
         Returns
         -------
-        Displacement (x, y) in Angstrom, ``[n_tilts, n_points, 2]``.
+        Displacement (x, y) on the raw image in Angstrom, ``[n_tilts, n_points, 2]``.
         """
-        places = np.asarray(places_angstrom, dtype=np.float64)
-        _, n_y, n_x, _ = self.nodes_angstrom.shape
-        across = spline_weights(n_x, places[..., 0] / self.half_extent_angstrom[0])
-        along = spline_weights(n_y, places[..., 1] / self.half_extent_angstrom[1])
-        out: Array = np.einsum(
-            "tpj,tpi,tjic->tpc", along, across, self.nodes_angstrom, optimize=True
-        )
+        along, across = self._weights(points_angstrom)
+        out: Array = np.einsum("pj,pi,tjic->tpc", along, across, self.nodes_angstrom, optimize=True)
         return out
 
-    def over_frame(self, x_angstrom: ArrayLike, y_angstrom: ArrayLike) -> Array:
-        """Return the displacement on a grid of places, ``[n_tilts, n_rows, n_columns, 2]``.
+    def _weights(self, points_angstrom: ArrayLike) -> tuple[Array, Array]:
+        points = np.atleast_2d(np.asarray(points_angstrom, dtype=np.float64))
+        _, n_y, n_x, _ = self.nodes_angstrom.shape
+        across = spline_weights(n_x, points[:, 0] / self.half_extent_angstrom[0])
+        along = spline_weights(n_y, points[:, 1] / self.half_extent_angstrom[1])
+        return along, across
+
+    def over_grid(self, x_angstrom: ArrayLike, y_angstrom: ArrayLike) -> Array:
+        """Return the displacement on a grid of columns, ``[n_tilts, n_y, n_x, 2]``.
 
         Parameters
         ----------
         x_angstrom, y_angstrom
-            Places of the columns and of the rows from pixel ``n // 2``.
+            Specimen coordinates of the grid.
         """
         _, n_y, n_x, _ = self.nodes_angstrom.shape
         across = spline_weights(n_x, np.asarray(x_angstrom) / self.half_extent_angstrom[0])

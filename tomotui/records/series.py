@@ -135,18 +135,18 @@ class TiltAlignment(Value):
 class LocalShifts(Value):
     """Smooth local displacements of the images, as of a specimen that bends under the beam.
 
-    A point whose place in image i would be P (Angstrom from pixel ``n // 2``, the shift of the
-    image included) is seen at ``P + d_i(P)``. The fields are tensor products of natural cubic
-    splines through values at the nodes of a regular grid; outside the grid its rim goes on.
+    A column (x, y) of the specimen is seen in image i beside its rigid place by ``d_i(x, y)``,
+    whatever its depth. The fields are tensor products of natural cubic splines through values
+    at the nodes of a regular grid; outside the grid its rim goes on.
 
     Attributes
     ----------
     n_x, n_y
         Nodes along x and y, at least 2 each.
     half_width_angstrom, half_height_angstrom
-        The nodes are spread evenly over ``-half .. +half``, borders included.
+        The nodes are spread evenly over ``-half .. +half`` of the specimen, borders included.
     x_angstrom, y_angstrom
-        Displacement at the nodes, for each tilt ``n_y * n_x`` numbers, rows of equal y.
+        Displacement on the raw image at the nodes, for each tilt ``n_y * n_x`` numbers, rows of equal y.
     """
 
     n_x: int = Field(ge=2)

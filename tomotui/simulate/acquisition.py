@@ -105,9 +105,12 @@ def acquire(parameters: SimulationParameters) -> Acquisition:
     length = chance.uniform(p.shift_min_angstrom, p.shift_max_angstrom, n)
     shift = length[:, None] * np.stack([np.cos(direction), np.sin(direction)], axis=-1)
     shift += p.shift_rms_angstrom * chance.standard_normal((n, 2))
+    axis_deg = p.axis_deg + p.axis_wander_deg * _smooth_walk(n, chance)
+    steps = p.shift_walk_angstrom * chance.standard_normal((n, 2))
+    shift += np.cumsum(steps, axis=0)[order]
     geometry = TiltGeometry.of(
         tilt_deg=tilt,
-        axis_deg=p.axis_deg + p.axis_wander_deg * _smooth_walk(n, chance),
+        axis_deg=axis_deg,
         x_tilt_deg=p.x_tilt_deg,
         shift_angstrom=shift,
     )

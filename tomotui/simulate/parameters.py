@@ -74,6 +74,12 @@ class SimulationParameters(BaseModel):
     shift_rms_angstrom: float = _parameter(
         0.0, "RMS per axis of a further normal shift of each image.", "angstrom", ge=0
     )
+    shift_walk_angstrom: float = _parameter(
+        0.0,
+        "RMS per axis of each step of a random walk that the stage does from image to image.",
+        "angstrom",
+        ge=0,
+    )
     deformation_angstrom: float = _parameter(
         0.0,
         "RMS of a smooth local displacement over the field and the tilts; 0 for a rigid specimen.",
