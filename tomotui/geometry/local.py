@@ -3,9 +3,10 @@
     image_i(p) = rigid place of `tomotui.geometry.tilt` + d_i(p_x, p_y)
 
 A specimen bends under the beam as a sheet, so that the displacement belongs to a column of the
-specimen, whatever its depth, and changes with the tilt (that is, with time). The fields of `tomotui.records.LocalShifts` are tensor products of natural cubic splines: along
-one axis the value at any place is a row of weights times the values at the nodes, so that all
-points of all tilts are two small matrix products.
+specimen, whatever its depth, and changes with the tilt (that is, with time). The fields of
+`tomotui.records.LocalShifts` are tensor products of natural cubic splines: along one axis the
+value at any place is a row of weights times the values at the nodes, so that all points of all
+tilts are two small matrix products.
 """
 
 from __future__ import annotations

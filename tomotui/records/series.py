@@ -146,7 +146,8 @@ class LocalShifts(Value):
     half_width_angstrom, half_height_angstrom
         The nodes are spread evenly over ``-half .. +half`` of the specimen, borders included.
     x_angstrom, y_angstrom
-        Displacement on the raw image at the nodes, for each tilt ``n_y * n_x`` numbers, rows of equal y.
+        Displacement on the raw image at the nodes, for each tilt ``n_y * n_x`` numbers, rows of
+        equal y.
     """
 
     n_x: int = Field(ge=2)
