@@ -110,6 +110,9 @@ def screens(folder: Path) -> None:
     terminal.picture("job")
     terminal.press("?", 2)
     terminal.picture("help")
+    terminal.press("\x1b", 1)
+    terminal.press("7", 3)
+    terminal.picture("live")
     terminal.close()
 
 
@@ -144,7 +147,7 @@ def slice_picture(folder: Path) -> None:
         alignment = project.latest("alignment", series.uid)
     with tempfile.TemporaryDirectory() as scratch:
         task = RecordingTask(Path(scratch))
-        chosen = {"voxel_size_angstrom": 20.0, "filter": "sirt-like", "halves": False}
+        chosen = {"voxel_size_angstrom": 20.0, "filter": "sirt-like", "halves": "off"}
         made = run_stage("reconstruct", task, [series, alignment], chosen).records[0]
         volume, _ = read_volume(made.path)
     middle = len(volume) // 2

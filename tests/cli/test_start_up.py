@@ -43,7 +43,16 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize(
     "words",
-    ["--help", "status", "jobs", "stages align", "run --help", "simulate --parameters"],
+    [
+        "--help",
+        "status",
+        "jobs",
+        "stages align",
+        "run --help",
+        "simulate --parameters",
+        "recipe check standard",
+        "watch --status",
+    ],
 )
 def test_looking_loads_no_heavy_library(outside: Outside, place: Path, words: str) -> None:
     loaded = _loaded(outside, place, *words.split())

@@ -138,14 +138,15 @@ def test_an_unforeseen_error_is_told_in_one_line(
 
 def test_stages_tell_their_parameters(call: Call, with_fake_stages: None) -> None:
     table = call.well("stages").out
-    assert [line.split()[0] for line in table.splitlines()[1:4]] == [
+    assert [line.split()[0] for line in table.splitlines()[1:5]] == [
         "import",
         "align",
+        "ctf",
         "reconstruct",
     ]
     listed = call.well("stages", "--json").json
     names = [stage["name"] for stage in listed]
-    assert names[:3] == ["import", "align", "reconstruct"]
+    assert names[:4] == ["import", "align", "ctf", "reconstruct"]
     one = call.well("stages", "align").out
     assert "thickness_angstrom (angstrom, default 2500.0, >= 200, <= 20000)" in one
     (fake,) = call.well("stages", "fake", "--json").json

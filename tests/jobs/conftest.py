@@ -20,7 +20,14 @@ from tomotui.records import Job, JobRequest, Status, Target, Task
 
 HERE = Path(__file__).resolve().parent
 DEADLINE_SECONDS = 60.0
-STAGES = ("FakeStage", "NextStage", "WholeStage", "BrokenRecordStage", "OrphanStage")
+STAGES = (
+    "FakeStage",
+    "NextStage",
+    "MeasureStage",
+    "WholeStage",
+    "BrokenRecordStage",
+    "OrphanStage",
+)
 IMPATIENT = AgentSettings(
     idle=0.1,
     heartbeat=0.1,

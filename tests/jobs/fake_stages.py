@@ -136,6 +136,31 @@ class NextStage(Stage):
         return StageResult(records=(alignment(inputs.one(TiltSeries)),), summary="aligned")
 
 
+class MeasureParameters(Parameters):
+    residual_angstrom: float = parameter(4.0, "What it finds.", unit="angstrom", ge=0)
+    poor: tuple[str, ...] = parameter((), "Series that it finds ten times as bad.")
+    failing: tuple[str, ...] = parameter((), "Series that it fails on.")
+    limit: float | None = parameter(7.0, "Something that may be left out.")
+
+
+class MeasureStage(Stage):
+    """Aligns the series of its target as well as it is told."""
+
+    name = "measure"
+    title = "Measure"
+    summary = "Finds the residual that it was told."
+    parameters_type = MeasureParameters
+    takes = ("tilt_series",)
+    gives = ("alignment",)
+
+    def run(self, task: Task, inputs: Inputs, parameters: MeasureParameters) -> StageResult:
+        if task.target in parameters.failing:
+            raise StageError(f"{task.target} is all ice.", "Take another.")
+        value = parameters.residual_angstrom * (10 if task.target in parameters.poor else 1)
+        made = alignment(inputs.one(TiltSeries)).replace(residual_angstrom=value)
+        return StageResult(records=(made,), metrics={"rounds": 3.0}, summary=f"{value:.1f} A")
+
+
 class WholeStage(Stage):
     """Takes all series at once."""
 

@@ -11,7 +11,7 @@ import pytest
 
 from tomotui.project import Project, ProjectError, filesystem, migrations
 from tomotui.project.sqlite import Migrations, SqliteDatabase
-from tomotui.records import TiltSeries
+from tomotui.records import JobRequest, RecipeStep, Target, TiltSeries
 
 Maker = Callable[..., TiltSeries]
 
@@ -148,21 +148,42 @@ def test_an_older_project_is_brought_up_to_date(
     project.close()
     later = Migrations("tomotui")
     later()(migrations.m001_tables)
+    later()(migrations.m002_recipe_steps)
 
     @later()
-    def m002_notes(db: SqliteDatabase) -> None:
+    def m003_notes(db: SqliteDatabase) -> None:
         db.execute("CREATE TABLE notes (text TEXT) STRICT")
 
     monkeypatch.setattr(migrations, "STEPS", later)
     with pytest.raises(ProjectError, match="older tomotui"):
         Project.open(project.folder, read_only=True)
     with Project.open(project.folder) as upgraded:
-        assert upgraded._db.scalar("PRAGMA user_version") == 2
+        assert upgraded._db.scalar("PRAGMA user_version") == 3
         assert upgraded._db.query("SELECT * FROM notes") == []
         assert [s.name for s in upgraded.tilt_series()] == ["ts_01"]
     monkeypatch.undo()
-    with pytest.raises(ProjectError, match="file version 2, this program knows up to 1"):
+    with pytest.raises(ProjectError, match="file version 3, this program knows up to 2"):
         Project.open(project.folder)
+
+
+def test_a_project_of_the_first_version_takes_steps_of_recipes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = Migrations("tomotui")
+    first()(migrations.m001_tables)
+    with monkeypatch.context() as patch:
+        patch.setattr(migrations, "STEPS", first)
+        with Project.create(tmp_path / "old") as old:
+            old._db.execute(
+                "INSERT INTO jobs (stage, status, parameters, executor, label, folder, created_at)"
+                " VALUES ('align', 'done', '{}', 'local', '', 'jobs/0001-align', 0)"
+            )
+    step = RecipeStep(recipe="standard", run="r", name="align")
+    with Project.open(tmp_path / "old") as project:
+        assert project.job(1).step is None
+        wish = JobRequest(stage="align", targets=(Target(name="ts_1"),), step=step)
+        assert project.submit(wish).step == step
+        assert project.clone_request(2).step is None
 
 
 def test_a_migration_that_fails_changes_nothing(
@@ -171,9 +192,10 @@ def test_a_migration_that_fails_changes_nothing(
     project.close()
     later = Migrations("tomotui")
     later()(migrations.m001_tables)
+    later()(migrations.m002_recipe_steps)
 
     @later()
-    def m002_half(db: SqliteDatabase) -> None:
+    def m003_half(db: SqliteDatabase) -> None:
         db.execute("CREATE TABLE half (text TEXT) STRICT")
         db.execute("INSERT INTO nowhere VALUES (1)")
 

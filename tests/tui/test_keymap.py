@@ -12,6 +12,7 @@ from tomotui.tui.screens.slice_keys import SliceKeysScreen
 STACKS = {
     "datasets": ("app", "mode", "pane", "list", "dataset"),
     "jobs": ("app", "mode", "pane", "list", "job"),
+    "live": ("app", "mode", "pane", "list", "live"),
     "slices": ("mode", "pane", "slice", "app.help", "app.command", "app.quit", "app.shell"),
     "copy": ("yank", "dialog.close", "dialog.help"),
     "log": ("log",),

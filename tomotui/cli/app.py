@@ -17,6 +17,8 @@ _COMMANDS = {
     "init": "project:init",
     "import": "importing:import_",
     "run": "jobs:run",
+    "recipe": "recipe",
+    "watch": "watch:watch",
     "status": "project:status",
     "jobs": "jobs:list_jobs",
     "logs": "jobs:logs",
@@ -30,7 +32,19 @@ _COMMANDS = {
     "doctor": "doctor:doctor",
     "demo": "demo:demo",
 }
-"""Module and function of each command, in the order of work; imported when they are asked for."""
+"""Module and function of each command, in the order of work; imported when they are asked for.
+
+A module alone has a group of commands, which `_GROUPS` lists.
+"""
+
+_GROUPS = {
+    "recipe": (
+        "Run a pipeline from a file, or write one from a project's history.\n\n"
+        "Example: `tomotui recipe run standard -p ~/data/cells --on 'ts_*'`",
+        {"list": "list_recipes", "check": "check", "run": "run_recipe", "save": "save"},
+    ),
+}
+"""For each group its help, and its commands with their functions."""
 
 
 def _shown_default(value: Any) -> str | None:
@@ -50,7 +64,16 @@ app = App(
 )
 
 for _number, (_name, _place) in enumerate(_COMMANDS.items()):
-    app.command(f"tomotui.cli.{_place}", name=_name, sort_key=_number, help_epilogue="")
+    if _name in _GROUPS:
+        _help, _functions = _GROUPS[_name]
+        _group = App(name=_name, help=_help, help_epilogue="", sort_key=_number)
+        for _order, (_word, _function) in enumerate(_functions.items()):
+            _group.command(
+                f"tomotui.cli.{_place}:{_function}", name=_word, sort_key=_order, help_epilogue=""
+            )
+        app.command(_group)
+    else:
+        app.command(f"tomotui.cli.{_place}", name=_name, sort_key=_number, help_epilogue="")
 
 
 @app.default
@@ -103,6 +126,9 @@ def run(arguments: list[str]) -> int:
         if arguments[:1] in (["--help"], ["-h"]):
             for name in _COMMANDS:
                 app[name]  # Only those that were imported tell what they do.
+        if arguments[:1] and arguments[0] in _GROUPS and arguments[1:] in ([], ["--help"], ["-h"]):
+            for name in _GROUPS[arguments[0]][1]:
+                app[arguments[0]][name]
         code = app(arguments, exit_on_error=False, print_error=False)
         sys.stdout.flush()
     except CycloptsError as error:

@@ -39,12 +39,13 @@ def explain(error: BaseException) -> tuple[int, str]:
     """Return the exit code of an error, and its words."""
     # Imported late: they cost a part of the start-up, and most commands go well.
     from tomotui.formats.errors import FormatError
+    from tomotui.jobs.recipe import RecipeError
     from tomotui.project import ProjectError
     from tomotui.simulate import SimulationError
     from tomotui.stages import UnknownStage
     from tomotui.stages.base import ParameterError, StageError
 
-    if isinstance(error, (WrongWords, ParameterError, UnknownStage)):
+    if isinstance(error, (WrongWords, ParameterError, RecipeError, UnknownStage)):
         return 2, str(error)
     if isinstance(error, (WorkFailed, ProjectError, FormatError, StageError, SimulationError)):
         return 1, str(error)

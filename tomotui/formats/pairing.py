@@ -163,11 +163,16 @@ def _refuse_shared(pairs: Sequence[StackFiles]) -> None:
             )
 
 
-def _is_raw_stack(path: Path) -> bool:
+def is_named_like_raw_stack(path: Path) -> bool:
+    """Return whether a file's name is that of a stack which no program has derived from one."""
     lower = path.name.lower()
-    if not path.is_file() or lower.startswith(".") or not lower.endswith(STACK_SUFFIXES):
+    if lower.startswith(".") or not lower.endswith(STACK_SUFFIXES):
         return False
-    if lower.endswith(".ali") or _DERIVED.search(series_name(path)):
+    return not lower.endswith(".ali") and not _DERIVED.search(series_name(path))
+
+
+def _is_raw_stack(path: Path) -> bool:
+    if not path.is_file() or not is_named_like_raw_stack(path):
         return False
     if path.suffix.lower() in TIFF_SUFFIXES:
         return True

@@ -22,6 +22,7 @@ from tomotui.jobs.launch import specify, write_job_file, write_task_folder
 from tomotui.jobs.liveness import this_host
 from tomotui.jobs.local import Slots, spawn_worker
 from tomotui.jobs.presence import AGENT_FILE, AGENT_LOCK, AGENT_LOG, agent_status, announce
+from tomotui.jobs.recipe_running import why_not
 from tomotui.jobs.settings import AgentSettings
 from tomotui.project import MissingInput, Project, ProjectError, RefusedChange
 from tomotui.records import Status, Task
@@ -144,7 +145,11 @@ class Agent:
             self._guarded(self._start, task)
 
     def _start(self, task: Task) -> None:
-        """Start one task when a device is free for it."""
+        """Start one task when a device is free for it, and its recipe wants it done."""
+        job = self._project.job(task.job_id)
+        if reason := why_not(self._project, job, task):
+            self._finish(task, Outcome(Status.SKIPPED, reason))
+            return
         try:
             stage = get(task.stage)
             device = self._slots.place_for(stage.needs)
@@ -166,7 +171,7 @@ class Agent:
             return
         folder = self._project.folder / task.folder
         try:
-            write_job_file(folder.parent, self._project.job(task.job_id))
+            write_job_file(folder.parent, job)
             write_task_folder(folder, specification)
             process = spawn_worker(folder)
         except OSError as error:

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from tomotui.jobs.files import UnreadableFile, read_model
 from tomotui.jobs.liveness import ProcessIdentity
-from tomotui.records import AnyRecord
+from tomotui.records import AnyRecord, RecipeStep
 
 JOB_FILE = "job.json"
 TASK_FILE = "task.json"
@@ -48,6 +48,7 @@ class JobSpecification(JobFile):
     label: str = ""
     created_at: float
     version: str
+    step: RecipeStep | None = None
 
 
 class TaskSpecification(JobFile):

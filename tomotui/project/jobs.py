@@ -39,7 +39,10 @@ class JobPart(Part):
             job_id = self._insert_job(request)
             self._db.insert_all(
                 "job_dependencies",
-                [{"job_id": job_id, "after_job_id": a} for a in dict.fromkeys(request.after)],
+                [
+                    {"job_id": job_id, "after_job_id": a, "optional": a in request.optional_after}
+                    for a in dict.fromkeys(request.after)
+                ],
             )
         return self.job(job_id)
 
@@ -54,6 +57,7 @@ class JobPart(Part):
                 "label": request.label,
                 "folder": "",
                 "created_at": time.time(),
+                "step": request.step.model_dump_json() if request.step else "",
             },
         )
         folder = f"jobs/{job_id:04d}-{request.stage}"
@@ -100,14 +104,22 @@ class JobPart(Part):
             f"SELECT job_id, target FROM tasks WHERE {only} ORDER BY id", values
         ):
             targets.setdefault(row["job_id"], []).append(row["target"])
-        after: dict[int, list[int]] = {}
+        after: dict[int, dict[int, bool]] = {}
         for row in self._db.query(f"SELECT * FROM job_dependencies WHERE {only}", values):
-            after.setdefault(row["job_id"], []).append(row["after_job_id"])
-        return [job_of(row, targets.get(row["id"], []), after.get(row["id"], [])) for row in rows]
+            after.setdefault(row["job_id"], {})[row["after_job_id"]] = bool(row["optional"])
+        return [job_of(row, targets.get(row["id"], []), after.get(row["id"], {})) for row in rows]
 
     def tasks(self, job_id: int) -> list[Task]:
         """Return the tasks of a job, in the order of its targets."""
         return self._tasks_where("job_id = ?", (job_id,))
+
+    def tasks_of_stage(self, stage: str) -> list[Task]:
+        """Return the tasks of all jobs of a stage, oldest first."""
+        return self._tasks_where("stage = ?", (stage,))
+
+    def newest_tasks(self) -> list[Task]:
+        """Return the newest task of each target and stage, oldest first."""
+        return self._tasks_where("id IN (SELECT max(id) FROM tasks GROUP BY target, stage)", ())
 
     def task(self, job_id: int, target: str) -> Task:
         """Return the task of a job that works on a target.
@@ -237,10 +249,19 @@ class JobPart(Part):
                     for row in rows
                 ],
                 "after": job.after,
+                "optional_after": job.optional_after,
                 "executor": job.executor,
                 "label": job.label,
             }
         )
+
+    def overrides(self, job_id: int) -> dict[str, dict[str, object]]:
+        """Return by target the parameters in which it differs from its job, where it does."""
+        rows = self._db.query(
+            "SELECT target, overrides FROM tasks WHERE job_id = ? ORDER BY id", (job_id,)
+        )
+        found = {row["target"]: json.loads(row["overrides"]) for row in rows}
+        return {target: values for target, values in found.items() if values}
 
     def _refresh_job(self, job_id: int) -> None:
         """Derive the state of a job from its tasks."""

@@ -14,7 +14,7 @@ from tomotui.records import AnyRecord, Event, Status, Task
 _NOT_STORED = frozenset({"progress", "metric"})
 
 # A task waits for the task of its own target in each job before it, where that job has one, and
-# otherwise for all tasks of that job.
+# otherwise for all tasks of that job. An optional job has to end, and need not succeed.
 _UPSTREAM = """
     FROM tasks q
     JOIN job_dependencies d ON d.job_id = q.job_id
@@ -46,7 +46,7 @@ class LedgerPart(JobPart, RecordPart):
 
     def ready_tasks(self, executor: str = "local", limit: int = 500) -> list[Task]:
         """Return waiting tasks whose jobs before them have done their part, in order."""
-        same = f"{_SAME_TARGET} AND u.status != 'done'"
+        same = f"{_SAME_TARGET} AND u.status != 'done' AND (d.optional = 0 OR {_UNFINISHED})"
         whole = f"{_WHOLE_JOB} AND {_UNFINISHED}"
         return self._tasks_where(
             f"""status = 'queued' AND cancel_requested = 0
@@ -63,8 +63,9 @@ class LedgerPart(JobPart, RecordPart):
         One bad tilt series does not cost the others: a task that waits for a whole job goes on
         with what that job could make, and is skipped only when it made nothing.
         """
-        same = f"{_SAME_TARGET} AND u.status IN ('failed', 'cancelled', 'skipped', 'lost')"
-        whole = f"""{_WHOLE_JOB} AND NOT EXISTS (
+        same = f"""{_SAME_TARGET} AND d.optional = 0
+            AND u.status IN ('failed', 'cancelled', 'skipped', 'lost')"""
+        whole = f"""{_WHOLE_JOB} AND d.optional = 0 AND NOT EXISTS (
             SELECT 1 FROM tasks o WHERE o.job_id = d.after_job_id
             AND o.status IN ('queued', 'starting', 'running', 'done'))"""
         skipped: dict[int, tuple[int, str]] = {}

@@ -69,6 +69,18 @@ class MatrixPart(RecordPart):
         rows += [SeriesRow(name, dataset, None, cells[name]) for name, dataset in coming.items()]
         return sorted(rows, key=lambda row: (row.dataset, _natural(row.name)))
 
+    def arrival_times(self) -> dict[str, float]:
+        """Return by name when each tilt series came, or its import was asked for (epoch s)."""
+        rows = self._db.query(
+            """SELECT name, min(at) AS at FROM (
+                   SELECT name, created_at AS at FROM records WHERE kind = 'tilt_series'
+                   UNION ALL
+                   SELECT t.target, j.created_at FROM tasks t JOIN jobs j ON j.id = t.job_id
+                   WHERE t.stage = 'import')
+               GROUP BY name"""
+        )
+        return {row["name"]: row["at"] for row in rows}
+
     def _newest_tasks(self) -> list[Row]:
         # SQLite takes the other columns from the row that has the maximum.
         return self._db.query(

@@ -57,6 +57,14 @@ def m001_tables(db: SqliteDatabase) -> None:
         db.execute(statement)
 
 
+@STEPS()
+def m002_recipe_steps(db: SqliteDatabase) -> None:
+    """Let a job know its place in a recipe, and which of the jobs before it need not succeed."""
+    # As JSON; empty where there is none.
+    db.execute("ALTER TABLE jobs ADD COLUMN step TEXT NOT NULL DEFAULT ''")
+    db.execute("ALTER TABLE job_dependencies ADD COLUMN optional INTEGER NOT NULL DEFAULT 0")
+
+
 _RECORD_TABLES = (
     """CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT""",
     """CREATE TABLE datasets (

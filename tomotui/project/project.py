@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -112,6 +113,13 @@ class Project(LedgerPart, MatrixPart, ParticlePart):
     def others_version(self) -> int:
         """Return a number that differs after any change that was not made by this object."""
         return self._db.others_version()
+
+    def at_once(self) -> AbstractContextManager[None]:
+        """Return a block in which everything is done together, or nothing of it.
+
+        Nobody else writes meanwhile: what is read inside stays true until the end.
+        """
+        return self._db.transaction()
 
     def problems(self) -> list[str]:
         """Read the whole project file and list what is damaged; empty when all is well."""

@@ -212,6 +212,10 @@ class RecordPart(Part):
                 (int(excluded), series_uid, index),
             )
 
+    def made_by(self, task_id: int) -> list[AnyRecord]:
+        """Return the records that a task has made, oldest first."""
+        return self._load("task_id = ?", (task_id,))
+
     def provenance(self, uid: str) -> list[Ancestor]:
         """Return every record that this one was made from, the nearest first.
 

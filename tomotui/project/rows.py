@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from tomotui.project.database import Row
-from tomotui.records import Event, Job, Metric, Status, Task
+from tomotui.records import Event, Job, Metric, RecipeStep, Status, Task
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9._+-]+")
 
@@ -23,14 +23,16 @@ TASK_COLUMNS = (
 )  # fmt: skip
 
 
-def job_of(row: Row, targets: Sequence[str], after: Sequence[int]) -> Job:
-    """Return the job of a row."""
+def job_of(row: Row, targets: Sequence[str], after: Mapping[int, bool]) -> Job:
+    """Return the job of a row; ``after`` tells of each job before it whether it is optional."""
     values = {name: row[name] for name in JOB_COLUMNS}
     return Job(
         **values,
         parameters=json.loads(row["parameters"]),
         targets=tuple(targets),
         after=tuple(after),
+        optional_after=tuple(job_id for job_id, optional in after.items() if optional),
+        step=RecipeStep.model_validate_json(row["step"]) if row["step"] else None,
     )
 
 

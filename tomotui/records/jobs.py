@@ -55,6 +55,33 @@ class Target(Value):
     parameters: dict[str, Any] = Field(default_factory=dict)
 
 
+class RecipeStep(Value):
+    """The place of a job in a run of a recipe.
+
+    Attributes
+    ----------
+    recipe
+        Name of the recipe.
+    run
+        Identity shared by the jobs that were queued together.
+    name
+        Name of the step.
+    when
+        Condition under which a task of the job runs; empty for none.
+    optional
+        Whether what waits for it goes on whatever comes of it.
+    earlier
+        Jobs of the steps before, by name: what the condition may ask about.
+    """
+
+    recipe: str
+    run: str
+    name: str
+    when: str = ""
+    optional: bool = False
+    earlier: dict[str, int] = Field(default_factory=dict)
+
+
 class JobRequest(Value):
     """A wish: run a stage on targets.
 
@@ -63,14 +90,20 @@ class JobRequest(Value):
     after
         Jobs to wait for. A task waits only for the tasks of the same target where the earlier
         job has one, and otherwise for the whole job.
+    optional_after
+        Those of ``after`` that need not succeed: they are waited for, whatever comes of them.
+    step
+        Where the wish belongs in a recipe; ``None`` for one that was made by hand.
     """
 
     stage: str
     parameters: dict[str, Any] = Field(default_factory=dict)
     targets: tuple[Target, ...] = Field(min_length=1)
     after: tuple[int, ...] = ()
+    optional_after: tuple[int, ...] = ()
     executor: Literal["local", "slurm"] = "local"
     label: str = ""
+    step: RecipeStep | None = None
 
 
 class Job(Value):
@@ -82,6 +115,7 @@ class Job(Value):
     parameters: dict[str, Any]
     targets: tuple[str, ...]
     after: tuple[int, ...] = ()
+    optional_after: tuple[int, ...] = ()
     executor: str = "local"
     label: str = ""
     folder: str
@@ -91,6 +125,7 @@ class Job(Value):
     finished_at: float | None = None
     error: str = ""
     version: str = ""
+    step: RecipeStep | None = None
 
     @property
     def name(self) -> str:

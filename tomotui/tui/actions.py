@@ -111,6 +111,13 @@ _DECLARED = (
         "mode.jobs", "jobs", "What runs, waits and has failed.", "app.mode('jobs')", word="jobs"
     ),
     Action(
+        "mode.live",
+        "live",
+        "The board of series as they arrive: figures, trends, what is out of the ordinary.",
+        "app.mode('live')",
+        word="live",
+    ),
+    Action(
         "pane.jump",
         "jump",
         "Show letters over tabs and panes; a letter goes there.",
@@ -165,6 +172,11 @@ _DECLARED = (
     Action("job.yank", "copy", "Copy path, name or command line of the job.", "yank", True),
     Action("job.pager", "log in pager", "Open the log in $PAGER.", "pager"),
     Action("job.metric", "next metric", "Plot the next metric.", "next_metric"),
+    # The live board.
+    Action("live.next", "next to look at", "To the next series to look at.", "next_odd", True),
+    Action("live.trend", "next trend", "Plot the next quantity over arrival.", "next_trend", True),
+    Action("live.retry", "retry", "Run again what failed of the series.", "retry", True),
+    Action("live.yank", "copy", "Copy path, name or command of the series.", "yank"),
     # Slices; the other keys of theirs stand with their screen.
     Action("slice.yank", "copy", "Copy path, name or position of what is seen.", "yank"),
     Action("slice.bookmark", "set bookmark", "Keep this place under a letter.", "bookmark"),

@@ -35,6 +35,12 @@ def _jobs() -> Screen[Any]:
     return JobsScreen()
 
 
+def _live() -> Screen[Any]:
+    from tomotui.tui.screens.live import LiveScreen
+
+    return LiveScreen()
+
+
 class TomotuiApp(Navigation):
     """Tilt series, slices and jobs of a project, in a terminal.
 
@@ -117,6 +123,7 @@ class TomotuiApp(Navigation):
         self.add_mode("datasets", self._datasets)
         self.add_mode("slices", self._slices)
         self.add_mode("jobs", _jobs)
+        self.add_mode("live", _live)
         self.last_mode = ""
         await self.switch_mode(self.session.mode if self.session.mode in MODES else "datasets")
         if not self.read_only:

@@ -124,12 +124,17 @@ def _states(app: Navigation) -> Sequence[str]:
     return ("running", "queued", "failed", "done", "cancelled")
 
 
+def _board_states(app: Navigation) -> Sequence[str]:
+    return ("running", "queued", "failed", "held", "done", "odd")
+
+
 _SPECIAL = (
     Command(
         "datasets", "datasets [FILTER]", "Tilt series.", _mode_with_filter("datasets"), _series
     ),
     Command("jobs", "jobs [FILTER]", "Jobs.", _mode_with_filter("jobs"), _states),
     Command("job", "job NUMBER", "One job.", _job),
+    Command("live", "live [FILTER]", "The live board.", _mode_with_filter("live"), _board_states),
     Command("slices", "slices [SERIES]", "Look at a series.", _slices, _series),
     Command("tomo", "tomo SERIES", "Look at a series.", _slices, _series),
     Command("z", "z NUMBER", "Go to a slice.", _z),

@@ -17,7 +17,7 @@ from tomotui.tui.screens.datasets import DatasetsScreen
 from tomotui.tui.session import Session
 from tomotui.tui.wording import counted, short_path
 
-MODES = ("datasets", "slices", "jobs")
+MODES = ("datasets", "slices", "jobs", "live")
 
 
 class Navigation(ProjectWork):

@@ -13,7 +13,12 @@ from tomotui.tui.snapshots import NO_COUNTS, Counts
 from tomotui.tui.theme import FALLBACK, Look
 from tomotui.tui.wording import shortened
 
-MODES = (("datasets", "1", "Datasets"), ("slices", "2", "Slices"), ("jobs", "4", "Jobs"))
+MODES = (
+    ("datasets", "1", "Datasets"),
+    ("slices", "2", "Slices"),
+    ("jobs", "4", "Jobs"),
+    ("live", "7", "Live"),
+)
 """Name, key and title of each mode, in the order of work."""
 
 

@@ -1,0 +1,193 @@
+"""Recipes: checking one, running one, and writing one from a project's history."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from tomotui.cli.errors import WorkFailed, WrongWords
+from tomotui.cli.options import (
+    JsonOption,
+    OnOption,
+    ProjectOption,
+    WaitOption,
+    chosen_series,
+    open_project,
+    print_json,
+    print_table,
+)
+
+
+def list_recipes(*, project: ProjectOption = None, json: JsonOption = False) -> int:
+    """List the recipes of the project, of your own and of the program.
+
+    Example: `tomotui recipe list`
+
+    Parameters
+    ----------
+    project
+        Project folder; the present one by default.
+    json
+        Print JSON for scripts.
+    """
+    from tomotui.jobs.recipe import RecipeError, read_recipe
+    from tomotui.jobs.recipe_files import known_recipes
+
+    rows = []
+    for name, path in known_recipes(project or Path.cwd()).items():
+        try:
+            found = read_recipe(path)
+            about, steps = found.about, ", ".join(step.name for step in found.steps)
+        except RecipeError as error:
+            about, steps = f"cannot be used: {error.problems[0]}", "-"
+        rows.append([name, steps, str(path), about])
+    if json:
+        keys = ("name", "steps", "file", "about")
+        print_json([dict(zip(keys, row, strict=True)) for row in rows])
+    else:
+        print_table(["recipe", "steps", "file", "about"], rows)
+    return 0
+
+
+def check(file: str, /, *, project: ProjectOption = None, json: JsonOption = False) -> int:
+    """Check a recipe against the stages, without running anything.
+
+    Example: `tomotui recipe check lamella.toml`
+
+    Parameters
+    ----------
+    file
+        File or name of the recipe.
+    project
+        Project folder, whose recipes can be named; the present one by default.
+    json
+        Print JSON for scripts.
+    """
+    from tomotui.jobs.recipe import RecipeError
+    from tomotui.jobs.recipe_files import find_recipe
+
+    try:
+        found = find_recipe(file, project or Path.cwd())
+    except RecipeError as error:
+        if json:
+            print_json({"problems": error.problems, "warnings": []})
+            return 2
+        raise WrongWords("\n".join(error.problems)) from error
+    if json:
+        print_json({"problems": [], "warnings": found.warnings})
+        return 0
+    for warning in found.warnings:
+        print(f"warning: {warning}")
+    steps = [
+        [
+            f"{step.name} (optional)" if step.optional else step.name,
+            step.stage,
+            ", ".join(f"{key}={value}" for key, value in step.parameters.items()) or "-",
+            ", ".join(step.after) or "-",
+            step.when.text if step.when else "-",
+        ]
+        for step in found.steps
+    ]
+    print_table(["step", "stage", "parameters", "after", "when"], steps)
+    print(f"{found.path} is in order")
+    return 0
+
+
+def run_recipe(
+    file: str,
+    /,
+    *,
+    project: ProjectOption = None,
+    on: OnOption = None,
+    wait: WaitOption = False,
+    json: JsonOption = False,
+) -> int:
+    """Put every step of a recipe into the queue, for tilt series that are in the project.
+
+    Each series goes through the steps by itself: one that fails holds up no other.
+
+    Example: `tomotui recipe run standard --on ts_01 ts_02 --wait`
+
+    Parameters
+    ----------
+    file
+        File or name of the recipe.
+    project
+        Project folder; the present one by default.
+    on
+        Tilt series by name or pattern (quote it: 'ts_*'); all by default.
+    wait
+        Wait until everything has ended; the exit code tells whether all was done.
+    json
+        Print the jobs as JSON, after the waiting when there is any.
+    """
+    from tomotui.cli.waiting import job_json, wait_for_job
+    from tomotui.jobs import ensure_agent
+    from tomotui.jobs.recipe_files import find_recipe
+    from tomotui.jobs.recipe_running import queue_recipe
+
+    with open_project(project) as opened:
+        found = find_recipe(file, opened.folder)
+        names = [series.name for series in chosen_series(opened, on or [])]
+        if not names:
+            raise WrongWords(
+                "the project has no tilt series yet; import some: tomotui import STACK..."
+            )
+        jobs = queue_recipe(opened, found, names)
+        ensure_agent(opened.folder)
+        if not json:
+            for job in jobs:
+                when = f", when {job.step.when}" if job.step and job.step.when else ""
+                print(f"job {job.id}: {job.stage} on {len(job.targets)} targets{when}", flush=True)
+        codes = [wait_for_job(opened, job.id, quiet=json) for job in jobs] if wait else [0]
+        if json:
+            print_json([job_json(opened, opened.job(job.id)) for job in jobs])
+        return max(codes)
+
+
+def save(
+    name: str,
+    /,
+    *,
+    project: ProjectOption = None,
+    jobs: Annotated[list[int] | None, Parameter(consume_multiple=True)] = None,
+    full: bool = False,
+    force: bool = False,
+) -> int:
+    """Write the recipe that repeats what was done in a project.
+
+    Example: `tomotui recipe save lamella -p ~/data/cells`
+
+    Parameters
+    ----------
+    name
+        Name of the recipe, kept in the project's folder recipes; or a file that ends with .toml.
+    project
+        Project folder; the present one by default.
+    jobs
+        Numbers of the jobs to repeat, in order; by default the newest of each stage.
+    full
+        Write every parameter, also those that had their default.
+    force
+        Replace a recipe of that name.
+    """
+    from tomotui.jobs.recipe_files import recipe_of_history, recipe_text
+
+    as_file = name.endswith(".toml")
+    if not as_file and (not name.strip() or "/" in name):
+        raise WrongWords(f"{name!r}: give a name without slashes, or a file that ends with .toml")
+    with open_project(project, read_only=True) as opened:
+        path = Path(name).expanduser() if as_file else opened.folder / "recipes" / f"{name}.toml"
+        if path.exists() and not force:
+            raise WorkFailed(f"{path} is there already; choose another name, or say --force")
+        made = recipe_of_history(opened, path.stem, jobs or [], full)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.partial")
+    partial.write_text(recipe_text(made), encoding="utf-8")
+    os.replace(partial, path)
+    steps = ", ".join(step.name for step in made.steps)
+    print(f"wrote {path}: {steps}")
+    return 0

@@ -1,0 +1,243 @@
+"""The summary board: what has become of each tilt series, with what is out of the ordinary."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal, NamedTuple
+
+from tomotui.project import Project
+from tomotui.records import Alignment, Ctf, Status, Task, TiltSeries, Tomogram
+
+State = Literal["queued", "running", "done", "held", "failed"]
+STATES: tuple[State, ...] = ("running", "queued", "done", "held", "failed")
+
+HOUR_SECONDS = 3600.0
+FEWEST_TO_COMPARE = 5
+OUTLIER_SIGMA = 3.5
+_SIGMA_OF_MAD = 1.4826
+_LEAST_SPREAD = {"residual": 0.2, "axis": 1.0, "thickness": 150.0, "defocus": 2000.0}
+"""Spread below which values count as alike, in the unit of the value."""
+_MAJORITY = 0.8
+
+
+@dataclass(frozen=True)
+class BoardRow:
+    """One tilt series.
+
+    Attributes
+    ----------
+    arrived_at
+        When it came into the project, seconds since the epoch.
+    defocus_angstrom
+        Median over the tilts, of the mean of both axes.
+    verdict
+        The worst of its alignment's and its CTF's; empty when there is none yet.
+    state, stage
+        ``held`` where a recipe's condition or a person stopped it; the stage that it is in, or
+        that decided.
+    note
+        Why it is held or has failed, or what it was done without.
+    odd
+        Which of ``residual``, ``axis``, ``thickness``, ``defocus``, ``hand`` are out of the
+        ordinary among the others, and stages that came to nothing and were done without.
+    """
+
+    name: str
+    arrived_at: float
+    state: State
+    stage: str = ""
+    progress: float = 0.0
+    note: str = ""
+    n_tilts: int | None = None
+    residual_angstrom: float | None = None
+    axis_deg: float | None = None
+    thickness_angstrom: float | None = None
+    defocus_angstrom: float | None = None
+    handedness: int | None = None
+    verdict: str = ""
+    finished_at: float | None = None
+    odd: frozenset[str] = frozenset()
+
+
+class Totals(NamedTuple):
+    """The board in one line; rates are series per hour, ``None`` when there is no telling."""
+
+    n_series: int
+    by_state: dict[State, int]
+    n_odd: int
+    arrived_per_hour: float | None
+    done_per_hour: float | None
+
+
+def read_board(project: Project) -> tuple[BoardRow, ...]:
+    """Return a row for each tilt series and each that is being imported, the newest first."""
+    series = {one.name: one for one in project.tilt_series()}
+    tasks: dict[str, list[Task]] = {}
+    for task in project.newest_tasks():
+        if task.target in series or task.stage == "import":
+            tasks.setdefault(task.target, []).append(task)
+    newest = {kind: _newest_by_series(project, kind) for kind in ("alignment", "ctf", "tomogram")}
+    arrived = project.arrival_times()
+    rows = []
+    for name in {**tasks, **series}:
+        row = _state_row(name, arrived.get(name, 0.0), tasks.get(name, []))
+        if (one := series.get(name)) is not None:
+            found = {kind: records.get(one.uid) for kind, records in newest.items()}
+            row = _with_findings(row, one, found)
+        rows.append(row)
+    # Of those that came together the last is the newest.
+    rows.sort(key=lambda row: row.arrived_at)
+    rows.reverse()
+    return _with_outliers(rows)
+
+
+def _newest_by_series(project: Project, kind: str) -> dict[str, object]:
+    return {getattr(r, "series_uid", ""): r for r in project.records(kind)}
+
+
+def _state_row(name: str, arrived_at: float, tasks: Sequence[Task]) -> BoardRow:
+    """Say where a series is; one failed stage outweighs what else goes on.
+
+    But for a failure that a later stage did without, as of an optional step: it is only noted.
+    """
+    overcome = [task for task in tasks if _is_overcome(task, tasks)]
+    note = "; ".join(f"{task.stage} {task.status}: {task.error}" for task in overcome)
+    odd = frozenset(task.stage for task in overcome)
+    tasks = [task for task in tasks if task not in overcome]
+    ended = max((t.finished_at or 0.0 for t in tasks), default=0.0) or None
+    for state, statuses in (
+        ("failed", (Status.FAILED, Status.LOST)),
+        ("running", (Status.STARTING, Status.RUNNING)),
+        ("queued", (Status.QUEUED,)),
+        ("held", (Status.SKIPPED, Status.CANCELLED)),
+    ):
+        for task in tasks:
+            if task.status in statuses:
+                return BoardRow(
+                    name,
+                    arrived_at,
+                    state,  # type: ignore[arg-type]
+                    stage=task.stage,
+                    progress=task.progress,
+                    note=task.error or task.message,
+                    odd=odd,
+                    finished_at=ended if state in ("failed", "held") else None,
+                )
+    stage = tasks[-1].stage if tasks else ""
+    return BoardRow(name, arrived_at, "done", stage, note=note, odd=odd, finished_at=ended)
+
+
+def _is_overcome(task: Task, tasks: Sequence[Task]) -> bool:
+    """Return whether a task came to nothing and a later one of the series succeeded."""
+    if task.status not in (Status.FAILED, Status.LOST, Status.SKIPPED, Status.CANCELLED):
+        return False
+    return any(
+        other.status == Status.DONE and (other.started_at or 0.0) >= (task.finished_at or 0.0)
+        for other in tasks
+    )
+
+
+def _with_findings(row: BoardRow, series: TiltSeries, found: dict[str, object]) -> BoardRow:
+    alignment, ctf, tomogram = found["alignment"], found["ctf"], found["tomogram"]
+    row = replace(row, n_tilts=series.n_tilts)
+    verdicts = []
+    if isinstance(alignment, Alignment):
+        verdicts.append(alignment.verdict)
+        row = replace(
+            row,
+            residual_angstrom=alignment.residual_angstrom,
+            axis_deg=alignment.axis_deg,
+            thickness_angstrom=alignment.thickness_angstrom,
+        )
+    if isinstance(ctf, Ctf):
+        verdicts.append(ctf.verdict)
+        defocus = [(t.defocus_u_angstrom + t.defocus_v_angstrom) / 2 for t in ctf.tilts]
+        row = replace(
+            row,
+            defocus_angstrom=statistics.median(defocus) if defocus else None,
+            handedness=ctf.handedness,
+        )
+    if isinstance(tomogram, Tomogram) and tomogram.thickness_angstrom is not None:
+        row = replace(row, thickness_angstrom=tomogram.thickness_angstrom)
+    worst = max(verdicts, key=("good", "poor", "bad").index, default="")
+    return replace(row, verdict=worst)
+
+
+def _with_outliers(rows: Sequence[BoardRow]) -> tuple[BoardRow, ...]:
+    odd: list[set[str]] = [set(row.odd) for row in rows]
+    readers: dict[str, Callable[[BoardRow], float | None]] = {
+        "residual": lambda row: row.residual_angstrom,
+        "axis": lambda row: row.axis_deg,
+        "thickness": lambda row: row.thickness_angstrom,
+        "defocus": lambda row: row.defocus_angstrom,
+    }
+    for name, read in readers.items():
+        values = [read(row) for row in rows]
+        for at in outliers(values, _LEAST_SPREAD[name], only_high=name == "residual"):
+            odd[at].add(name)
+    hands = [row.handedness for row in rows if row.handedness is not None]
+    if len(hands) >= FEWEST_TO_COMPARE:
+        usual = statistics.mode(hands)
+        if hands.count(usual) >= _MAJORITY * len(hands):
+            for at, row in enumerate(rows):
+                if row.handedness not in (None, usual):
+                    odd[at].add("hand")
+    return tuple(replace(r, odd=frozenset(o)) for r, o in zip(rows, odd, strict=True))
+
+
+def outliers(
+    values: Sequence[float | None], least_spread: float, only_high: bool = False
+) -> list[int]:
+    """Return the places of values that lie far from the others.
+
+    Far is more than 3.5 standard deviations from the median, the deviation being estimated from
+    the median absolute one (Iglewicz and Hoaglin, 1993); of few values none is far.
+
+    Parameters
+    ----------
+    least_spread
+        Standard deviation to assume at least.
+    only_high
+        Small values are never far.
+    """
+    known = [value for value in values if value is not None and math.isfinite(value)]
+    if len(known) < FEWEST_TO_COMPARE:
+        return []
+    middle = statistics.median(known)
+    spread = _SIGMA_OF_MAD * statistics.median(abs(value - middle) for value in known)
+    limit = OUTLIER_SIGMA * max(spread, least_spread)
+    found = []
+    for at, value in enumerate(values):
+        if value is not None and math.isfinite(value):
+            off = value - middle if only_high else abs(value - middle)
+            if off > limit:
+                found.append(at)
+    return found
+
+
+def totals(rows: Sequence[BoardRow], now: float) -> Totals:
+    """Add up the board as it is at a time (epoch s)."""
+    by_state: dict[State, int] = dict.fromkeys(STATES, 0)
+    for row in rows:
+        by_state[row.state] += 1
+    done = [row.finished_at for row in rows if row.state == "done" and row.finished_at]
+    return Totals(
+        n_series=len(rows),
+        by_state=by_state,
+        n_odd=sum(bool(row.odd) or row.verdict in ("poor", "bad") for row in rows),
+        arrived_per_hour=per_hour([row.arrived_at for row in rows], now),
+        done_per_hour=per_hour(done, now),
+    )
+
+
+def per_hour(times: Sequence[float], now: float) -> float | None:
+    """Return how many of some events there were in the last hour, or at which rate until now."""
+    if not times:
+        return None
+    span = min(HOUR_SECONDS, now - min(times))
+    if span < 60:
+        return None
+    return sum(now - at <= span for at in times) * HOUR_SECONDS / span

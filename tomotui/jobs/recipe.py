@@ -1,0 +1,346 @@
+"""Recipes: a pipeline as a TOML file, checked against what the stages declare.
+
+::
+
+    format = 1                       # of this file
+    name = "lamella"
+    about = "What it is for."
+
+    [import]                         # how raw series are taken in, where that is done
+    dose_e_per_a2 = 3.0
+
+    [[step]]
+    stage = "align"
+    name = "align"                   # the stage's when not given
+    parameters = { thickness_angstrom = 3000 }
+    overrides = { ts_07 = { thickness_angstrom = 4000 } }
+
+    [[step]]
+    stage = "ctf"
+    optional = true                  # where it fails, what comes after goes on without it
+
+    [[step]]
+    stage = "reconstruct"
+    after = ["align", "ctf"]         # the step before when not given
+    when = "align.residual_angstrom < 2 nm and series.n_tilts >= 20"
+
+A step works on each tilt series by itself; with ``target = "NAME"`` it is one task for all.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import NoneType
+from typing import Any, get_args
+
+from tomotui.jobs.condition import Condition, ConditionError, parse_condition
+from tomotui.jobs.findings import names_in_records
+from tomotui.stages import UnknownStage, get
+from tomotui.stages.base import ParameterError, Parameters, Stage
+
+FORMAT = 1
+SERIES = "series"
+"""The name under which conditions know the tilt series itself."""
+OF_ONE_STACK = ("stack", "mdoc", "tilts", "alignment")
+"""Parameters of an import that no two series share."""
+
+_KEYS = {
+    "recipe": ("format", "name", "about", "import", "step"),
+    "step": ("stage", "name", "parameters", "overrides", "after", "when", "optional", "target"),
+}
+_NAME = re.compile(r"[A-Za-z_][\w-]*")
+
+
+class RecipeError(ValueError):
+    """A recipe cannot be used; ``problems`` says why, each naming file, step and key."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("; ".join(problems))
+
+
+@dataclass(frozen=True)
+class Step:
+    """One stage of a recipe.
+
+    Attributes
+    ----------
+    overrides
+        By tilt series the parameters in which it differs.
+    after
+        Names of earlier steps to wait for.
+    optional
+        What waits for it goes on whatever comes of it.
+    target
+        What one task for all works on; empty for a task for each tilt series.
+    """
+
+    name: str
+    stage: str
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    overrides: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    after: tuple[str, ...] = ()
+    when: Condition | None = None
+    optional: bool = False
+    target: str = ""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A pipeline.
+
+    Attributes
+    ----------
+    import_parameters
+        How raw series are taken in.
+    path
+        Its file; ``None`` for one that was not read from a file.
+    warnings
+        What may be a mistake, and is none for certain.
+    """
+
+    name: str
+    steps: tuple[Step, ...]
+    about: str = ""
+    import_parameters: Mapping[str, Any] = field(default_factory=dict)
+    path: Path | None = None
+    warnings: tuple[str, ...] = ()
+
+
+def read_recipe(path: Path | str) -> Recipe:
+    """Read a recipe and check it against the stages.
+
+    Raises
+    ------
+    RecipeError
+        With everything that is wrong with it, each naming file, step and key.
+    """
+    path = Path(path)
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise RecipeError([f"{path} cannot be read: {error.strerror or error}"]) from error
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
+        raise RecipeError([f"{path} is no TOML file: {error}"]) from error
+    return recipe_from(values, path)
+
+
+def recipe_from(values: Mapping[str, Any], path: Path) -> Recipe:
+    """Return the recipe of a file's values.
+
+    Raises
+    ------
+    RecipeError
+        With everything that is wrong with it.
+    """
+    reading = _Reading(str(path))
+    if isinstance(values.get("format", FORMAT), int) and values.get("format", FORMAT) > FORMAT:
+        newer = f"{path} has the format {values['format']}, this program knows {FORMAT}"
+        raise RecipeError([f"{newer}: update tomotui"])
+    reading.known_keys(values, "recipe", "")
+    name = reading.text(values, "name", "") or path.stem
+    about = reading.text(values, "about", "")
+    imports = reading.import_parameters(values.get("import", {}))
+    tables = values.get("step", [])
+    if not isinstance(tables, list) or not tables or not all(isinstance(t, dict) for t in tables):
+        reading.wrong("", "step", "there must be at least one table [[step]]")
+        tables = []
+    for number, table in enumerate(tables, 1):
+        reading.step(number, table)
+    if reading.problems:
+        raise RecipeError(reading.problems)
+    return Recipe(
+        name, tuple(reading.steps), about, imports, path, warnings=tuple(reading.warnings)
+    )
+
+
+class _Reading:
+    """A recipe while it is being read; goes on after a problem, to tell all at once."""
+
+    def __init__(self, file: str) -> None:
+        self._file = file
+        self.problems: list[str] = []
+        self.warnings: list[str] = []
+        self.steps: list[Step] = []
+        self._upstream: dict[str, set[str]] = {}
+
+    def wrong(self, place: str, key: str, words: str) -> None:
+        """Note what is wrong with a key of a step (or of the file itself)."""
+        self.problems.append(": ".join(filter(None, (self._file, place, key, words))))
+
+    def known_keys(self, table: Mapping[str, Any], kind: str, place: str) -> None:
+        for key in table:
+            if key not in _KEYS[kind]:
+                self.wrong(place, key, f"no such key; there are {', '.join(_KEYS[kind])}")
+
+    def text(self, table: Mapping[str, Any], key: str, place: str) -> str:
+        value = table.get(key, "")
+        if not isinstance(value, str):
+            self.wrong(place, key, f"must be text (got {value!r})")
+            return ""
+        return value.strip()
+
+    def import_parameters(self, values: Any) -> dict[str, Any]:
+        if not isinstance(values, dict):
+            self.wrong("import", "", "must be a table [import]")
+            return {}
+        own = [key for key in OF_ONE_STACK if key in values]
+        for key in own:
+            self.wrong("import", key, "belongs to a single stack, not into a recipe")
+        rest = {key: value for key, value in values.items() if key not in own}
+        return self._validated(get("import"), rest, "import", {"stack": "any.mrc"})
+
+    def step(self, number: int, table: Mapping[str, Any]) -> None:
+        stage_name = self.text(table, "stage", f"step {number}")
+        name = self.text(table, "name", f"step {number}") or stage_name
+        place = f"step {number} ({name})" if name else f"step {number}"
+        self.known_keys(table, "step", place)
+        if name and (not _NAME.fullmatch(name) or name == SERIES):
+            self.wrong(place, "name", "give letters, digits, - and _, and not the word series")
+        if name in self._upstream:
+            self.wrong(place, "name", "an earlier step has this name already; give another")
+        stage = self._stage(stage_name, place)
+        parameters: dict[str, Any] = {}
+        overrides: dict[str, dict[str, Any]] = {}
+        if stage is not None:
+            parameters = self._parameters(stage, table.get("parameters", {}), place, "parameters")
+            overrides = self._overrides(stage, table, parameters, place)
+        after = self._after(table, place)
+        self._upstream[name] = set(after).union(*(self._upstream.get(n, set()) for n in after))
+        self.steps.append(
+            Step(
+                name=name,
+                stage=stage_name,
+                parameters=parameters,
+                overrides=overrides,
+                after=after,
+                when=self._condition(table, name, place),
+                optional=self._optional(table, place),
+                target=self.text(table, "target", place),
+            )
+        )
+
+    def _stage(self, name: str, place: str) -> Stage | None:
+        if name == "import":
+            self.wrong(place, "stage", "importing is no step; its parameters stand in [import]")
+            return None
+        if not name:
+            self.wrong(place, "stage", "is required; tomotui stages lists them")
+            return None
+        try:
+            return get(name)
+        except UnknownStage as error:
+            self.wrong(place, "stage", str(error))
+            return None
+
+    def _parameters(self, stage: Stage, values: Any, place: str, key: str) -> dict[str, Any]:
+        if not isinstance(values, dict):
+            self.wrong(place, key, "must be a table of parameters")
+            return {}
+        return self._validated(stage, values, place)
+
+    def _overrides(
+        self, stage: Stage, table: Mapping[str, Any], common: Mapping[str, Any], place: str
+    ) -> dict[str, dict[str, Any]]:
+        given = table.get("overrides", {})
+        if not isinstance(given, dict):
+            self.wrong(place, "overrides", "must hold one table for each tilt series")
+            return {}
+        found = {}
+        for series, values in given.items():
+            if not isinstance(values, dict):
+                self.wrong(place, f"overrides.{series}", "must be a table of parameters")
+                continue
+            found[series] = self._validated(stage, values, f"{place}: {series}", common)
+        return found
+
+    def _validated(
+        self, stage: Stage, values: Mapping[str, Any], place: str, more: Mapping[str, Any] = {}
+    ) -> dict[str, Any]:
+        plain = {key: _none_if_said(stage.parameters_type, key, v) for key, v in values.items()}
+        try:
+            stage.validate({**more, **plain})
+        except ParameterError as error:
+            for key, reason in error.problems.items():
+                near = difflib.get_close_matches(key, stage.parameters_type.model_fields, n=1)
+                hint = f"; did you mean {near[0]}?" if near and key not in near else ""
+                self.wrong(place, key, f"{reason}{hint}")
+        return plain
+
+    def _after(self, table: Mapping[str, Any], place: str) -> tuple[str, ...]:
+        if "after" not in table:
+            return (self.steps[-1].name,) if self.steps else ()
+        given = table["after"]
+        if not isinstance(given, list) or not all(isinstance(name, str) for name in given):
+            self.wrong(place, "after", "must be a list of names of earlier steps")
+            return ()
+        earlier = [step.name for step in self.steps]
+        for name in given:
+            if name not in earlier:
+                there = f"there are {', '.join(earlier)}" if earlier else "it is the first"
+                self.wrong(place, "after", f"no earlier step is called {name}; {there}")
+        return tuple(dict.fromkeys(name for name in given if name in earlier))
+
+    def _optional(self, table: Mapping[str, Any], place: str) -> bool:
+        value = table.get("optional", False)
+        if not isinstance(value, bool):
+            self.wrong(place, "optional", f"must be true or false (got {value!r})")
+        return value is True
+
+    def _condition(self, table: Mapping[str, Any], step: str, place: str) -> Condition | None:
+        text = self.text(table, "when", place)
+        if not text:
+            return None
+        try:
+            condition = parse_condition(text)
+        except ConditionError as error:
+            self.wrong(place, "when", f"{text!r} {error}")
+            return None
+        stages = {each.name: each.stage for each in self.steps}
+        for name in condition.names:
+            if name.step != SERIES and name.step not in self._upstream[step]:
+                known = sorted(self._upstream[step])
+                there = f"it waits for {', '.join(known)}" if known else "it waits for no step"
+                self.wrong(place, "when", f"this step does not wait for {name.step}; {there}")
+            else:
+                self._look_at_name(name.step, name.name, stages.get(name.step), place)
+        return condition
+
+    def _look_at_name(self, step: str, name: str, stage: str | None, place: str) -> None:
+        """Warn of a name that no record has: it may be a metric, which nobody declares."""
+        kinds = ("tilt_series",) if stage is None else get(stage).gives
+        known = names_in_records(kinds)
+        if name in known:
+            return
+        near = difflib.get_close_matches(name, known, n=1)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        if stage is None:
+            self.wrong(place, "when", f"a tilt series has no {name}{hint}")
+        else:
+            self.warnings.append(
+                f"{self._file}: {place}: when: {step}.{name} is in no record of {stage}, so it "
+                f"is taken for a metric{hint}"
+            )
+
+
+def _none_if_said(parameters: type[Parameters], key: str, value: Any) -> Any:
+    """Return ``None`` for the words ``none`` and ``auto``, which TOML has no value for."""
+    if not isinstance(value, str) or value.lower() not in ("none", "auto"):
+        return value
+    info = parameters.model_fields.get(key)
+    allowed = set(_members(info.annotation)) if info is not None else set()
+    return None if NoneType in allowed and value not in allowed else value
+
+
+def _members(annotation: Any) -> Iterator[Any]:
+    """Yield the plain types and the literal values that an annotation allows."""
+    members = get_args(annotation)
+    if not members:
+        yield annotation
+    for member in members:
+        yield from _members(member)
