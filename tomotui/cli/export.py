@@ -28,7 +28,7 @@ from tomotui.records import Alignment, Ctf, Map, Particle, ParticleSet, TiltSeri
 
 FORMATS = {
     "alignment": ("imod", "aretomo", "relion"),
-    "ctf": ("relion",),
+    "ctf": ("relion", "imod", "ctffind"),
     "tomogram": ("mrc",),
     "particles": ("csv", "relion"),
     "map": ("mrc",),
@@ -36,6 +36,8 @@ FORMATS = {
 _SUFFIXES = {
     ("alignment", "imod"): ".xf",
     ("alignment", "aretomo"): ".aln",
+    ("ctf", "imod"): ".defocus",
+    ("ctf", "ctffind"): ".txt",
     ("tomogram", "mrc"): ".mrc",
     ("particles", "csv"): ".csv",
     ("particles", "relion"): ".star",
@@ -65,7 +67,8 @@ def export(
     output
         Folder to write into, or the file where a single one is written (such as picks.csv).
     format_
-        alignment: imod, aretomo, relion. ctf: relion. particles: csv, relion. tomogram, map: mrc.
+        alignment: imod, aretomo, relion. ctf: relion, imod (.defocus), ctffind (text, as AreTomo).
+        particles: csv, relion. tomogram, map: mrc.
         The first of them by default.
     project
         Project folder; the present one by default.
@@ -81,9 +84,10 @@ def export(
         raise WrongWords(f"--format {chosen}: {what} can be {', '.join(FORMATS[what])}")
     place = _Place(output.expanduser(), _SUFFIXES.get((what, chosen), ""))
     writers: dict[str, Callable[[Project, Sequence[str], _Place], list[Path]]] = {
-        "imod": _imod,
+        "imod": _imod if what == "alignment" else _imod_defocus,
         "aretomo": _aretomo,
         "relion": _relion if what != "particles" else _particles,
+        "ctffind": _ctf_text,
         "csv": _particles,
         "mrc": _tomograms if what == "tomogram" else _maps,
     }
@@ -170,6 +174,35 @@ def _aretomo(project: Project, names: Sequence[str], place: _Place) -> list[Path
             image_size_px=(series.width_px, series.height_px),
             pixel_size_angstrom=series.pixel_size_angstrom,
         )
+    return paths
+
+
+def _with_ctf(project: Project, names: Sequence[str]) -> list[tuple[TiltSeries, Ctf]]:
+    pairs = [(s, project.latest("ctf", s.uid)) for s in chosen_series(project, names)]
+    return [(series, found) for series, found in pairs if isinstance(found, Ctf)]
+
+
+def _imod_defocus(project: Project, names: Sequence[str], place: _Place) -> list[Path]:
+    from tomotui.formats.imod_defocus import write_imod_defocus
+
+    pairs = _with_ctf(project, names)
+    paths = place.files([series.name for series, _ in pairs])
+    for (series, ctf), path in zip(pairs, paths, strict=True):
+        angles = [tilt.nominal_tilt_deg for tilt in series.tilts]
+        alignment = project.latest("alignment", series.uid)
+        if isinstance(alignment, Alignment) and len(alignment.tilts) == len(angles):
+            angles = [tilt.tilt_deg for tilt in alignment.tilts]
+        _whole(path, partial(write_imod_defocus, ctf, tilt_deg=angles))
+    return paths
+
+
+def _ctf_text(project: Project, names: Sequence[str], place: _Place) -> list[Path]:
+    from tomotui.formats.aretomo_ctf import write_ctf_text
+
+    pairs = _with_ctf(project, names)
+    paths = place.files([series.name for series, _ in pairs])
+    for (_, ctf), path in zip(pairs, paths, strict=True):
+        _whole(path, partial(write_ctf_text, ctf))
     return paths
 
 

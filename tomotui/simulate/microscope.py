@@ -296,7 +296,7 @@ class Microscope:
 
         Water moves by more than its own size during one exposure, so that no two images share
         this noise. Its variance is that of the molecules in a column, times the structure
-        factor of water at low frequency.
+        factor of water at low frequency. It fills the tilted slab, in layers of like depth.
         """
         p = self.parameters
         grid = FrequencyGrid(p.shape_yx, self.pixel)
@@ -304,9 +304,32 @@ class Microscope:
         molecules = ICE_MOLECULES_PER_A3 * self.pixel**2 * p.thickness_angstrom / slope
         deviation = WATER_POTENTIAL_V_A3 * np.sqrt(molecules * ICE_STRUCTURE_FACTOR)
         deviation *= p.ice_noise / self.pixel**2
-        noise = generator(p.seed, Chance.ICE, tilt).standard_normal(p.shape_yx)
-        transfer = self._contrast_transfer(grid, tilt, np.zeros(1))[0]
-        return np.asarray(fft.irfft2(fft.rfft2(deviation * noise) * transfer, s=p.shape_yx))
+        chance = generator(p.seed, Chance.ICE, tilt)
+        middle = self._ice_depth(tilt)
+        half = 0.5 * p.thickness_angstrom / slope
+        # Within a layer the phase of the CTF errs by less than 0.5 rad at Nyquist.
+        nyquist2 = np.array(0.25 / self.pixel**2)
+        layer = float(np.clip(1.0 / self.optics.phase_by_defocus(nyquist2), 50, 2000))
+        lowest, highest = (np.array([middle.min() - half, middle.max() + half]) / layer).round()
+        total = np.zeros(grid.k2.shape, dtype=np.complex128)
+        for depth in layer * np.arange(lowest, highest + 1):
+            low, high = depth - 0.5 * layer, depth + 0.5 * layer
+            inside = np.minimum(middle + half, high) - np.maximum(middle - half, low)
+            share = np.clip(inside, 0, None) / (2 * half)
+            noise = np.sqrt(share) * chance.standard_normal(p.shape_yx)
+            transfer = self._contrast_transfer(grid, tilt, np.array([depth]))[0]
+            total += fft.rfft2(noise) * transfer
+        return np.asarray(deviation * fft.irfft2(total, s=p.shape_yx))
+
+    def _ice_depth(self, tilt: int) -> Array:
+        """Return the depth at which each pixel's ray meets the middle of the ice, Angstrom."""
+        geometry = self.acquisition.geometry
+        camera = geometry.projection_matrices[tilt]
+        gradient = camera[2, :2] @ np.linalg.inv(camera[:2, :2])
+        height, width = self.parameters.shape_yx
+        x = (np.arange(width) - width // 2) * self.pixel - geometry.shift_angstrom[tilt, 0]
+        y = (np.arange(height) - height // 2) * self.pixel - geometry.shift_angstrom[tilt, 1]
+        return np.asarray(gradient[0] * x[None, :] + gradient[1] * y[:, None])
 
 
 class _Canvas:

@@ -18,6 +18,7 @@ from tomotui.stages.base import Stage
 _BUILT_IN = {
     "import": "tomotui.stages.import_:ImportStage",
     "align": "tomotui.stages.align:AlignStage",
+    "ctf": "tomotui.stages.ctf:CtfStage",
     "reconstruct": "tomotui.stages.reconstruct:ReconstructStage",
 }
 """In the order of the pipeline."""
