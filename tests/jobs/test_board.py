@@ -4,7 +4,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tomotui.jobs.board import BoardRow, outliers, per_hour, read_board, totals
+from tomotui.jobs.board import BoardRow, per_hour, read_board, totals
+from tomotui.jobs.figures import outliers
 from tomotui.project import Project
 from tomotui.records import Ctf, TiltCtf, Tomogram
 

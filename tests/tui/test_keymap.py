@@ -8,12 +8,17 @@ from tomotui.tui import keymap
 from tomotui.tui.actions import ACTIONS, bindings
 from tomotui.tui.keymap import BUILT_IN, FORBIDDEN, KeymapError, conflicts, read_keymap
 from tomotui.tui.screens.slice_keys import SliceKeysScreen
+from tomotui.tui.screens.slices import SlicesScreen
 
 STACKS = {
     "datasets": ("app", "mode", "pane", "list", "dataset"),
     "jobs": ("app", "mode", "pane", "list", "job"),
     "live": ("app", "mode", "pane", "list", "live"),
-    "slices": ("mode", "pane", "slice", "app.help", "app.command", "app.quit", "app.shell"),
+    "slices": (
+        *("mode", "pane", "slice", "tilt", "app.help", "app.command", "app.quit", "app.shell"),
+        *("app.undo", "app.redo", "app.quality"),
+    ),
+    "quality": ("app", "mode", "pane", "quality", "tilt.exclude", "tilt.launch"),
     "copy": ("yank", "dialog.close", "dialog.help"),
     "log": ("log",),
     "form": ("form", "dialog.close", "dialog.help"),
@@ -77,6 +82,14 @@ def test_slice_keys_have_ids_and_forbidden_keys_are_absent() -> None:
     for binding in SliceKeysScreen.BINDINGS:
         assert binding.id  # type: ignore[union-attr]
         assert not set(binding.key.split(",")) & FORBIDDEN  # type: ignore[union-attr]
+
+
+def test_keys_of_single_tilts_are_free_among_those_of_slices() -> None:
+    bound = [*SlicesScreen.BINDINGS, *SliceKeysScreen.BINDINGS]
+    taken = {key for binding in bound for key in binding.key.split(",")}  # type: ignore[union-attr]
+    wanted = [a for a in ACTIONS.values() if a.scope == "tilt"]
+    wanted += [ACTIONS["app.undo"], ACTIONS["app.redo"], ACTIONS["app.quality"]]
+    assert not taken & {key for action in wanted for key in action.keys}
 
 
 def test_a_forbidden_key_is_refused_with_its_file(tmp_path: Path) -> None:

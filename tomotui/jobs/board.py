@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-import math
-import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
+from tomotui.jobs.figures import NOTHING, Figures, read_figures
 from tomotui.project import Project
-from tomotui.records import Alignment, Ctf, Status, Task, TiltSeries, Tomogram
+from tomotui.records import Status, Task
 
 State = Literal["queued", "running", "done", "held", "failed"]
 STATES: tuple[State, ...] = ("running", "queued", "done", "held", "failed")
 
 HOUR_SECONDS = 3600.0
-FEWEST_TO_COMPARE = 5
-OUTLIER_SIGMA = 3.5
-_SIGMA_OF_MAD = 1.4826
-_LEAST_SPREAD = {"residual": 0.2, "axis": 1.0, "thickness": 150.0, "defocus": 2000.0}
-"""Spread below which values count as alike, in the unit of the value."""
-_MAJORITY = 0.8
 
 
 @dataclass(frozen=True)
@@ -41,8 +34,8 @@ class BoardRow:
     note
         Why it is held or has failed, or what it was done without.
     odd
-        Which of ``residual``, ``axis``, ``thickness``, ``defocus``, ``hand`` are out of the
-        ordinary among the others, and stages that came to nothing and were done without.
+        What is out of the ordinary among the others (see `Figures`), and stages that came to
+        nothing and were done without.
     """
 
     name: str
@@ -79,23 +72,18 @@ def read_board(project: Project) -> tuple[BoardRow, ...]:
     for task in project.newest_tasks():
         if task.target in series or task.stage == "import":
             tasks.setdefault(task.target, []).append(task)
-    newest = {kind: _newest_by_series(project, kind) for kind in ("alignment", "ctf", "tomogram")}
+    figures = read_figures(project)
     arrived = project.arrival_times()
     rows = []
     for name in {**tasks, **series}:
         row = _state_row(name, arrived.get(name, 0.0), tasks.get(name, []))
         if (one := series.get(name)) is not None:
-            found = {kind: records.get(one.uid) for kind, records in newest.items()}
-            row = _with_findings(row, one, found)
+            row = _with_figures(replace(row, n_tilts=one.n_tilts), figures.get(name, NOTHING))
         rows.append(row)
     # Of those that came together the last is the newest.
     rows.sort(key=lambda row: row.arrived_at)
     rows.reverse()
-    return _with_outliers(rows)
-
-
-def _newest_by_series(project: Project, kind: str) -> dict[str, object]:
-    return {getattr(r, "series_uid", ""): r for r in project.records(kind)}
+    return tuple(rows)
 
 
 def _state_row(name: str, arrived_at: float, tasks: Sequence[Task]) -> BoardRow:
@@ -140,82 +128,17 @@ def _is_overcome(task: Task, tasks: Sequence[Task]) -> bool:
     )
 
 
-def _with_findings(row: BoardRow, series: TiltSeries, found: dict[str, object]) -> BoardRow:
-    alignment, ctf, tomogram = found["alignment"], found["ctf"], found["tomogram"]
-    row = replace(row, n_tilts=series.n_tilts)
-    verdicts = []
-    if isinstance(alignment, Alignment):
-        verdicts.append(alignment.verdict)
-        row = replace(
-            row,
-            residual_angstrom=alignment.residual_angstrom,
-            axis_deg=alignment.axis_deg,
-            thickness_angstrom=alignment.thickness_angstrom,
-        )
-    if isinstance(ctf, Ctf):
-        verdicts.append(ctf.verdict)
-        defocus = [(t.defocus_u_angstrom + t.defocus_v_angstrom) / 2 for t in ctf.tilts]
-        row = replace(
-            row,
-            defocus_angstrom=statistics.median(defocus) if defocus else None,
-            handedness=ctf.handedness,
-        )
-    if isinstance(tomogram, Tomogram) and tomogram.thickness_angstrom is not None:
-        row = replace(row, thickness_angstrom=tomogram.thickness_angstrom)
-    worst = max(verdicts, key=("good", "poor", "bad").index, default="")
-    return replace(row, verdict=worst)
-
-
-def _with_outliers(rows: Sequence[BoardRow]) -> tuple[BoardRow, ...]:
-    odd: list[set[str]] = [set(row.odd) for row in rows]
-    readers: dict[str, Callable[[BoardRow], float | None]] = {
-        "residual": lambda row: row.residual_angstrom,
-        "axis": lambda row: row.axis_deg,
-        "thickness": lambda row: row.thickness_angstrom,
-        "defocus": lambda row: row.defocus_angstrom,
-    }
-    for name, read in readers.items():
-        values = [read(row) for row in rows]
-        for at in outliers(values, _LEAST_SPREAD[name], only_high=name == "residual"):
-            odd[at].add(name)
-    hands = [row.handedness for row in rows if row.handedness is not None]
-    if len(hands) >= FEWEST_TO_COMPARE:
-        usual = statistics.mode(hands)
-        if hands.count(usual) >= _MAJORITY * len(hands):
-            for at, row in enumerate(rows):
-                if row.handedness not in (None, usual):
-                    odd[at].add("hand")
-    return tuple(replace(r, odd=frozenset(o)) for r, o in zip(rows, odd, strict=True))
-
-
-def outliers(
-    values: Sequence[float | None], least_spread: float, only_high: bool = False
-) -> list[int]:
-    """Return the places of values that lie far from the others.
-
-    Far is more than 3.5 standard deviations from the median, the deviation being estimated from
-    the median absolute one (Iglewicz and Hoaglin, 1993); of few values none is far.
-
-    Parameters
-    ----------
-    least_spread
-        Standard deviation to assume at least.
-    only_high
-        Small values are never far.
-    """
-    known = [value for value in values if value is not None and math.isfinite(value)]
-    if len(known) < FEWEST_TO_COMPARE:
-        return []
-    middle = statistics.median(known)
-    spread = _SIGMA_OF_MAD * statistics.median(abs(value - middle) for value in known)
-    limit = OUTLIER_SIGMA * max(spread, least_spread)
-    found = []
-    for at, value in enumerate(values):
-        if value is not None and math.isfinite(value):
-            off = value - middle if only_high else abs(value - middle)
-            if off > limit:
-                found.append(at)
-    return found
+def _with_figures(row: BoardRow, found: Figures) -> BoardRow:
+    return replace(
+        row,
+        residual_angstrom=found.residual_angstrom,
+        axis_deg=found.axis_deg,
+        thickness_angstrom=found.thickness_angstrom,
+        defocus_angstrom=found.defocus_angstrom,
+        handedness=found.handedness,
+        verdict=found.verdict,
+        odd=row.odd | found.odd,
+    )
 
 
 def totals(rows: Sequence[BoardRow], now: float) -> Totals:

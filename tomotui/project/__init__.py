@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tomotui.project.errors import MissingInput, ProjectError, RefusedChange
+from tomotui.project.exclusion import TiltChoice
 from tomotui.project.matrix import Cell, SeriesRow
 from tomotui.project.particles import Judgement, fold
 from tomotui.project.project import Project
@@ -17,5 +18,6 @@ __all__ = [
     "ProjectError",
     "RefusedChange",
     "SeriesRow",
+    "TiltChoice",
     "fold",
 ]

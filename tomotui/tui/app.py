@@ -90,6 +90,7 @@ class TomotuiApp(Navigation):
         if self.project is not None:
             self.project.close()
         self.project, self.read_only = project, read_only
+        self.history.forget()
         self.session = session.load_session(project.folder)
         session.remember_project(project.folder)
         self.preferences = session.load_preferences()

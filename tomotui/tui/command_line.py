@@ -84,6 +84,32 @@ def _slices(app: Navigation, rest: str) -> None:
         app.go_to_mode("slices")
 
 
+def _quality(app: Navigation, rest: str) -> None:
+    if rest and rest not in app.series_names():
+        raise CommandError(f"there is no tilt series {rest}; tab shows what there is")
+    if rest:
+        app.show_quality(rest)
+    else:
+        app.action_quality()
+
+
+def _sort(app: Navigation, rest: str) -> None:
+    from tomotui.tui.screens.datasets import DatasetsScreen
+    from tomotui.tui.screens.series_words import SORTS
+
+    if rest.removeprefix("-") not in SORTS:
+        raise CommandError(f"sort by {', '.join(SORTS)}; - before it turns the order round")
+    app.go_to_mode("datasets")
+    if isinstance(app.screen, DatasetsScreen):
+        app.screen.sort_by(rest)
+
+
+def _sorts(app: Navigation) -> Sequence[str]:
+    from tomotui.tui.screens.series_words import SORTS
+
+    return SORTS
+
+
 def _z(app: Navigation, rest: str) -> None:
     if not rest.isdecimal():
         raise CommandError("say which slice, such as  z 120")
@@ -137,6 +163,8 @@ _SPECIAL = (
     Command("live", "live [FILTER]", "The live board.", _mode_with_filter("live"), _board_states),
     Command("slices", "slices [SERIES]", "Look at a series.", _slices, _series),
     Command("tomo", "tomo SERIES", "Look at a series.", _slices, _series),
+    Command("quality", "quality [SERIES]", "Figures of a series as charts.", _quality, _series),
+    Command("sort", "sort COLUMN", "Sort the tilt series.", _sort, _sorts),
     Command("z", "z NUMBER", "Go to a slice.", _z),
     Command("run", "run STAGE [PATTERN]", "Run a stage on series.", _run, _run_offers),
     Command("theme", "theme [NAME]", "Choose the colours.", _theme, _themes),

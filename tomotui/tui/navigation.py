@@ -75,6 +75,18 @@ class Navigation(ProjectWork):
             self.screen.on_screen_resume()
         self.go_to_mode("slices")
 
+    def show_quality(self, series: str) -> None:
+        """Look at the quality of a series."""
+        from tomotui.tui.screens.quality import QualityScreen
+
+        if isinstance(self.screen, QualityScreen):
+            self.screen.show_series(series)
+            return
+        if self.current_mode not in MODES:
+            self.say("open or make a project first", "warning")
+            return
+        self.push_screen(QualityScreen(series, self.current_mode))
+
     def take_wanted_series(self) -> str | None:
         """Return the series that was asked for last, once."""
         wanted, self._wanted_series = self._wanted_series, None
@@ -190,6 +202,15 @@ class Navigation(ProjectWork):
             self.call_later(self.run_action, action.method)
         else:
             self.say(f"{action.title} does not work on this screen", "warning")
+
+    def action_quality(self) -> None:
+        """Show the quality of the series that the cursor was on last."""
+        names = self.series_names()
+        series = self.session.series if self.session.series in names else None
+        if series is None and not names:
+            self.say("no tilt series yet: import one first", "warning")
+        else:
+            self.show_quality(series or names[0])
 
     def action_command_palette(self) -> None:
         """Search everything that can be done."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from tomotui.records import Job, JobRequest
 from tomotui.stages import UnknownStage
 from tomotui.stages.base import ParameterError
 from tomotui.tui.appearance import Appearance
+from tomotui.tui.edits import Edit, History
 from tomotui.tui.screens.base import Frame
 from tomotui.tui.screens.confirm import ConfirmScreen
 from tomotui.tui.wording import counted
@@ -45,6 +47,9 @@ class ProjectWork(Appearance):
         self.start_agents = start_agents
         self.project: Project | None = None
         self._submitter = submitter
+        self.history = History()
+        self._edits: deque[Callable[[], None]] = deque()
+        self._is_editing = False
 
     @property
     def folder(self) -> Path | None:
@@ -98,6 +103,65 @@ class ProjectWork(Appearance):
         self.show_error(message, remedy)
         if failed is not None:
             failed()
+
+    # ---- changes that can be taken back
+
+    def edit(self, edit: Edit, again: bool = False) -> None:
+        """Make a change that ``u`` takes back."""
+
+        def done(result: Any) -> None:
+            if again:
+                self.history.done.append((edit, result))
+            else:
+                self.history.made(edit, result)
+            self._edited(f"{edit.words}; u takes it back")
+
+        if not self.refuse_when_read_only():
+            self._in_turn(lambda: self.change(edit.do, done, self._next_edit))
+
+    def action_undo(self) -> None:
+        """Take the last change back."""
+
+        def undo() -> None:
+            if not self.history.done:
+                self.say("there is nothing to take back")
+                self._next_edit()
+                return
+            edit, result = self.history.done.pop()
+
+            def done(_: object) -> None:
+                self.history.undone.append(edit)
+                self._edited(f"taken back: {edit.words}")
+
+            self.change(lambda project: edit.undo(project, result), done, self._next_edit)
+
+        if not self.refuse_when_read_only():
+            self._in_turn(undo)
+
+    def action_redo(self) -> None:
+        """Make again what was taken back."""
+        if self.refuse_when_read_only():
+            return
+        if not self.history.undone:
+            self.say("there is nothing to make again")
+            return
+        self.edit(self.history.undone.pop(), again=True)
+
+    def _in_turn(self, start: Callable[[], None]) -> None:
+        """Change one thing after the other: keys come faster than a slow disk."""
+        self._edits.append(start)
+        if not self._is_editing:
+            self._next_edit()
+
+    def _next_edit(self) -> None:
+        self._is_editing = bool(self._edits)
+        if self._edits:
+            self._edits.popleft()()
+
+    def _edited(self, words: str) -> None:
+        self.say(words)
+        self.look_again()
+        self._next_edit()
 
     def submit(
         self,

@@ -43,8 +43,8 @@ class Session(BaseModel):
 
     Attributes
     ----------
-    filters
-        By screen.
+    filters, sorts
+        By screen; a column to sort by, with ``-`` before it from the largest to the smallest.
     bookmarks
         By letter.
     """
@@ -55,6 +55,7 @@ class Session(BaseModel):
     series: str | None = None
     job: int | None = None
     filters: dict[str, str] = Field(default_factory=dict)
+    sorts: dict[str, str] = Field(default_factory=dict)
     theme: str | None = None
     bookmarks: dict[str, Bookmark] = Field(default_factory=dict)
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tomotui.jobs.figures import Figures, read_figures
 from tomotui.project import Project, SeriesRow
 from tomotui.records import (
     Alignment,
@@ -39,6 +40,7 @@ class DatasetsSnapshot:
 
     rows: tuple[SeriesRow, ...] = ()
     counts: Counts = NO_COUNTS
+    figures: dict[str, Figures] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -94,7 +96,7 @@ class JobDetail:
 
 def read_datasets(project: Project, subject: object = None) -> DatasetsSnapshot:
     """Read the matrix of a project."""
-    return DatasetsSnapshot(tuple(project.matrix()), read_counts(project))
+    return DatasetsSnapshot(tuple(project.matrix()), read_counts(project), read_figures(project))
 
 
 def read_series(project: Project, name: str | None) -> SeriesDetail | None:

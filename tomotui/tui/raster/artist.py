@@ -13,9 +13,11 @@ from tomotui.tui.raster.glyphs import GLYPHS, GlyphSet
 from tomotui.tui.raster.palette import Palette, Rgb, make_palette
 from tomotui.tui.raster.picture import (
     Mark,
+    Trail,
     caption,
     compose,
     draw_marks,
+    draw_trails,
     inside_cells,
     sample,
     scale_bar,
@@ -96,6 +98,7 @@ class SliceArtist:
         marks: Sequence[Mark] = (),
         cheap: bool = False,
         merge_tolerance: int = 0,
+        trails: Sequence[Trail] = (),
     ) -> Frame:
         """Draw a slice.
 
@@ -118,6 +121,7 @@ class SliceArtist:
         self.window = self._contrast(source, view, values, inside, (cells, glyphs.name))
         frame = compose(values, inside, self.window, glyphs, palette, merge_tolerance)
         ascii_only = self.capability.ascii_only
+        draw_trails(frame, grid, glyphs, trails, ascii_only)
         draw_marks(frame, grid, glyphs, marks, ascii_only)
         nm_per_cell = grid.column_step * glyphs.columns * source.pixel_size_angstrom / 10
         scale_bar(frame, nm_per_cell, ascii_only)

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tomotui.tui.raster.emit import Frame, to_frame
-from tomotui.tui.raster.glyphs import GlyphSet
+from tomotui.tui.raster.glyphs import GLYPHS, GlyphSet
+from tomotui.tui.raster.lines import dot_cells, polyline
 from tomotui.tui.raster.pack import Cells, pack
 from tomotui.tui.raster.palette import Palette
 from tomotui.tui.raster.resample import Grid, Image, covered, resample, sample_affine
@@ -54,6 +55,26 @@ class Mark:
     radius: float
     role: str = "accent"
     label: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class Trail:
+    """A thin line over a picture, or characters at points.
+
+    Attributes
+    ----------
+    rows, columns
+        Corners on the image in voxels, shape ``[n]``; a line breaks where one is not finite.
+    role
+        Colour role.
+    mark
+        Drawn at every point instead of a line.
+    """
+
+    rows: NDArray[np.float64]
+    columns: NDArray[np.float64]
+    role: str = "accent"
+    mark: str = ""
 
 
 def sample(image: Image, grid: Grid, turn: Turn | None) -> tuple[Image, NDArray[np.bool_] | None]:
@@ -140,3 +161,29 @@ def draw_marks(
             frame.write(row, column, corner, mark.role, ground=None)
         if mark.label:
             frame.write(top, right + 1, mark.label, mark.role)
+
+
+def draw_trails(
+    frame: Frame, grid: Grid, glyphs: GlyphSet, trails: Sequence[Trail], ascii_only: bool = False
+) -> None:
+    """Draw thin lines with dots of braille; the picture stays as the ground of their cells."""
+    dots = GLYPHS["braille"]
+    for trail in trails:
+        down = (trail.rows + 0.5 - grid.top) / (grid.row_step * glyphs.rows)
+        across = (trail.columns + 0.5 - grid.left) / (grid.column_step * glyphs.columns)
+        if trail.mark:
+            for y, x in zip(down.tolist(), across.tolist(), strict=True):
+                if math.isfinite(y) and math.isfinite(x):
+                    mark = _ASCII_MARKS.get(trail.mark, trail.mark) if ascii_only else trail.mark
+                    frame.write(math.floor(y), math.floor(x), mark, trail.role, ground=None)
+            continue
+        x_dots, y_dots = polyline(across * dots.columns - 0.5, down * dots.rows - 0.5)
+        rows, columns, bits = dot_cells(x_dots, y_dots, frame.shape)
+        patterns = np.zeros(frame.shape, np.uint8)
+        np.bitwise_or.at(patterns, (rows, columns), bits)
+        touched = patterns > 0
+        frame.characters[touched] = "." if ascii_only else dots.table[patterns[touched]]
+        frame.foreground[touched] = frame.palette.role(trail.role)
+
+
+_ASCII_MARKS = {"●": "o", "○": ".", "◆": "#", "✗": "x"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -10,6 +11,9 @@ from tomotui.geometry.tilt import rotation_z
 from tomotui.records import Alignment, TiltAlignment, TiltSeries
 from tomotui.tui.raster.picture import Turn
 from tomotui.tui.raster.volume import Axis, VolumeReader
+
+if TYPE_CHECKING:
+    from tomotui.tui.raster.tracks import Tracks
 
 
 class TiltStack(VolumeReader):
@@ -23,6 +27,11 @@ class TiltStack(VolumeReader):
         The stack as an absolute path.
     alignment
         Geometry that ``turn`` undoes; ``None`` when the series is not aligned yet.
+
+    Attributes
+    ----------
+    tracks
+        Where the alignment has seen its landmarks, when it has kept that.
 
     Raises
     ------
@@ -40,6 +49,7 @@ class TiltStack(VolumeReader):
             is_stack=True,
         )
         self.series = series
+        self.tracks: Tracks | None = None
         self._tilts: dict[int, TiltAlignment] = {}
         if alignment is not None:
             self._tilts = {tilt.index: tilt for tilt in alignment.tilts}
@@ -56,8 +66,12 @@ class TiltStack(VolumeReader):
             return text
         tilt, aligned = self.series.tilts[index], self._tilts.get(index)
         angle = aligned.tilt_deg if aligned else tilt.nominal_tilt_deg
-        excluded = tilt.excluded or (aligned is not None and aligned.excluded)
-        return f"{text}  {angle:+.1f}°{'  excluded' if excluded else ''}"
+        return f"{text}  {angle:+.1f}°{'  excluded' if self.is_excluded(index) else ''}"
+
+    def is_excluded(self, index: int) -> bool:
+        """Return whether a tilt is left out; of an aligned series the alignment says so."""
+        aligned = self._tilts.get(index)
+        return aligned.excluded if aligned else self.series.tilts[index].excluded
 
     def turn(self, index: int) -> Turn | None:
         """Return the rotation and shift that bring the tilt axis upright and the centre home.

@@ -12,12 +12,20 @@ from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.message import Message
 from textual.widgets import Static
 
+from tomotui.jobs.figures import NOTHING
 from tomotui.records import JobRequest, Target
 from tomotui.stages.base import Stage
 from tomotui.tui.actions import bindings
 from tomotui.tui.feeds import Feed, Observation
 from tomotui.tui.screens.base import Frame
-from tomotui.tui.screens.series_words import details, matrix_columns, matrix_row
+from tomotui.tui.screens.series_words import (
+    FIGURES,
+    SORTS,
+    details,
+    matrix_columns,
+    matrix_row,
+    sorted_rows,
+)
 from tomotui.tui.shell_words import run_command
 from tomotui.tui.snapshots import DatasetsSnapshot, SeriesDetail, read_datasets, read_series
 from tomotui.tui.widgets.facts import Facts
@@ -35,7 +43,8 @@ class DatasetsScreen(Frame):
     ABOUT = "tilt series"
     PROSE = (
         "Each row is a tilt series, each column a stage of the pipeline. Mark series with space "
-        "and launch a stage on all of them with L; enter looks at one slice by slice."
+        "and launch a stage on all of them with L; enter looks at one slice by slice, Q at its "
+        "quality. s sorts by figures; ! marks what lies far from the other series."
     )
     BINDINGS: ClassVar[list[BindingType]] = bindings("dataset", "list.filter")
 
@@ -119,12 +128,18 @@ class DatasetsScreen(Frame):
                 self.table.go_to_key(self.tomotui.session.series)
 
     def _show_rows(self) -> None:
-        rows = self.snapshot.rows
+        figures = self.snapshot.figures
+        rows = sorted_rows(self.snapshot.rows, figures, self.order)
         with_dataset = len({row.dataset for row in rows}) > 1
         look, ascii_only = self.tomotui.look, self.tomotui.ascii_only
-        self.table.set_columns(matrix_columns(self.stages, with_dataset))
+        self.table.set_columns(matrix_columns(self.stages, with_dataset, self.order, ascii_only))
         self.table.set_rows(
-            [matrix_row(row, self.stages, with_dataset, look, ascii_only) for row in rows]
+            [
+                matrix_row(
+                    row, self.stages, with_dataset, look, ascii_only, figures.get(row.name, NOTHING)
+                )
+                for row in rows
+            ]
         )
         self.query_one("#main").border_subtitle = counted(len(rows), "tilt series", "tilt series")
         self.update_right()
@@ -175,6 +190,47 @@ class DatasetsScreen(Frame):
     @on(Table.SelectionChanged)
     def _filter_changed(self) -> None:
         self.tomotui.session.filters["datasets"] = self.table.filter.text
+
+    # ---- order
+
+    @property
+    def order(self) -> str:
+        """The column that the table is sorted by; ``-`` before it: the largest first."""
+        kept = self.tomotui.session.sorts.get("datasets", "name")
+        return kept if kept.removeprefix("-") in SORTS else "name"
+
+    def sort_by(self, order: str) -> None:
+        """Sort the table; the cursor stays on its series."""
+        self.tomotui.session.sorts["datasets"] = order
+        here = self.table.cursor_key
+        self._show_rows()
+        if here is not None:
+            self.table.go_to_key(here)
+        name = order.removeprefix("-")
+        self.say(f"sorted by {name}{', the largest first' if order.startswith('-') else ''}")
+
+    def sort_column(self, name: str) -> None:
+        """Sort by a column, the worst first; by the same one again: the other way round."""
+        if name == self.order.removeprefix("-"):
+            self.action_reverse()
+            return
+        high = any(one.column.key == name and one.worst_is == "high" for one in FIGURES)
+        self.sort_by(f"-{name}" if high else name)
+
+    def action_sort(self) -> None:
+        """Sort by the next column of figures."""
+        at = SORTS.index(self.order.removeprefix("-"))
+        self.sort_column(SORTS[(at + 1) % len(SORTS)])
+
+    def action_reverse(self) -> None:
+        """Turn the order round."""
+        order = self.order
+        self.sort_by(order.removeprefix("-") if order.startswith("-") else f"-{order}")
+
+    @on(Table.HeaderClicked)
+    def _header_clicked(self, event: Table.HeaderClicked) -> None:
+        if event.column in SORTS:
+            self.sort_column(event.column)
 
     # ---- keys
 

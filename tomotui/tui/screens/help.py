@@ -16,6 +16,8 @@ from tomotui.tui.screens.base import Modal
 
 SECTIONS = {
     "dataset": "tilt series",
+    "quality": "quality",
+    "tilt": "single tilts",
     "job": "jobs",
     "slice": "slices",
     "log": "in the log",

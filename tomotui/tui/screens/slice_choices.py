@@ -49,7 +49,11 @@ class Choice:
             When it is missing or broken.
         """
         if self.tomogram is None:
-            return TiltStack(self.series, folder / self.series.stack_path, self.alignment)
+            from tomotui.tui.raster.tracks import read_tracks
+
+            stack = TiltStack(self.series, folder / self.series.stack_path, self.alignment)
+            stack.tracks = read_tracks(folder, self.alignment)
+            return stack
         tomogram = self.tomogram
         return VolumeReader(
             folder / tomogram.path,

@@ -97,6 +97,7 @@ class SlicesScreen(SliceKeysScreen):
         self._states: dict[str, SliceViewState] = {}
         self._shown: Choice | None = None
         self._offer = ""
+        self._known_uids: set[str] = set()
         self.bookmarks: dict[str, Bookmark] = {}
 
     def compose(self) -> ComposeResult:
@@ -135,7 +136,9 @@ class SlicesScreen(SliceKeysScreen):
             return
         self._series_name = name
         self._offer = ""
-        self.choice = choices_of(self.project, series)[-1]
+        choices = choices_of(self.project, series)
+        self._known_uids = {one.uid for one in choices}
+        self.choice = choices[-1]
 
     def source_changed(self, name: str) -> None:
         """Take note that records of a series have changed; offer what is new, disturb nothing."""
@@ -149,9 +152,11 @@ class SlicesScreen(SliceKeysScreen):
         if not choices:
             return
         newest = choices[-1]
-        if newest.tomogram is not None and newest.uid != self.choice.uid:
+        if newest.uid not in self._known_uids and newest.tomogram is not None:
             self._offer = f"new: {newest.label} (b shows it)"
-        elif all(one.uid != self.choice.uid for one in choices):
+        self._known_uids = {one.uid for one in choices}
+        gone = self.choice.uid not in self._known_uids
+        if gone or (self.choice.tomogram is None and choices[0] != self.choice):
             # The same tilt images with another alignment: what is shown must follow.
             self.choice = choices[0]
         self._update_status()
@@ -187,8 +192,10 @@ class SlicesScreen(SliceKeysScreen):
         self._update_status()
 
     def _same_place(self, before: Choice, now: Choice) -> SliceViewState | None:
-        """Return the state of the view when two tomograms have the same voxels."""
+        """Return the state of the view when both have the same voxels, or the same images."""
         old, new = before.tomogram, now.tomogram
+        if old is None and new is None and before.series.stack_path == now.series.stack_path:
+            return self.slice_view.view
         if old is None or new is None or old.size_xyz != new.size_xyz:
             return None
         return replace(self.slice_view.view, window=None)

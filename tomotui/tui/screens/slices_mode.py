@@ -10,14 +10,19 @@ from textual.message import Message
 from textual.widgets import Footer
 
 from tomotui.project import Project
+from tomotui.tui.actions import bindings
 from tomotui.tui.feeds import Feed, Observation
 from tomotui.tui.raster.capability import Capability
+from tomotui.tui.raster.picture import Trail
+from tomotui.tui.raster.tilt_stack import TiltStack
+from tomotui.tui.raster.view import SliceViewState
 from tomotui.tui.screens.base import NO_BREAKPOINTS, Frame
 from tomotui.tui.screens.slices import SlicesScreen
+from tomotui.tui.screens.tilt_choices import launch_again, toggle_tilt
 from tomotui.tui.snapshots import Counts, read_counts
 
 Seen = tuple[Counts, str | None, tuple[str, ...]]
-"""The queue, a series, and the identities of its alignments and tomograms."""
+"""The queue, a series, what is left out of it, and its alignments and tomograms."""
 
 
 class SlicesMode(SlicesScreen, Frame):
@@ -27,12 +32,14 @@ class SlicesMode(SlicesScreen, Frame):
     ABOUT = "slices"
     PROSE = (
         "Tilt images and tomograms, slice by slice. Contrast follows what is seen until you set "
-        "it; . and , go to the next and previous series, b to its other volumes."
+        "it; . and , go to the next and previous series, b to its other volumes. On "
+        "tilt images t draws the tracks of the alignment, x leaves the tilt out (u takes that "
+        "back), L runs a stage again."
     )
     HORIZONTAL_BREAKPOINTS = NO_BREAKPOINTS
     # The style sheet of the base class speaks of the base class.
     SCOPED_CSS = False
-    BINDINGS: ClassVar[list[BindingType]] = []
+    BINDINGS: ClassVar[list[BindingType]] = [*bindings("tilt")]
 
     class News(Message, bubble=False):
         """The feed has something new."""
@@ -45,6 +52,7 @@ class SlicesMode(SlicesScreen, Frame):
         super().__init__(project, capability, series_name)
         self._known: Seen | None = None
         self._news_feed: Feed[Seen] | None = None
+        self._with_tracks = False
 
     def compose(self) -> ComposeResult:
         """Lay out the picture between header and status bar."""
@@ -101,6 +109,50 @@ class SlicesMode(SlicesScreen, Frame):
         elif before is not None and before[1] == name and before[2] != uids:
             self.source_changed(name)
 
+    # ---- single tilts
+
+    def _stack(self) -> TiltStack | None:
+        """Return the tilt images that are shown; say how to see them when they are not."""
+        source = self.slice_view.source
+        if isinstance(source, TiltStack):
+            return source
+        self._say("this is a tomogram: b shows the tilt images")
+        return None
+
+    def action_tracks(self) -> None:
+        """Draw the tracks of patches over the images, or not."""
+        stack = self._stack()
+        if stack is None:
+            return
+        self._with_tracks = not self._with_tracks
+        self.slice_view.draw_over(self._trails if self._with_tracks else None)
+        if not self._with_tracks:
+            return
+        if not stack.is_aligned:
+            self._say(f"{stack.name} is not aligned yet: L runs align")
+        elif stack.tracks is None:
+            self._say("this alignment has kept no tracks: L runs align again")
+
+    def _trails(self, view: SliceViewState) -> list[Trail]:
+        source = self.slice_view.source
+        if isinstance(source, TiltStack) and source.tracks is not None:
+            return source.tracks.over(source, view)
+        return []
+
+    def action_exclude(self) -> None:
+        """Leave the tilt that is shown out, or take it in again."""
+        stack = self._stack()
+        if stack is not None and not self.tomotui.refuse_when_read_only():
+            index = self.slice_view.view.index
+            toggle_tilt(self.tomotui, stack.series, index, not stack.is_excluded(index))
+
+    def action_launch_again(self) -> None:
+        """Run a stage again on this series."""
+        if self.choice is not None:
+            series = self.choice.series
+            alignment = self.project.latest("alignment", series.uid)
+            launch_again(self.tomotui, series, alignment)
+
     def action_zoom_pane(self) -> None:
         """Give the picture the columns of the facts, or give them back."""
         self.toggle_class("-zoomed")
@@ -120,4 +172,6 @@ def _read(project: Project, name: str | None) -> Seen:
         # With no series chosen, any that comes is news.
         return read_counts(project), None, tuple(one.uid for one in project.tilt_series())
     records = (*project.records("alignment", series.uid), *project.records("tomogram", series.uid))
-    return read_counts(project), name, tuple(record.uid for record in records)
+    left_out = ",".join(str(tilt.index) for tilt in series.tilts if tilt.excluded)
+    uids = (f"{series.uid} without {left_out}", *(record.uid for record in records))
+    return read_counts(project), name, uids

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any, ClassVar
@@ -20,7 +20,7 @@ from tomotui.tui.raster.capability import Capability
 from tomotui.tui.raster.filters import FILTER_PRESETS, low_pass
 from tomotui.tui.raster.loader import Image, SliceLoader
 from tomotui.tui.raster.palette import DEFAULT_ROLES, LUT_NAMES, Rgb
-from tomotui.tui.raster.picture import Mark
+from tomotui.tui.raster.picture import Mark, Trail
 from tomotui.tui.raster.strip import rich_style, strips_of
 from tomotui.tui.raster.view import SliceViewState
 from tomotui.tui.raster.volume import Axis, SliceSource
@@ -30,6 +30,10 @@ from tomotui.tui.widgets.pacing import PacedPicture
 
 PREFETCH = 8
 """Slices loaded ahead in the direction of travel."""
+
+
+Overlay = Callable[[SliceViewState], Sequence[Trail]]
+"""What is drawn over the picture in a state of the view."""
 
 
 def load_slice(
@@ -129,6 +133,7 @@ class SliceView(PacedPicture, can_focus=True):
         self.artist = SliceArtist(capability, lut or "grey")
         self._own_lut = lut
         self.error = ""
+        self.overlay: Overlay | None = None
         self._source: SliceSource | None = None
         self._generation = 0
         self._loader = SliceLoader(self._loaded_in_thread)
@@ -170,6 +175,11 @@ class SliceView(PacedPicture, can_focus=True):
                 slab=self.view.slab if same_kind else 0,
             )
         self.set_reactive(SliceView.view, view.clamped(source.shape, source.axes))
+        self.redraw()
+
+    def draw_over(self, overlay: Overlay | None) -> None:
+        """Draw something over every picture from now on; ``None`` for nothing."""
+        self.overlay = overlay
         self.redraw()
 
     def move_slice(self, step: int) -> None:
@@ -269,7 +279,10 @@ class SliceView(PacedPicture, can_focus=True):
             return None
         self.error = ""
         tolerance = 1 if self.pacer.is_slow(self.full_bytes) else 0
-        frame = self.artist.draw(source, self.view, image, self.cells, self.marks, cheap, tolerance)
+        trails = self.overlay(self.view) if self.overlay is not None else ()
+        frame = self.artist.draw(
+            source, self.view, image, self.cells, self.marks, cheap, tolerance, trails
+        )
         self._strips, n_bytes = strips_of(frame)
         self._strips_size = self.size
         return n_bytes

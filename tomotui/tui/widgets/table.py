@@ -64,6 +64,18 @@ class Table(ScrollView, can_focus=True):
             """The table."""
             return self.table
 
+    class HeaderClicked(Message):
+        """The title of a column was clicked."""
+
+        def __init__(self, table: Table, column: str) -> None:
+            super().__init__()
+            self.table, self.column = table, column
+
+        @property
+        def control(self) -> Table:
+            """The table."""
+            return self.table
+
     class SelectionChanged(Message):
         """Marks, range, filter or the number of rows have changed."""
 
@@ -298,10 +310,21 @@ class Table(ScrollView, can_focus=True):
     def on_click(self, event: events.Click) -> None:
         """Put the cursor where the mouse is; a double click opens the row."""
         place = event.y - 1 + round(self.scroll_y)
+        if event.y == 0 and (column := self._column_at(event.x)):
+            self.post_message(self.HeaderClicked(self, column))
         if event.y >= 1 and place < len(self._shown):
             self._go(place)
             if event.chain == 2:
                 self.action_activate()
+
+    def _column_at(self, x: int) -> str:
+        """Return the key of the column at a cell; empty where there is none."""
+        left = GUTTER
+        for column, cells in zip(self._columns, self._widths, strict=False):
+            if cells and left <= x < left + cells:
+                return column.key
+            left += cells + GAP if cells else 0
+        return ""
 
     # ---- drawing
 
