@@ -40,7 +40,7 @@ def test_defaults_are_valid(stage: Stage) -> None:
 
 def test_choices_and_limits_are_told() -> None:
     by_name = {info.name: info for info in stages.get("reconstruct").describe()}
-    assert by_name["filter"].choices == ("ramp", "hamming", "gaussian", "sirt-like")
+    assert by_name["filter"].choices == ("ramp", "hamming", "gaussian", "exact", "sirt-like")
     assert by_name["binning"].limits == ">= 1, <= 64"
     assert by_name["voxel_size_angstrom"].limits == "> 0"
     importing = {info.name: info for info in stages.get("import").describe()}
@@ -67,7 +67,7 @@ def test_an_unknown_parameter_is_told_the_known_ones(stage: Stage) -> None:
         ("voxel_size_angstrom", float("inf"), "finite"),
         ("thickness_angstrom", 50, "greater than or equal to 100"),
         ("filter", "ram-lak", "'ramp', 'hamming'"),
-        ("halves", "perhaps", "boolean"),
+        ("halves", "perhaps", "'auto', 'tilts'"),
     ],
 )
 def test_a_wrong_value_is_named_with_what_is_allowed(name: str, value: Any, reason: str) -> None:
@@ -87,8 +87,8 @@ def test_all_that_is_wrong_is_told_at_once() -> None:
 
 
 def test_words_from_a_command_line_become_values() -> None:
-    found = stages.get("reconstruct").validate({"binning": "4", "halves": "false"})
-    assert (found.binning, found.halves) == (4.0, False)  # type: ignore[attr-defined]
+    found = stages.get("reconstruct").validate({"binning": "4", "level": "false"})
+    assert (found.binning, found.level) == (4.0, False)  # type: ignore[attr-defined]
 
 
 def test_inputs_say_which_stage_is_missing(aligned_series: Any) -> None:

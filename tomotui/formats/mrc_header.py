@@ -267,6 +267,7 @@ def make_header(
     is_stack: bool,
     statistics: tuple[float, float, float, float],
     labels: tuple[str, ...],
+    origin_angstrom: tuple[float, float, float] = (0.0, 0.0, 0.0),
 ) -> bytes:
     """Return an MRC2014 header, little-endian, without the time of writing.
 
@@ -278,6 +279,8 @@ def make_header(
         Type of the stored values.
     statistics
         Minimum, maximum, mean and standard deviation of the stored values.
+    origin_angstrom
+        Place (x, y, z) of the first voxel.
     """
     header = np.zeros((), dtypes.HEADER_DTYPE.newbyteorder("<"))
     sizes = shape[::-1]
@@ -286,6 +289,7 @@ def make_header(
     header["mode"] = utils.mode_from_dtype(dtype)
     header["cella"] = tuple(n * pixel_size_angstrom for n in sizes)
     header["cellb"] = (90, 90, 90)
+    header["origin"] = origin_angstrom
     header["mapc"], header["mapr"], header["maps"] = 1, 2, 3
     header["dmin"], header["dmax"], header["dmean"], header["rms"] = statistics
     header["ispg"] = constants.IMAGE_STACK_SPACEGROUP if is_stack else constants.VOLUME_SPACEGROUP

@@ -38,6 +38,11 @@ class VolumeWriter:
         For ``int8``: the values that become -127 and 127; others are clipped to them.
     is_stack
         Image stack (space group 0) instead of a volume.
+    labels
+        Words for the header, at most 80 letters each.
+    origin_at_centre
+        Say in the header that coordinates begin at voxel ``n // 2``, as those of particles do,
+        so that volumes of different binning lie upon each other; at the first voxel otherwise.
 
     Raises
     ------
@@ -62,6 +67,7 @@ class VolumeWriter:
         value_range: tuple[float, float] | None = None,
         is_stack: bool = False,
         labels: Sequence[str] = (),
+        origin_at_centre: bool = False,
     ) -> None:
         self.path = Path(path)
         self.shape = shape
@@ -71,6 +77,7 @@ class VolumeWriter:
         self._scale, self._offset = _int8_scale(value_range) if mode == "int8" else (1.0, 0.0)
         own = (intensity_label(self._scale, self._offset),) if mode == "int8" else ()
         self._labels = (*own, *labels)
+        self._origin_at_centre = origin_at_centre
         self._written = np.zeros(shape[0], dtype=bool)
         self._sum = self._square_sum = 0.0
         self._low, self._high = np.inf, -np.inf
@@ -109,6 +116,10 @@ class VolumeWriter:
         mean = self._sum / n
         deviation = max(self._square_sum / n - mean**2, 0.0) ** 0.5
         is_finite = np.isfinite(self._sum)
+        x, y, z = (
+            -(n // 2) * self.pixel_size_angstrom if self._origin_at_centre else 0.0
+            for n in self.shape[::-1]
+        )
         header = make_header(
             self.shape,
             self._dtype,
@@ -116,6 +127,7 @@ class VolumeWriter:
             is_stack=self._is_stack,
             statistics=(self._low, self._high, mean, deviation) if is_finite else _UNDETERMINED,
             labels=self._labels,
+            origin_angstrom=(x, y, z),
         )
         try:
             self._file.seek(0)

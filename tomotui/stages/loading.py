@@ -26,6 +26,9 @@ def load_binned(
     binning: float,
     start: float,
     stop: float,
+    *,
+    stack_path: str | None = None,
+    keep_on: str | None = None,
 ) -> Tensor:
     """Read images of a series, bin them one by one, and put them on the task's device.
 
@@ -39,6 +42,10 @@ def load_binned(
         Sections to read.
     binning
         Factor >= 1.
+    stack_path
+        Another stack of the same images, such as that of every other frame.
+    keep_on
+        Device to keep the binned images on, when it is not the task's.
 
     Returns
     -------
@@ -55,7 +62,7 @@ def load_binned(
     from tomotui.formats.stacks import open_stack
     from tomotui.imaging.resample import bin_images
 
-    path = task.resolve(series.stack_path)
+    path = task.resolve(stack_path or series.stack_path)
     images = []
     try:
         with open_stack(path) as stack:
@@ -69,7 +76,8 @@ def load_binned(
             for number, index in enumerate(indices):
                 image = torch.from_numpy(stack.read(index)).to(task.device)
                 image = image * series.intensity_scale + series.intensity_offset
-                images.append(bin_images(_mended(image), binning))
+                binned = bin_images(_mended(image), binning)
+                images.append(binned if keep_on is None else binned.to(keep_on))
                 task.progress(start + (stop - start) * (number + 1) / len(indices))
     except FormatError as error:
         raise StageError(str(error)) from error

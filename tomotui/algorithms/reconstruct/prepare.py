@@ -1,40 +1,20 @@
-"""Bring raw images into the aligned frame, filtered and weighted, ready for back-projection."""
+"""Bring raw images into the common frame, filtered and weighted, ready for back-projection."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from tomotui.algorithms.reconstruct.filters import Filter, filter_columns
-from tomotui.geometry import TiltGeometry
+from tomotui.algorithms.reconstruct.filters import ColumnFilter, filter_columns
+from tomotui.algorithms.reconstruct.frame import Frame, local_sections, sample_frame
 from tomotui.imaging.exposure import exposure_weights
 from tomotui.imaging.masks import edge_taper
-from tomotui.imaging.resample import sample_aligned
 
-MAX_PIXELS_AT_ONCE = 64_000_000
-
-
-@dataclass(frozen=True)
-class Sampling:
-    """The sampling of a reconstruction.
-
-    Attributes
-    ----------
-    voxel_size_angstrom
-        Angstrom per voxel.
-    n_x, n_y
-        Voxels across and along the tilt axis.
-    magnification
-        Binned pixels per voxel along y and x; 1 for whole binnings.
-    """
-
-    voxel_size_angstrom: float
-    n_x: int
-    n_y: int
-    magnification: tuple[float, float] = (1.0, 1.0)
+MAX_PIXELS_AT_ONCE = 16_000_000
 
 
 @dataclass(frozen=True)
@@ -44,7 +24,7 @@ class Weighting:
     Attributes
     ----------
     column_filter
-        Filter across the tilt axis.
+        Filter across the tilt axis; ``None`` where another one follows.
     exposure_e_per_a2
         Exposure up to the middle of each image for the exposure filter, ``[n_tilts]``; ``None``
         for no filter.
@@ -52,78 +32,142 @@ class Weighting:
         Acceleration voltage.
     """
 
-    column_filter: Filter = "hamming"
+    column_filter: ColumnFilter | None = "hamming"
     exposure_e_per_a2: Tensor | None = None
     voltage_kv: float = 300.0
 
 
-def normalise(images: Tensor) -> Tensor:
+def normalise(images: Tensor, reference: Tensor | None = None) -> Tensor:
     """Give each image zero mean and unit deviation.
 
     Parameters
     ----------
     images
         ``[n_tilts, height, width]``.
+    reference
+        Images whose deviation counts instead, so that halves of the frames keep the contrast of
+        the whole. Where they hold counts, those of the images are brought to the same mean.
     """
-    centred = images - images.mean(dim=(-2, -1), keepdim=True)
-    return centred / centred.std(dim=(-2, -1), keepdim=True).clamp_min(1e-12)
+    mean = images.mean(dim=(-2, -1), keepdim=True)
+    if reference is None:
+        deviation = images.std(dim=(-2, -1), keepdim=True)
+    else:
+        deviation = reference.std(dim=(-2, -1), keepdim=True)
+        whole = reference.mean(dim=(-2, -1), keepdim=True)
+        counts = (whole > deviation) & (mean > 0)
+        deviation = torch.where(counts, deviation * mean / whole, deviation)
+    return (images - mean) / deviation.clamp_min(1e-12)
 
 
-def weight_images(
-    images: Tensor, geometry: TiltGeometry, sampling: Sampling, weighting: Weighting
-) -> Tensor:
-    """Filter by exposure, align, and filter across the axis.
-
-    Some tilts are taken at a time, as Fourier transforms of a whole stack of full frames would
-    need many times its memory.
+class FrameImages:
+    """The images of some tilts in their common frame, filtered.
 
     Parameters
     ----------
     images
         Binned and from `normalise`, ``[n_tilts, height, width]``.
-    geometry
-        Geometry of those tilts.
-    sampling, weighting
+    frame
+        Frame of those tilts.
+    weighting
         What to make of them.
-
-    Returns
-    -------
-    ``[n_tilts, n_columns, n_rows]``, the tilt axis along the last dimension.
+    device
+        Where to work when it is not where the images are; results come back to them.
     """
-    n_tilts = len(images)
-    at_once = max(1, MAX_PIXELS_AT_ONCE // (sampling.n_x * sampling.n_y))
-    out = images.new_empty(n_tilts, sampling.n_x, sampling.n_y)
-    for first in range(0, n_tilts, at_once):
-        chosen = np.arange(first, min(n_tilts, first + at_once))
-        part = geometry.select(chosen)
-        out[first : first + at_once] = _weight_some(
-            images[first : first + at_once], part, chosen, sampling, weighting
-        )
-    return out
+
+    def __init__(
+        self,
+        images: Tensor,
+        frame: Frame,
+        weighting: Weighting,
+        device: torch.device | str | None = None,
+    ) -> None:
+        self.frame, self.weighting = frame, weighting
+        self.device = images.device if device is None else torch.device(device)
+        self.sections = local_sections(frame)
+        self._raw: Tensor | None = images
+        self._prepared: Tensor | None = None
+        self._made: tuple[float, Tensor] | None = None
+
+    def at(self, depth: float) -> Tensor:
+        """Return the images that a section (in voxels from the middle) is made of.
+
+        Returns
+        -------
+        ``[n_tilts, n_columns, n_rows]``, the tilt axis along the last dimension; the same tensor
+        again as long as there is no other.
+        """
+        if self.frame.local is None:
+            depth = 0.0
+        if self._made is None or self._made[0] != depth:
+            if self._prepared is None:
+                assert self._raw is not None
+                self._prepared = self._in_parts(self._raw, self._prepare, self._raw.shape)
+                self._raw = None
+            shape = (len(self._prepared), self.frame.n_columns, self.frame.n_rows)
+
+            def sample(images: Tensor, chosen: np.ndarray) -> Tensor:
+                return self._sample(images, chosen, depth)
+
+            self._made = (depth, self._in_parts(self._prepared, sample, shape))
+            if self.frame.local is None:
+                self._prepared = None
+        return self._made[1]
+
+    def select(self, indices: Sequence[int]) -> FrameImages:
+        """Return the images of some tilts."""
+        chosen = list(indices)
+        other = FrameImages.__new__(FrameImages)
+        other.frame, other.weighting = self.frame.select(chosen), self.weighting
+        other.device, other.sections = self.device, self.sections
+        other._raw = other._prepared = None
+        depth, made = 0.0, self.at(0.0)
+        other._made = (depth, made[chosen])
+        if self._prepared is not None:
+            other._prepared = self._prepared[chosen]
+        return other
+
+    def _in_parts(
+        self,
+        images: Tensor,
+        work: Callable[[Tensor, np.ndarray], Tensor],
+        shape: Sequence[int],
+    ) -> Tensor:
+        """Work on some tilts at a time: transforms of a whole stack would need many times it."""
+        at_once = max(1, MAX_PIXELS_AT_ONCE // int(np.prod(shape[1:])))
+        out = images.new_empty(*shape)
+        for first in range(0, len(images), at_once):
+            chosen = np.arange(first, min(len(images), first + at_once))
+            some = images[first : first + at_once].to(self.device)
+            out[first : first + at_once] = work(some, chosen)
+        return out
+
+    def _prepare(self, images: Tensor, chosen: np.ndarray) -> Tensor:
+        """Filter by exposure and fade the borders out."""
+        weighting = self.weighting
+        shape = (images.shape[-2], images.shape[-1])
+        if weighting.exposure_e_per_a2 is not None:
+            weights = exposure_weights(
+                shape,
+                self.frame.sampling.voxel_size_angstrom,
+                weighting.exposure_e_per_a2.to(images)[chosen],
+                weighting.voltage_kv,
+            )
+            images = torch.fft.irfft2(torch.fft.rfft2(images) * weights, s=shape)
+        return images * edge_taper(shape, 0.02, images.device)
+
+    def _sample(self, images: Tensor, chosen: np.ndarray, depth: float) -> Tensor:
+        frame = self.frame.select(chosen)
+        sampled = sample_frame(images, frame, depth)
+        if self.weighting.column_filter is None:
+            return sampled
+        return filter_columns(sampled, self.weighting.column_filter, frame)
 
 
-def _weight_some(
+def weight_images(
     images: Tensor,
-    geometry: TiltGeometry,
-    chosen: np.ndarray,
-    sampling: Sampling,
+    frame: Frame,
     weighting: Weighting,
+    device: torch.device | str | None = None,
 ) -> Tensor:
-    shape = (images.shape[-2], images.shape[-1])
-    if weighting.exposure_e_per_a2 is not None:
-        weights = exposure_weights(
-            shape,
-            sampling.voxel_size_angstrom,
-            weighting.exposure_e_per_a2.to(images)[chosen],
-            weighting.voltage_kv,
-        )
-        images = torch.fft.irfft2(torch.fft.rfft2(images) * weights, s=shape)
-    tapered = images * edge_taper(shape, fraction=0.02, device=images.device)
-    aligned = sample_aligned(
-        tapered,
-        torch.from_numpy(geometry.axis_deg),
-        torch.from_numpy(geometry.shift_angstrom) / sampling.voxel_size_angstrom,
-        (sampling.n_x, sampling.n_y),
-        magnification=sampling.magnification,
-    )
-    return filter_columns(aligned, weighting.column_filter)
+    """Return `FrameImages` for the middle section, ``[n_tilts, n_columns, n_rows]``."""
+    return FrameImages(images, frame, weighting, device).at(0.0)
