@@ -95,6 +95,7 @@ def aligned_series(
             "thickness_angstrom": 900.0,
             "rounds": 2,
             "n_landmarks": 20,
+            "local": "off",
         },
     )
     return AlignedSeries(

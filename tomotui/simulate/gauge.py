@@ -17,6 +17,7 @@ from scipy.optimize import least_squares
 from scipy.spatial.transform import Rotation
 
 from tomotui.geometry import TiltGeometry
+from tomotui.geometry.local import LocalField
 from tomotui.records import Alignment
 
 Array = NDArray[np.float64]
@@ -115,6 +116,52 @@ def alignment_error(
         rotation=matrix,
         translation_angstrom=translation,
     )
+
+
+def deformed_error(
+    estimated: Alignment,
+    truth: Alignment,
+    true_places_angstrom: Array,
+    points_angstrom: Array,
+    *,
+    best_of_twins: bool = False,
+) -> tuple[float, Array]:
+    """Measure an alignment, local shifts included, against a specimen that moved as no solid.
+
+    A displacement of the specimen that is the same in all tilts is only another shape of it: what
+    is left is measured after every point was moved to where it fits best.
+
+    Parameters
+    ----------
+    true_places_angstrom
+        True image positions (x, y) of the points in all tilts of ``truth``,
+        ``[n_tilts, n_points, 2]``.
+    points_angstrom
+        Points (x, y, z) of the specimen, ``[n_points, 3]``.
+
+    Returns
+    -------
+    Root mean square distance in Angstrom over points and tilts, and per compared tilt.
+    """
+    extent = (points_angstrom.max(axis=0) - points_angstrom.min(axis=0)).tolist()
+    rigid = alignment_error(estimated, truth, 1.0, tuple(extent), best_of_twins=best_of_twins)
+    by_index = {tilt.index: tilt for tilt in estimated.tilts}
+    row_of = {tilt.index: row for row, tilt in enumerate(estimated.tilts)}
+    chosen = [by_index[index] for index in rigid.indices]
+    geometry = TiltGeometry.from_alignment(estimated.replace(tilts=chosen, local=None))
+    moved = points_angstrom @ rigid.rotation.T + rigid.translation_angstrom
+    places = geometry.project(moved)[..., :2]
+    if estimated.local is not None:
+        rows = [row_of[index] for index in rigid.indices]
+        places += LocalField.from_record(estimated.local).select(rows).displacement(moved)
+    true_row = {tilt.index: row for row, tilt in enumerate(truth.tilts)}
+    wanted = true_places_angstrom[[true_row[index] for index in rigid.indices]]
+    residual = np.moveaxis(places - wanted, 1, 0).reshape(len(points_angstrom), -1)
+    camera = geometry.projection_matrices[:, :2].reshape(-1, 3)
+    explained = camera @ np.linalg.lstsq(camera, residual.T)[0]
+    left = (residual - explained.T).reshape(len(points_angstrom), len(chosen), 2)
+    squared = (left**2).sum(axis=-1)
+    return float(np.sqrt(squared.mean())), np.sqrt(squared.mean(axis=0))
 
 
 def _fit(

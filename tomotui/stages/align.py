@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from tomotui.records import Alignment, TiltAlignment, TiltSeries
+from tomotui.records import Alignment, LocalShifts, TiltAlignment, TiltSeries
 from tomotui.stages.base import (
     Inputs,
     Parameters,
@@ -18,7 +18,11 @@ from tomotui.stages.base import (
 )
 
 if TYPE_CHECKING:
-    from tomotui.algorithms.align.series import Report, SeriesAlignment
+    from pathlib import Path
+
+    from tomotui.algorithms.align.geometry import AxisGeometry
+    from tomotui.algorithms.align.outcome import SeriesAlignment
+    from tomotui.algorithms.align.series import Report
 
 FINEST_PIXEL_ANGSTROM = 8.0
 LARGEST_FRAME_PX = 1440
@@ -59,6 +63,28 @@ class AlignParameters(Parameters):
     rounds: int = parameter(
         6, "Most rounds over the landmarks at each sampling.", ge=1, le=50, group="advanced"
     )
+    finest_pixel_angstrom: float = parameter(
+        6.0,
+        "Sampling of the last refinement, on gold; finer than the images is not possible.",
+        unit="angstrom",
+        ge=1,
+        le=50,
+        group="advanced",
+    )
+    local: Literal["auto", "on", "off"] = parameter(
+        "auto",
+        "Local deformation: taken only if features that it was not fitted to confirm it (auto), "
+        "always, or never.",
+    )
+    gold: bool = parameter(
+        True, "Refine on gold beads where at least four are found.", group="advanced"
+    )
+    start: Literal["fresh", "latest"] = parameter(
+        "fresh",
+        "Also begin from the latest alignment of the series (imported, say); the start that "
+        "explains the images best is refined.",
+        group="advanced",
+    )
     exclude_bad_tilts: bool = parameter(
         True, "Leave out tilts that agree with no other; you can take them back."
     )
@@ -72,6 +98,7 @@ class AlignStage(Stage):
     summary = "Find the tilt axis and the shift of every image, from nothing but the images."
     parameters_type = AlignParameters
     takes = ("tilt_series",)
+    optional = ("alignment",)
     gives = ("alignment",)
     needs = "gpu"
 
@@ -90,7 +117,8 @@ class AlignStage(Stage):
                 f"{series.name}: only {len(used)} tilts are not excluded.",
                 "Include more tilts on the Datasets screen.",
             )
-        binning = working_binning(series, FINEST_PIXEL_ANGSTROM, LARGEST_FRAME_PX)
+        finest = max(FINEST_PIXEL_ANGSTROM, parameters.finest_pixel_angstrom)
+        binning = working_binning(series, finest, LARGEST_FRAME_PX)
         task.progress(0.0, "reading images")
         images = load_binned(task, series, used, binning, 0.0, 0.05)
         angles = np.array([series.tilts[index].nominal_tilt_deg for index in used])
@@ -100,6 +128,10 @@ class AlignStage(Stage):
             thickness_angstrom=parameters.thickness_angstrom,
             n_landmarks=parameters.n_landmarks,
             rounds=parameters.rounds,
+            finest_angstrom=parameters.finest_pixel_angstrom,
+            local=parameters.local,
+            gold=parameters.gold,
+            start=_start(inputs.maybe(Alignment), used) if parameters.start == "latest" else None,
         )
         reporter = _Reporter(task)
         pixel = series.pixel_size_angstrom * binning
@@ -107,7 +139,10 @@ class AlignStage(Stage):
             found = align_series(images, angles, pixel, settings, reporter)
         except ValueError as error:
             raise StageError(f"{series.name}: {error}.", "Look at the images first.") from error
+        details = task.folder / f"{series.name}_alignment.npz"
+        _write_details(details, used, found)
         alignment = _record(series, used, found, parameters, pixel)
+        alignment = alignment.replace(details_path=task.relative(details))
         for tilt in alignment.tilts:
             if tilt.verdict != "good" and tilt.index in used:
                 task.warn(
@@ -116,6 +151,7 @@ class AlignStage(Stage):
         return StageResult(
             records=(alignment,),
             metrics={
+                "beads": found.n_beads,
                 "axis_deg": alignment.axis_deg,
                 "residual_angstrom": found.overall_residual_angstrom,
                 "information": found.information,
@@ -142,6 +178,39 @@ class _Reporter:
             self._step += 1
 
 
+def _start(latest: Alignment | None, used: list[int]) -> AxisGeometry | None:
+    """Return the geometry of an earlier alignment for the tilts in use."""
+    import torch
+
+    from tomotui.algorithms.align.geometry import AxisGeometry
+
+    if latest is None or max(used) >= len(latest.tilts):
+        return None
+    tilts = [latest.tilts[index] for index in used]
+    shifts = [(tilt.shift_x_angstrom, tilt.shift_y_angstrom) for tilt in tilts]
+    angles = torch.tensor([tilt.tilt_deg for tilt in tilts])
+    axis = sum(tilt.axis_deg for tilt in tilts) / len(tilts)
+    return AxisGeometry(angles, axis, torch.tensor(shifts))
+
+
+def _write_details(path: Path, used: list[int], found: SeriesAlignment) -> None:
+    """Write what the quality screen draws."""
+    np.savez_compressed(
+        path,
+        tilt_index=np.array(used),
+        tilt_deg=found.geometry.tilt_deg.cpu().numpy(),
+        axis_curve_deg=found.axis_curve[:, 0],
+        axis_curve_score=found.axis_curve[:, 1],
+        shift_angstrom=found.geometry.shift_angstrom.cpu().numpy(),
+        residual_angstrom=found.residual_angstrom,
+        score=found.score,
+        landmarks_angstrom=found.landmarks_angstrom,
+        track_angstrom=found.track_angstrom.astype(np.float32),
+        track_residual_angstrom=found.track_residual_angstrom.astype(np.float32),
+        track_weight=found.track_weight.astype(np.float32),
+    )
+
+
 def _record(
     series: TiltSeries,
     used: list[int],
@@ -158,6 +227,7 @@ def _record(
     tilts = []
     for tilt in series.tilts:
         row = position.get(tilt.index)
+        angle = tilt.nominal_tilt_deg if row is None else float(angles[row])
         if row is None:
             shift = [
                 float(np.interp(tilt.nominal_tilt_deg, angles[order], shifts[order, i]))
@@ -172,7 +242,7 @@ def _record(
         tilts.append(
             TiltAlignment(
                 index=tilt.index,
-                tilt_deg=tilt.nominal_tilt_deg,
+                tilt_deg=angle,
                 axis_deg=axis,
                 shift_x_angstrom=shift[0],
                 shift_y_angstrom=shift[1],
@@ -187,11 +257,27 @@ def _record(
     return Alignment(
         series_uid=series.uid,
         tilts=tuple(tilts),
+        local=_local(series, used, found),
         residual_angstrom=found.overall_residual_angstrom,
         score=float(np.nanmedian(found.score)),
         verdict=overall,
         note=why,
     )
+
+
+def _local(series: TiltSeries, used: list[int], found: SeriesAlignment) -> LocalShifts | None:
+    """Return the local shifts of all tilts; those left out have those of their neighbours."""
+    from tomotui.geometry.local import LocalField
+
+    field = found.geometry.local
+    if field is None:
+        return None
+    angles = np.array([tilt.nominal_tilt_deg for tilt in series.tilts])
+    order = sorted(range(len(used)), key=lambda row: angles[used[row]])
+    nearest = [
+        order[np.abs(angles[[used[row] for row in order]] - angle).argmin()] for angle in angles
+    ]
+    return LocalField(field.nodes_angstrom[nearest], field.half_extent_angstrom).to_record()
 
 
 def _named_axis(axis_deg: float, nominal_deg: float | None, parameters: AlignParameters) -> float:

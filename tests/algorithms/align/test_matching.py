@@ -124,7 +124,7 @@ def test_patches_are_predicted_by_the_other_tilts_only(working: WorkingImages) -
     assert inside.all()
     changed = patches.clone()
     changed[4, 1] = torch.randn(matcher.size, matcher.size)
-    before, after = matcher._predict(patches), matcher._predict(changed)
+    before, after = matcher.predict(patches), matcher.predict(changed)
     difference = (after - before).abs().amax(dim=(2, 3)) / before.abs().max()
     assert difference[4].max() < 1e-4
     assert difference[[3, 5], 1].min() > 1e-2

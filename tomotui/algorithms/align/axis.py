@@ -12,8 +12,11 @@ from tomotui.algorithms.align.geometry import AxisGeometry
 from tomotui.algorithms.align.matching import Matched, ProjectionMatcher
 
 COARSE_STEP_DEG = 4.0
-ROUNDS_PER_CANDIDATE = 4
-MAX_STEPS = 12
+FIRST_ROUNDS, MORE_ROUNDS = 1, 3
+FOLLOWED_UP = 3
+"""One candidate in so many is worth more rounds than the first."""
+
+MAX_STEPS = 8
 """Of a climb; the last few that a noisy hill might want are left to the landmarks."""
 
 
@@ -55,22 +58,38 @@ def search_axis(
     else:
         n_steps = max(1, round(half_range_deg / step_deg))
         angles = centre_deg + step_deg * np.arange(-n_steps, n_steps + 1)
+    max_shift = 0.1 * matcher.working.frame_px
+    follow_up = max(1, len(angles) // FOLLOWED_UP)
+    steps = len(angles) + follow_up
     found = []
     for number, angle in enumerate(angles):
         geometry = coarse_shifts(matcher.working, float(angle))
-        max_shift = 0.1 * matcher.working.frame_px
-        found.append(AxisCandidate(*matcher.refine(geometry, ROUNDS_PER_CANDIDATE, max_shift)))
+        found.append(AxisCandidate(*matcher.refine(geometry, FIRST_ROUNDS, max_shift)))
         if progress is not None:
-            progress((number + 1) / len(angles))
+            progress((number + 1) / steps)
+    found.sort(key=lambda candidate: -candidate.matched.information)
+    for number, candidate in enumerate(found[:follow_up]):
+        refined = matcher.refine(candidate.geometry, MORE_ROUNDS, max_shift)
+        found[number] = AxisCandidate(*refined)
+        if progress is not None:
+            progress((len(angles) + number + 1) / steps)
     return sorted(found, key=lambda candidate: -candidate.matched.information)
+
+
+def best_start(
+    matcher: ProjectionMatcher, starts: list[AxisGeometry], rounds: int
+) -> AxisCandidate:
+    """Match projections from several starts and return the one that explains the images best."""
+    tried = [AxisCandidate(*matcher.refine(start, rounds, 5.0)) for start in starts]
+    return max(tried, key=lambda one: one.matched.information)
 
 
 def refine_axis(
     matcher: ProjectionMatcher,
-    candidate: AxisCandidate,
+    start: AxisCandidate,
     step_deg: float,
-    smallest_step_deg: float = 0.25,
-    rounds: int = 3,
+    smallest_step_deg: float = 0.5,
+    rounds: int = 2,
 ) -> AxisCandidate:
     """Climb to the best axis near a candidate by halving steps.
 
@@ -78,14 +97,14 @@ def refine_axis(
     ----------
     matcher
         Images at a finer sampling than the search needed.
-    candidate
+    start
         Where to begin.
     step_deg, smallest_step_deg
         First and last step.
     rounds
         Rounds of projection matching for each trial.
     """
-    best = AxisCandidate(*matcher.refine(candidate.geometry, 2 * rounds, 5.0))
+    best = start
     for _ in range(MAX_STEPS):
         if step_deg < smallest_step_deg:
             break

@@ -28,6 +28,8 @@ class Adjustment:
         Motion (x, y, z) of each landmark, ``[n, 3]``.
     axis_deg
         Rotation of the tilt axis.
+    displacement
+        What was measured, across and along the axis, ``[n_tilts, n, 2]``.
     residual
         Length of what remains of each displacement, ``[n_tilts, n]``.
     weight
@@ -37,6 +39,7 @@ class Adjustment:
     shift: Array
     landmarks: Array
     axis_deg: float
+    displacement: Array
     residual: Array
     weight: Array
 
@@ -109,6 +112,7 @@ def adjust(
         shift=solution[: 2 * n_tilts].reshape(n_tilts, 2),
         landmarks=solution[2 * n_tilts : 2 * n_tilts + 3 * n].reshape(n, 3),
         axis_deg=float(np.rad2deg(solution[-1])),
+        displacement=displacement,
         residual=residual.reshape(n_tilts, n),
         weight=robust.reshape(n_tilts, n),
     )

@@ -8,6 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from tomotui.geometry.local import LocalField
+
 
 @dataclass(frozen=True)
 class AxisGeometry:
@@ -21,11 +23,14 @@ class AxisGeometry:
         Angle of the tilt axis.
     shift_angstrom
         Image position (x, y) of the specimen's centre, ``[n_tilts, 2]``.
+    local
+        Local displacements on the images, for a specimen that bends; ``None`` for a solid one.
     """
 
     tilt_deg: Tensor
     axis_deg: float
     shift_angstrom: Tensor
+    local: LocalField | None = None
 
     @property
     def n_tilts(self) -> int:
@@ -38,13 +43,25 @@ class AxisGeometry:
 
     def moved(self, aligned_angstrom: Tensor) -> AxisGeometry:
         """Add displacements measured in the aligned frame (across, along the axis)."""
-        angle = np.deg2rad(self.axis_deg)
-        turn = torch.tensor(
-            [[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]],
-            dtype=aligned_angstrom.dtype,
-            device=aligned_angstrom.device,
-        )
-        return replace(self, shift_angstrom=self.shift_angstrom + aligned_angstrom @ turn)
+        return replace(self, shift_angstrom=self.shift_angstrom + self.to_image(aligned_angstrom))
+
+    def to_image(self, aligned: Tensor) -> Tensor:
+        """Turn displacements (across, along the axis) into the image's (x, y), ``[..., 2]``."""
+        return aligned @ self._turn().to(aligned).T
+
+    def to_aligned(self, image: Tensor) -> Tensor:
+        """Turn displacements on the image (x, y) into (across, along the axis), ``[..., 2]``."""
+        return image @ self._turn().to(image)
+
+    def _turn(self) -> Tensor:
+        cos, sin = np.cos(np.deg2rad(self.axis_deg)), np.sin(np.deg2rad(self.axis_deg))
+        return torch.tensor([[cos, -sin], [sin, cos]])
+
+    def local_at(self, points_angstrom: Tensor) -> Tensor | None:
+        """Return the local displacement (x, y) of points, ``[n_tilts, n_points, 2]``."""
+        if self.local is None:
+            return None
+        return torch.from_numpy(self.local.displacement(points_angstrom.cpu().numpy()))
 
     def axis_per_tilt(self) -> Tensor:
         """Return the axis angle of each tilt, ``[n_tilts]``."""
@@ -78,3 +95,21 @@ def remove_gauge(displacement: Tensor, tilt_deg: Tensor) -> Tensor:
     kept[:, 0] -= fitted.to(displacement.dtype)
     kept[:, 1] -= displacement[:, 1].mean()
     return kept
+
+
+def centred(geometry: AxisGeometry, landmarks: Tensor) -> tuple[AxisGeometry, Tensor]:
+    """Put the origin at the centre of the least tilted image and at the landmarks' depth.
+
+    Returns
+    -------
+    The geometry, and the landmarks from the new origin.
+    """
+    tilt = torch.deg2rad(geometry.tilt_deg).to(geometry.shift_angstrom)
+    least = int(geometry.tilt_deg.abs().argmin())
+    aligned = geometry.to_aligned(geometry.shift_angstrom)[least]
+    z = landmarks[:, 2].median().to(aligned)
+    x = -(aligned[0] + z * torch.sin(tilt[least])) / torch.cos(tilt[least])
+    y = -aligned[1]
+    across = x * torch.cos(tilt) + z * torch.sin(tilt)
+    moved = geometry.moved(torch.stack([across, y.expand_as(across)], dim=1))
+    return moved, landmarks - torch.stack([x, y, z]).to(landmarks)

@@ -30,16 +30,24 @@ def find_landmarks(
     -------
     Positions (x, y, z) in Angstrom from the centre, ``[n, 3]``, strongest first.
     """
+    return blobs(volume, voxel_size_angstrom, diameter_angstrom, number)[0]
+
+
+def blobs(
+    volume: Tensor, voxel_size_angstrom: float, diameter_angstrom: float, number: int
+) -> tuple[Tensor, Tensor]:
+    """Return the landmarks and their strengths, ``[n, 3]`` and ``[n]``, strongest first."""
     response = -_difference_of_gaussians(volume, diameter_angstrom / voxel_size_angstrom)
     _clear_borders(response)
     reach = max(1, round(diameter_angstrom / voxel_size_angstrom / 2))
     peaks = (response == _windowed_maximum(response, reach)) & (response > 0)
     found = torch.nonzero(peaks)
     strength = response[peaks]
-    chosen = found[torch.argsort(strength, descending=True)[:number]]
+    best = torch.argsort(strength, descending=True)[:number]
+    chosen = found[best]
     centre = torch.tensor([side // 2 for side in volume.shape], device=volume.device)
     z, x, y = ((chosen - centre) * voxel_size_angstrom).T.to(volume.dtype)
-    return torch.stack([x, y, z], dim=1)
+    return torch.stack([x, y, z], dim=1), strength[best]
 
 
 def _difference_of_gaussians(volume: Tensor, diameter: float) -> Tensor:

@@ -1,50 +1,42 @@
-"""Align a tilt series without markers: axis search, projection matching, landmarks, bundle."""
+"""Align a tilt series without markers, or with them, from nothing but the images and angles."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from tomotui.algorithms.align.axis import AxisCandidate, refine_axis, search_axis
-from tomotui.algorithms.align.bundle import Adjustment, adjust
-from tomotui.algorithms.align.correlate import coherence_weight, find_peaks
+from tomotui.algorithms.align.axis import AxisCandidate, best_start, refine_axis, search_axis
+from tomotui.algorithms.align.finishing import Finish, finish
+from tomotui.algorithms.align.following import (
+    CONVERGED_PX,
+    GAINS,
+    LandmarkPass,
+    Tracked,
+    measure,
+    moved_px,
+    passes_for,
+    step,
+)
 from tomotui.algorithms.align.geometry import AxisGeometry
 from tomotui.algorithms.align.landmarks import find_landmarks
-from tomotui.algorithms.align.matching import ProjectionMatcher
-from tomotui.algorithms.align.patches import PatchMatcher
-from tomotui.algorithms.align.prepare import WorkingImages, prepare_images, remove_outliers
-from tomotui.algorithms.align.quality import TiltVerdict, judge_agreement, judge_counts
+from tomotui.algorithms.align.matching import Matched
+from tomotui.algorithms.align.outcome import SeriesAlignment, assemble
+from tomotui.algorithms.align.patches import PatchMatcher, Places
+from tomotui.algorithms.align.prepare import remove_outliers
+from tomotui.algorithms.align.quality import judge_counts
+from tomotui.algorithms.align.samplings import Samplings
 
 SEARCH_FRAME_PX, MATCH_FRAME_PX = 112, 176
-DETECTION_PIXEL_ANGSTROM = 20.0
-MAX_PEAK_PX = 4.0
-MIN_RADIUS_PX, MAX_RADIUS_SHARE_OF_FIELD = 2.5, 0.12
-GAINS = (1.0, 2.5)
-"""Steps of the rounds, in turn. Predictions follow the images they are made from, so that slow
-drifts along the tilt angle keep three quarters of their error in a plain round while single
-images are done at once; a long step after a plain one serves both."""
+RIVAL_DEG, RIVAL_SHARE = 12.0, 0.7
+"""A second axis is followed up when it lies so far from the best and explains so much of it."""
 
-
-@dataclass(frozen=True)
-class LandmarkPass:
-    """One pass over landmarks: sampling, size of the ball, size of the features."""
-
-    pixel_size_angstrom: float
-    radius_angstrom: float
-    diameter_angstrom: float
-
-
-PASSES = (
-    LandmarkPass(40.0, 400.0, 250.0),
-    LandmarkPass(20.0, 250.0, 250.0),
-    LandmarkPass(20.0, 150.0, 120.0),
-    LandmarkPass(10.0, 100.0, 120.0),
-)
+TRACK_PIXEL_ANGSTROM, TRACK_RADIUS_ANGSTROM = 10.0, 100.0
 
 
 @dataclass(frozen=True)
@@ -63,6 +55,15 @@ class Settings:
         Features to follow.
     rounds
         Most rounds over the landmarks in each pass.
+    finest_angstrom
+        Sampling of the last step, which is done on gold only.
+    local
+        Local deformation: taken if landmarks that it was not fitted to speak for it (``auto``),
+        always (``on``) or never (``off``).
+    gold
+        Refine on gold beads where there are some.
+    start
+        A geometry to begin from, beside those found; the one that explains the images best wins.
     """
 
     axis_deg: float | None = None
@@ -70,6 +71,10 @@ class Settings:
     thickness_angstrom: float = 2500.0
     n_landmarks: int = 64
     rounds: int = 6
+    finest_angstrom: float = 6.0
+    local: Literal["auto", "on", "off"] = "auto"
+    gold: bool = True
+    start: AxisGeometry | None = None
 
 
 @dataclass(frozen=True)
@@ -84,38 +89,7 @@ class Report:
 Reporter = Callable[[Report], None]
 
 
-@dataclass(frozen=True)
-class SeriesAlignment:
-    """The outcome for a series.
-
-    Attributes
-    ----------
-    geometry
-        For all tilts of the input; excluded ones carry their neighbours' shift.
-    verdicts
-        One per tilt.
-    score
-        Correlation with the other tilts' prediction, NaN for excluded tilts, ``[n_tilts]``.
-    residual_angstrom
-        Weighted root mean square over landmarks, NaN where unknown, ``[n_tilts]``.
-    overall_residual_angstrom
-        The same over all tilts.
-    information
-        Intrinsic quality in nats per pixel (see ``correlate.information``).
-    n_landmarks
-        Landmarks that were followed in the end.
-    """
-
-    geometry: AxisGeometry
-    verdicts: list[TiltVerdict]
-    score: NDArray[np.float64]
-    residual_angstrom: NDArray[np.float64]
-    overall_residual_angstrom: float
-    information: float
-    n_landmarks: int
-
-
-@torch.inference_mode()
+@torch.no_grad()
 def align_series(
     images: Tensor,
     tilt_deg: NDArray[np.float64],
@@ -148,233 +122,131 @@ def align_series(
     if usable.sum() < 3:
         raise ValueError(f"only {usable.sum()} of {len(usable)} tilts hold a picture")
     chosen = torch.from_numpy(np.flatnonzero(usable)).to(images.device)
-    series = _Series(
+    samplings = Samplings(
         remove_outliers(images[chosen]),
         torch.from_numpy(tilt_deg[usable]).to(images),
         pixel_size_angstrom,
-        settings,
-        report,
+        settings.thickness_angstrom,
     )
-    candidate = series.find_axis()
-    geometry, tracked = series.follow_landmarks(candidate.geometry)
-    return _assemble(series, geometry, tracked, tilt_deg, usable, verdicts)
-
-
-@dataclass(frozen=True)
-class _Tracked:
-    """What the last pass over the landmarks left behind."""
-
-    adjustment: Adjustment
-    pixel_size_angstrom: float
-    score: Tensor
-    landmarks: Tensor
+    series = _Series(samplings, settings, report)
+    candidate, curve = series.find_axis(usable)
+    geometry = series.follow_landmarks(candidate.geometry)
+    plan = Finish(settings.n_landmarks, settings.finest_angstrom, settings.local, settings.gold)
+    finished = finish(samplings, geometry, plan, series.finishing)
+    tracked, patches_seen = series.track(finished.geometry, finished.landmarks)
+    matched = series.whole(finished.geometry)
+    return assemble(
+        finished, tracked, patches_seen, matched.information, curve, tilt_deg, usable, verdicts
+    )
 
 
 class _Series:
-    """The usable tilts of a series, at whatever sampling a step asks for."""
+    """One series at work."""
 
-    def __init__(
-        self,
-        images: Tensor,
-        tilt_deg: Tensor,
-        pixel_size_angstrom: float,
-        settings: Settings,
-        report: Reporter,
-    ) -> None:
-        self.images, self.tilt_deg = images, tilt_deg
-        self.pixel_size_angstrom = pixel_size_angstrom
-        self.settings, self.report = settings, report
-        self._prepared: dict[int, WorkingImages] = {}
-        self._matchers: dict[float, ProjectionMatcher] = {}
+    def __init__(self, samplings: Samplings, settings: Settings, report: Reporter) -> None:
+        self.samplings, self.settings, self.report = samplings, settings, report
 
-    def at(self, pixel_size_angstrom: float) -> WorkingImages:
-        """Return the images at a sampling, never finer than they are."""
-        binning = max(1, round(pixel_size_angstrom / self.pixel_size_angstrom))
-        if binning not in self._prepared:
-            self._prepared[binning] = prepare_images(
-                self.images, self.tilt_deg, self.pixel_size_angstrom, binning
-            )
-        return self._prepared[binning]
+    def find_axis(self, usable: NDArray[np.bool_]) -> tuple[AxisCandidate, NDArray[np.float64]]:
+        """Search the axis coarsely, refine the rivals on finer images, and keep the best.
 
-    def framed(self, frame_px: int) -> WorkingImages:
-        """Return the images at the sampling that makes the longer side about ``frame_px``."""
-        longer = max(self.images.shape[-2:])
-        return self.at(self.pixel_size_angstrom * max(1, round(longer / frame_px)))
-
-    def matcher(self, working: WorkingImages) -> ProjectionMatcher:
-        """Return the matcher of whole images at a sampling, which several passes share."""
-        pixel = working.pixel_size_angstrom
-        if pixel not in self._matchers:
-            self._matchers[pixel] = ProjectionMatcher(working, self.settings.thickness_angstrom)
-        return self._matchers[pixel]
-
-    def find_axis(self) -> AxisCandidate:
-        """Search the axis coarsely, then refine axis and shifts on finer images."""
+        Returns
+        -------
+        The best candidate, and the score over axes, ``[n_axes, 2]``.
+        """
         settings = self.settings
         known = settings.axis_deg is not None
 
         def searching(fraction: float) -> None:
-            self.report(Report(0.3 * fraction, "searching the tilt axis", {}))
+            self.report(Report(0.25 * fraction, "searching the tilt axis", {}))
 
         found = search_axis(
-            self.matcher(self.framed(SEARCH_FRAME_PX)),
+            self.samplings.matcher(self.samplings.framed(SEARCH_FRAME_PX)),
             settings.axis_deg,
             settings.axis_range_deg,
             step_deg=2.0 if known else 4.0,
             progress=searching,
         )
-        self.report(Report(0.3, f"tilt axis near {found[0].geometry.axis_deg:.1f} deg", {}))
-        best = refine_axis(self.matcher(self.framed(MATCH_FRAME_PX)), found[0], step_deg=2.0)
+        curve = np.array(sorted((one.geometry.axis_deg, one.matched.information) for one in found))
+        self.report(Report(0.25, f"tilt axis near {found[0].geometry.axis_deg:.1f} deg", {}))
+        starts = [found[0].geometry, *_rivals(found)]
+        if settings.start is not None:
+            chosen = torch.from_numpy(np.flatnonzero(usable))
+            given = settings.start
+            starts.append(
+                replace(
+                    given,
+                    tilt_deg=found[0].geometry.tilt_deg,
+                    shift_angstrom=given.shift_angstrom[chosen].to(
+                        found[0].geometry.shift_angstrom
+                    ),
+                )
+            )
+        matcher = self.samplings.matcher(self.samplings.framed(MATCH_FRAME_PX))
+        best = refine_axis(matcher, best_start(matcher, starts, 6), step_deg=2.0)
         metrics = {
             "axis": (best.geometry.axis_deg, "deg"),
             "information": (best.matched.information, "nat/px"),
         }
-        self.report(Report(0.45, "matched projections of whole images", metrics))
-        return best
+        self.report(Report(0.35, f"matched whole images from {len(starts)} starts", metrics))
+        return best, curve
 
-    def follow_landmarks(self, geometry: AxisGeometry) -> tuple[AxisGeometry, _Tracked]:
-        """Refine with ever smaller features, until the finest sampling."""
-        shorter_px = min(self.images.shape[-2:])
-        passes = _passes_for(self.pixel_size_angstrom, shorter_px * self.pixel_size_angstrom)
-        tracked: _Tracked | None = None
+    def whole(self, geometry: AxisGeometry) -> Matched:
+        """Return how well whole images agree."""
+        matcher = self.samplings.matcher(self.samplings.framed(MATCH_FRAME_PX))
+        return matcher.measure(geometry)
+
+    def follow_landmarks(self, geometry: AxisGeometry) -> AxisGeometry:
+        """Refine with ever smaller features."""
+        passes = passes_for(self.samplings.pixel_size_angstrom, min(self.samplings.field_angstrom))
         for number, plan in enumerate(passes):
-            before = 0.45 + 0.5 * number / len(passes)
-            span = 0.5 / len(passes)
-            geometry, tracked = self._pass(geometry, plan, before, span)
-        assert tracked is not None
-        return _centred(geometry, tracked.landmarks), tracked
+            span = 0.25 / len(passes)
+            geometry = self._pass(geometry, plan, 0.35 + span * number, span)
+        return geometry
 
     def _pass(
         self, geometry: AxisGeometry, plan: LandmarkPass, before: float, span: float
-    ) -> tuple[AxisGeometry, _Tracked]:
-        working = self.at(plan.pixel_size_angstrom)
+    ) -> AxisGeometry:
+        working = self.samplings.at(plan.pixel_size_angstrom)
         pixel = working.pixel_size_angstrom
-        detection = self.at(max(pixel, DETECTION_PIXEL_ANGSTROM))
-        volume = self.matcher(detection).volume(geometry)
-        landmarks = find_landmarks(
-            volume,
-            detection.pixel_size_angstrom,
-            plan.diameter_angstrom,
-            self.settings.n_landmarks,
-        )
+        volume, voxel = self.samplings.detection_volume(geometry, pixel)
+        landmarks = find_landmarks(volume, voxel, plan.diameter_angstrom, self.settings.n_landmarks)
         if len(landmarks) < 3:
             raise ValueError("the tomogram shows nothing to follow; is the stack empty?")
         matcher = PatchMatcher(working, plan.radius_angstrom)
         for turn in range(self.settings.rounds):
-            gain = GAINS[turn % len(GAINS)]
-            geometry, landmarks, tracked, moved_px = _round(matcher, geometry, landmarks, gain)
+            tracked = measure(matcher, geometry, landmarks)
+            geometry, landmarks = step(geometry, tracked, GAINS[turn % len(GAINS)])
+            update = moved_px(tracked)
             metrics = {
                 "axis": (geometry.axis_deg, "deg"),
                 "residual": (tracked.adjustment.residual_rms() * pixel, "angstrom"),
-                "update": (moved_px * pixel, "angstrom"),
+                "update": (update * pixel, "angstrom"),
             }
-            self.report(
-                Report(
-                    before + span * (turn + 1) / self.settings.rounds,
-                    f"following {len(landmarks)} landmarks at {pixel:.0f} A/px",
-                    metrics,
-                )
-            )
-            if moved_px < 0.03:
+            done = before + span * (turn + 1) / self.settings.rounds
+            message = f"following {len(landmarks)} landmarks at {pixel:.0f} A/px"
+            self.report(Report(done, message, metrics))
+            if update < CONVERGED_PX:
                 break
-        return geometry, tracked
+        return geometry
+
+    def finishing(self, fraction: float, message: str) -> None:
+        """Report on the joint refinement."""
+        self.report(Report(0.6 + 0.37 * fraction, message, {}))
+
+    def track(self, geometry: AxisGeometry, landmarks: Tensor) -> tuple[Tracked, Places]:
+        """Measure what is left at the end, changing nothing."""
+        working = self.samplings.at(TRACK_PIXEL_ANGSTROM)
+        matcher = PatchMatcher(working, TRACK_RADIUS_ANGSTROM)
+        tracked = measure(matcher, geometry, landmarks)
+        return tracked, Places.of(geometry, landmarks, working.pixel_size_angstrom)
 
 
-def _passes_for(pixel_size_angstrom: float, field_angstrom: float) -> list[LandmarkPass]:
-    """Return the passes that suit the sampling and the field of view of the images."""
-    largest = MAX_RADIUS_SHARE_OF_FIELD * field_angstrom
-    plans = [
-        LandmarkPass(
-            max(plan.pixel_size_angstrom, pixel_size_angstrom),
-            min(plan.radius_angstrom, largest),
-            min(plan.diameter_angstrom, largest),
-        )
-        for plan in PASSES
-    ]
-    suitable = [
-        plan for plan in plans if plan.radius_angstrom >= MIN_RADIUS_PX * plan.pixel_size_angstrom
-    ]
-    return suitable or [LandmarkPass(pixel_size_angstrom, largest, largest)]
-
-
-def _round(
-    matcher: PatchMatcher, geometry: AxisGeometry, landmarks: Tensor, gain: float
-) -> tuple[AxisGeometry, Tensor, _Tracked, float]:
-    """Predict, measure and adjust once."""
-    pixel = matcher.working.pixel_size_angstrom
-    patches, inside = matcher.extract(geometry, landmarks)
-    correlation = matcher.correlate(patches)
-    displacement, height = find_peaks(correlation.maps, MAX_PEAK_PX)
-    agreement = (height / correlation.norm.clamp_min(1e-20)).clamp(0, 1)
-    weight = agreement**2 * inside
-    adjustment = adjust(
-        matcher.working.tilt_deg.double().cpu().numpy(),
-        (landmarks / pixel).double().cpu().numpy(),
-        displacement.double().cpu().numpy(),
-        weight.double().cpu().numpy(),
-        scale=1.0,
-    )
-    shift = torch.from_numpy(adjustment.shift).to(landmarks)
-    moved_px = float(shift.square().sum(dim=1).mean().sqrt())
-    geometry = geometry.moved(gain * shift * pixel)
-    geometry = geometry.with_axis(geometry.axis_deg + gain * adjustment.axis_deg)
-    landmarks = landmarks + torch.from_numpy(adjustment.landmarks).to(landmarks) * pixel
-    weights = coherence_weight(correlation.pooled) * matcher.rings.weight
-    score = (correlation.coherence[:, 0] * weights).sum(-1) / weights.sum().clamp_min(1e-20)
-    return geometry, landmarks, _Tracked(adjustment, pixel, score, landmarks), moved_px
-
-
-def _centred(geometry: AxisGeometry, landmarks: Tensor) -> AxisGeometry:
-    """Put the origin at the centre of the least tilted image and at the landmarks' depth."""
-    tilt = torch.deg2rad(geometry.tilt_deg)
-    least = int(geometry.tilt_deg.abs().argmin())
-    angle = np.deg2rad(geometry.axis_deg)
-    turn = torch.tensor(
-        [[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]],
-        dtype=geometry.shift_angstrom.dtype,
-        device=geometry.shift_angstrom.device,
-    )
-    aligned = geometry.shift_angstrom @ turn
-    depth = landmarks[:, 2].median()
-    x = -(aligned[least, 0] + depth * torch.sin(tilt[least])) / torch.cos(tilt[least])
-    across = x * torch.cos(tilt) + depth * torch.sin(tilt)
-    along = (-aligned[least, 1]).expand_as(across)
-    return geometry.moved(torch.stack([across, along], dim=1))
-
-
-def _assemble(
-    series: _Series,
-    geometry: AxisGeometry,
-    tracked: _Tracked,
-    tilt_deg: NDArray[np.float64],
-    usable: NDArray[np.bool_],
-    verdicts: list[TiltVerdict],
-) -> SeriesAlignment:
-    """Bring the outcome back to all tilts of the input."""
-    matched = series.matcher(series.framed(MATCH_FRAME_PX)).measure(geometry)
-    used = np.flatnonzero(usable)
-    score, residual = np.full(len(tilt_deg), np.nan), np.full(len(tilt_deg), np.nan)
-    score[used] = tracked.score.double().cpu().numpy()
-    residual[used] = tracked.adjustment.residual_per_tilt() * tracked.pixel_size_angstrom
-    verdicts = list(verdicts)
-    for index, verdict in zip(used, judge_agreement(score[used], tilt_deg[used]), strict=True):
-        verdicts[index] = verdict
-    shift = geometry.shift_angstrom.double().cpu().numpy()
-    order = np.argsort(tilt_deg[used])
-    everywhere = np.stack(
-        [np.interp(tilt_deg, tilt_deg[used][order], shift[order, axis]) for axis in (0, 1)], axis=1
-    )
-    everywhere[used] = shift
-    return SeriesAlignment(
-        geometry=AxisGeometry(
-            torch.from_numpy(np.asarray(tilt_deg, dtype=np.float64)),
-            geometry.axis_deg,
-            torch.from_numpy(everywhere),
-        ),
-        verdicts=verdicts,
-        score=score,
-        residual_angstrom=residual,
-        overall_residual_angstrom=tracked.adjustment.residual_rms() * tracked.pixel_size_angstrom,
-        information=matched.information,
-        n_landmarks=len(tracked.landmarks),
-    )
+def _rivals(found: list[AxisCandidate]) -> list[AxisGeometry]:
+    """Return the best candidate that is another axis than the best, if it is nearly as good."""
+    best = found[0]
+    for one in found[1:]:
+        apart = abs((one.geometry.axis_deg - best.geometry.axis_deg + 90) % 180 - 90)
+        if apart >= RIVAL_DEG:
+            near = one.matched.information >= RIVAL_SHARE * best.matched.information
+            return [one.geometry] if near else []
+    return []

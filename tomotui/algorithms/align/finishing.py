@@ -1,0 +1,188 @@
+"""The last steps: joint refinement, on gold where there is gold, and local deformation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from tomotui.algorithms.align.geometry import AxisGeometry, centred
+from tomotui.algorithms.align.gold import Beads, find_beads
+from tomotui.algorithms.align.joint import Freedom, JointObjective, LocalFreedom, clear_of, climb
+from tomotui.algorithms.align.landmarks import find_landmarks
+from tomotui.algorithms.align.patches import PatchMatcher
+from tomotui.algorithms.align.samplings import Samplings
+
+JOINT_PASSES = ((18.0, 80.0, 20), (12.0, 60.0, 12))
+"""Sampling, radius of the balls (both in Angstrom), and steps of the joint passes. Balls are
+tight about features: what lies beside them agrees between neighbouring tilts at a depth of its
+own, and draws slow drifts after it (by pixels, from a radius of 150 A on)."""
+
+BEAD_RADIUS = 0.6
+"""Radius of the balls about gold, in diameters."""
+
+LANDMARK_DIAMETER_ANGSTROM = 120.0
+BEND_PIXEL_ANGSTROM, BEND_RADIUS_ANGSTROM = 20.0, 90.0
+N_BEND_LANDMARKS, MIN_BEND_LANDMARKS = 120, 48
+BEND_SIGNIFICANCE = 4.0
+
+TILT_DEVIATION_DEG = 0.05
+"""Of the stage about its reading."""
+
+MIN_RADIUS_PX = 4.0
+
+
+@dataclass(frozen=True)
+class Finish:
+    """How to finish.
+
+    Attributes
+    ----------
+    n_landmarks
+        Features to refine on where there is no gold.
+    finest_angstrom
+        Sampling of the step on gold.
+    local
+        Local deformation: tried and taken only if it explains landmarks it has not seen
+        (``auto``), always taken, or never.
+    gold
+        Refine on beads where there are some.
+    """
+
+    n_landmarks: int = 64
+    finest_angstrom: float = 6.0
+    local: Literal["auto", "on", "off"] = "auto"
+    gold: bool = True
+
+
+@dataclass(frozen=True)
+class Finished:
+    """What came out.
+
+    Attributes
+    ----------
+    geometry
+        Refined.
+    landmarks
+        Those of the last step, ``[n, 3]``.
+    n_beads
+        How many of them are gold.
+    local_significance
+        By how many deviations local deformation explained unseen landmarks better; NaN where it
+        was not tried.
+    """
+
+    geometry: AxisGeometry
+    landmarks: Tensor
+    n_beads: int
+    local_significance: float
+
+
+Progress = Callable[[float, str], None]
+
+
+def finish(
+    samplings: Samplings, geometry: AxisGeometry, plan: Finish, progress: Progress
+) -> Finished:
+    """Refine an alignment that is right to some pixels until nothing is left to gain."""
+    count = _Count(progress)
+    volume, voxel = samplings.detection_volume(geometry)
+    beads = find_beads(volume, voxel) if plan.gold else None
+    for number, (pixel, radius, steps) in enumerate(JOINT_PASSES):
+        count.stage("refining jointly", 0.3 * number, 0.3 * number + 0.3, steps + 4)
+        marks = _marks(samplings, geometry, plan.n_landmarks)
+        matcher = _matcher(samplings, pixel, radius)
+        geometry = climb(JointObjective(matcher, geometry, marks, Freedom()), steps, count)
+    significance = float("nan")
+    if plan.local != "off":
+        # Local displacements belong to columns of the specimen, which must stay where they are.
+        geometry, marks = centred(geometry, marks)
+        count.stage("looking for local deformation", 0.6, 0.8, 30)
+        geometry, significance = _bend(samplings, geometry, plan, count)
+    if beads is not None:
+        count.stage("refining on gold", 0.8, 1.0, 18)
+        geometry = _on_beads(samplings, geometry, plan, count)
+    marks = _marks(samplings, geometry, plan.n_landmarks)
+    geometry, marks = centred(geometry, marks)
+    return Finished(geometry, marks, 0 if beads is None else len(beads.positions), significance)
+
+
+class _Count:
+    """Turns evaluations into progress."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+
+    def stage(self, message: str, start: float, stop: float, expected: int) -> None:
+        self._message, self._start, self._stop = message, start, stop
+        self._expected, self._seen = expected, 0
+
+    def __call__(self) -> None:
+        share = min(1.0, self._seen / self._expected)
+        self._seen += 1
+        self._progress(self._start + (self._stop - self._start) * share, self._message)
+
+
+def _marks(samplings: Samplings, geometry: AxisGeometry, number: int) -> Tensor:
+    volume, voxel = samplings.detection_volume(geometry)
+    diameter = max(LANDMARK_DIAMETER_ANGSTROM, 3 * voxel)
+    found = find_landmarks(volume, voxel, diameter, number)
+    if len(found) < 3:
+        raise ValueError("the tomogram shows nothing to follow; is the stack empty?")
+    return found
+
+
+def _matcher(samplings: Samplings, pixel: float, radius: float) -> PatchMatcher:
+    working = samplings.at(pixel)
+    return PatchMatcher(working, max(radius, MIN_RADIUS_PX * working.pixel_size_angstrom))
+
+
+def _on_beads(
+    samplings: Samplings, geometry: AxisGeometry, plan: Finish, count: _Count
+) -> AxisGeometry:
+    """Refine on gold alone: nothing else is known as well at the finest sampling."""
+    volume, voxel = samplings.detection_volume(geometry)
+    beads: Beads | None = find_beads(volume, voxel)
+    if beads is None:
+        return geometry
+    matcher = _matcher(samplings, plan.finest_angstrom, BEAD_RADIUS * beads.diameter_angstrom)
+    seen = clear_of(geometry, beads.positions, beads.positions, 2.5 * beads.diameter_angstrom)
+    freedom = Freedom(TILT_DEVIATION_DEG)
+    objective = JointObjective(matcher, geometry, beads.positions, freedom, seen, n_groups=1)
+    return climb(objective, 15, count)
+
+
+def _bend(
+    samplings: Samplings, geometry: AxisGeometry, plan: Finish, count: _Count
+) -> tuple[AxisGeometry, float]:
+    """Let the specimen bend, if that explains landmarks which the bending was not fitted to."""
+    marks = _marks(samplings, geometry, N_BEND_LANDMARKS)
+    if len(marks) < MIN_BEND_LANDMARKS:
+        return geometry, float("nan")
+    width, height = samplings.field_angstrom
+    along_x = abs(torch.cos(torch.deg2rad(torch.tensor(geometry.axis_deg)))) < 0.7
+    sides = (height, width) if along_x else (width, height)
+    freedom = Freedom(local=LocalFreedom((sides[0] / 2, sides[1] / 2)))
+    matcher = _matcher(samplings, BEND_PIXEL_ANGSTROM, BEND_RADIUS_ANGSTROM)
+    gains = []
+    for fold in (0, 1):
+        fitted, held_out = marks[fold::2], marks[1 - fold :: 2]
+        judge = JointObjective(matcher, geometry, held_out, Freedom())
+        bent = climb(JointObjective(matcher, geometry, fitted, freedom), 6, count)
+        gains.append(_information(judge, bent) - _information(judge, geometry))
+    gain = torch.stack(gains).sum(dim=0)
+    significance = float(gain.sum() / (gain.std() * len(gain) ** 0.5).clamp_min(1e-6))
+    if plan.local == "auto" and significance < BEND_SIGNIFICANCE:
+        return geometry, significance
+    geometry = climb(JointObjective(matcher, geometry, marks, freedom), 12, count)
+    return geometry, significance
+
+
+@torch.no_grad()
+def _information(judge: JointObjective, geometry: AxisGeometry) -> Tensor:
+    """Return what a geometry explains of the landmarks of another objective, ``[n_tilts]``."""
+    moved = judge.about(geometry)
+    return moved.information(moved.places(moved.unknowns()))

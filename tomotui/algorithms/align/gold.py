@@ -1,0 +1,60 @@
+"""Find gold beads among the landmarks: few, compact, and far darker than everything else."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from torch import Tensor
+
+from tomotui.algorithms.align.landmarks import blobs
+
+DIAMETERS_ANGSTROM = (50.0, 75.0, 100.0, 150.0)
+"""Usual sizes of colloidal gold."""
+
+OUTSTANDING = 3.0
+"""A bead is so many times as dark as the typical strong feature."""
+
+N_TYPICAL = 300
+MIN_BEADS, MAX_BEADS = 4, 150
+
+
+class Beads(NamedTuple):
+    """Gold beads of one size.
+
+    Attributes
+    ----------
+    positions
+        (x, y, z) in Angstrom, ``[n, 3]``, darkest first.
+    diameter_angstrom
+        The size they answer to best.
+    """
+
+    positions: Tensor
+    diameter_angstrom: float
+
+
+def find_beads(volume: Tensor, voxel_size_angstrom: float) -> Beads | None:
+    """Return the beads of a tomogram; ``None`` where there are too few to align by.
+
+    Parameters
+    ----------
+    volume
+        Back-projection in which matter is dark, ``[n_z, n_x, n_y]``.
+    voxel_size_angstrom
+        Angstrom per voxel; a third of a bead at most.
+    """
+    best: tuple[float, Beads] | None = None
+    for diameter in DIAMETERS_ANGSTROM:
+        if diameter < 2 * voxel_size_angstrom:
+            continue
+        positions, strength = blobs(volume, voxel_size_angstrom, diameter, N_TYPICAL)
+        if len(strength) < 2 * MIN_BEADS:
+            continue
+        outstanding = strength > OUTSTANDING * strength.median()
+        count = int(outstanding.sum())
+        if not MIN_BEADS <= count <= MAX_BEADS:
+            continue
+        contrast = float(strength[:count].mean() / strength.median())
+        if best is None or contrast > best[0]:
+            best = contrast, Beads(positions[:count], diameter)
+    return None if best is None else best[1]
