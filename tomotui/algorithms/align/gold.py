@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import torch
 from torch import Tensor
 
 from tomotui.algorithms.align.landmarks import blobs
@@ -13,6 +14,10 @@ DIAMETERS_ANGSTROM = (50.0, 75.0, 100.0, 150.0)
 
 OUTSTANDING = 3.0
 """A bead is so many times as dark as the typical strong feature."""
+
+GAP = 1.5
+"""Nothing is as dark as something between gold and matter: the faintest bead is so many times as
+dark as what comes next. Ribosomes and ice go on without such a step."""
 
 N_TYPICAL = 300
 MIN_BEADS, MAX_BEADS = 4, 150
@@ -51,8 +56,9 @@ def find_beads(volume: Tensor, voxel_size_angstrom: float) -> Beads | None:
         if len(strength) < 2 * MIN_BEADS:
             continue
         outstanding = strength > OUTSTANDING * strength.median()
-        count = int(outstanding.sum())
-        if not MIN_BEADS <= count <= MAX_BEADS:
+        steps = strength[:-1] / strength[1:].clamp_min(1e-12)
+        count = 1 + int(torch.where(outstanding[:-1], steps, 0.0).argmax())
+        if not MIN_BEADS <= count <= MAX_BEADS or steps[count - 1] < GAP:
             continue
         contrast = float(strength[:count].mean() / strength.median())
         if best is None or contrast > best[0]:
