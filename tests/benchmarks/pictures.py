@@ -156,8 +156,9 @@ def slice_picture(folder: Path) -> None:
     with tempfile.TemporaryDirectory() as scratch:
         task = RecordingTask(Path(scratch))
         chosen = {"voxel_size_angstrom": 20.0, "filter": "sirt-like", "halves": "off"}
-        made = run_stage("reconstruct", task, [series, alignment], chosen).records[0]
-        volume, _ = read_volume(made.path)
+        made = run_stage("reconstruct", task, [series, alignment], chosen).records
+        (tomogram,) = (record for record in made if record.kind == "tomogram")
+        volume, _ = read_volume(tomogram.path)
     middle = len(volume) // 2
     section = volume[middle - 2 : middle + 3].mean(axis=0)
     inner = section[20:-20, 20:-20]

@@ -392,7 +392,8 @@ def test_a_leaning_specimen_is_levelled(stage_runner: ModuleType, tmp_path: Path
     given = truth.replace(tilts=tilts)
     task = stage_runner.RecordingTask(tmp_path / "task", "small", threads=1)
     records = [series, given, simulation.ctf]
-    result = stage_runner.run_stage("reconstruct", task, records, {"halves": "off"})
+    chosen = {"halves": "off", "level": True}
+    result = stage_runner.run_stage("reconstruct", task, records, chosen)
     levelled, moved_ctf, tomogram = result.records
     assert tomogram.alignment_uid == levelled.uid != given.uid
     assert tomogram.ctf_uid == moved_ctf.uid

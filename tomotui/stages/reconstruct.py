@@ -76,9 +76,10 @@ class ReconstructParameters(Parameters):
         "are frames, otherwise from every other tilt.",
     )
     level: bool = parameter(
-        True,
+        False,
         "Turn the volume so that the specimen lies flat and in the middle, where it clearly "
-        "leans; an alignment in the new frame comes with it.",
+        "leans; an alignment in the new frame comes with it. Look at the side view afterwards: "
+        "what is thick or holds one large cell may be taken for leaning.",
     )
     erase_gold: bool = parameter(False, "Find gold beads and fill them with what looks like ice.")
     gold_diameter_angstrom: float = parameter(
