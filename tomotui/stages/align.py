@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from tomotui.records import Alignment, LocalShifts, TiltAlignment, TiltSeries
+from tomotui.records import Alignment, TiltAlignment, TiltSeries
 from tomotui.stages.base import (
     Inputs,
     Parameters,
@@ -219,33 +219,29 @@ def _record(
     pixel_size_angstrom: float,
 ) -> Alignment:
     """Return the alignment of all tilts; those left out follow their neighbours."""
+    from tomotui.algorithms.align.outcome import for_all_tilts
+
     axis = _named_axis(found.geometry.axis_deg, series.nominal_tilt_axis_deg, parameters)
-    shifts = found.geometry.shift_angstrom.cpu().numpy()
-    angles = found.geometry.tilt_deg.cpu().numpy()
-    order = np.argsort(angles)
+    nominal = np.array([tilt.nominal_tilt_deg for tilt in series.tilts])
+    geometry = for_all_tilts(found.geometry, nominal, np.isin(np.arange(len(nominal)), used))
+    shifts, angles = geometry.shift_angstrom.tolist(), geometry.tilt_deg.tolist()
     position = {index: row for row, index in enumerate(used)}
     tilts = []
     for tilt in series.tilts:
         row = position.get(tilt.index)
-        angle = tilt.nominal_tilt_deg if row is None else float(angles[row])
         if row is None:
-            shift = [
-                float(np.interp(tilt.nominal_tilt_deg, angles[order], shifts[order, i]))
-                for i in (0, 1)
-            ]
             verdict, note, score, residual = "bad", "left out at import or by the user", None, None
         else:
-            shift = [float(value) for value in shifts[row]]
             verdict, note = found.verdicts[row].verdict, found.verdicts[row].note
             score, residual = _number(found.score[row]), _number(found.residual_angstrom[row])
         excluded = tilt.excluded or (verdict == "bad" and parameters.exclude_bad_tilts)
         tilts.append(
             TiltAlignment(
                 index=tilt.index,
-                tilt_deg=angle,
+                tilt_deg=angles[tilt.index],
                 axis_deg=axis,
-                shift_x_angstrom=shift[0],
-                shift_y_angstrom=shift[1],
+                shift_x_angstrom=shifts[tilt.index][0],
+                shift_y_angstrom=shifts[tilt.index][1],
                 excluded=excluded,
                 verdict=verdict,
                 note=note,
@@ -257,27 +253,12 @@ def _record(
     return Alignment(
         series_uid=series.uid,
         tilts=tuple(tilts),
-        local=_local(series, used, found),
+        local=None if geometry.local is None else geometry.local.to_record(),
         residual_angstrom=found.overall_residual_angstrom,
         score=float(np.nanmedian(found.score)),
         verdict=overall,
         note=why,
     )
-
-
-def _local(series: TiltSeries, used: list[int], found: SeriesAlignment) -> LocalShifts | None:
-    """Return the local shifts of all tilts; those left out have those of their neighbours."""
-    from tomotui.geometry.local import LocalField
-
-    field = found.geometry.local
-    if field is None:
-        return None
-    angles = np.array([tilt.nominal_tilt_deg for tilt in series.tilts])
-    order = sorted(range(len(used)), key=lambda row: angles[used[row]])
-    nearest = [
-        order[np.abs(angles[[used[row] for row in order]] - angle).argmin()] for angle in angles
-    ]
-    return LocalField(field.nodes_angstrom[nearest], field.half_extent_angstrom).to_record()
 
 
 def _named_axis(axis_deg: float, nominal_deg: float | None, parameters: AlignParameters) -> float:

@@ -9,10 +9,10 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from tomotui.algorithms.align.following import DETECTION_PIXEL_ANGSTROM
 from tomotui.algorithms.align.geometry import AxisGeometry, centred
-from tomotui.algorithms.align.gold import Beads, find_beads
+from tomotui.algorithms.align.gold import find_beads
 from tomotui.algorithms.align.joint import Freedom, JointObjective, LocalFreedom, clear_of, climb
-from tomotui.algorithms.align.landmarks import find_landmarks
 from tomotui.algorithms.align.patches import PatchMatcher
 from tomotui.algorithms.align.samplings import Samplings
 
@@ -89,8 +89,6 @@ def finish(
 ) -> Finished:
     """Refine an alignment that is right to some pixels until nothing is left to gain."""
     count = _Count(progress)
-    volume, voxel = samplings.detection_volume(geometry)
-    beads = find_beads(volume, voxel) if plan.gold else None
     for number, (pixel, radius, steps) in enumerate(JOINT_PASSES):
         count.stage("refining jointly", 0.3 * number, 0.3 * number + 0.3, steps + 4)
         marks = _marks(samplings, geometry, plan.n_landmarks)
@@ -102,12 +100,13 @@ def finish(
         geometry, marks = centred(geometry, marks)
         count.stage("looking for local deformation", 0.6, 0.8, 30)
         geometry, significance = _bend(samplings, geometry, plan, count)
-    if beads is not None:
+    n_beads = 0
+    if plan.gold:
         count.stage("refining on gold", 0.8, 1.0, 18)
-        geometry = _on_beads(samplings, geometry, plan, count)
+        geometry, n_beads = _on_beads(samplings, geometry, plan, count)
     marks = _marks(samplings, geometry, plan.n_landmarks)
     geometry, marks = centred(geometry, marks)
-    return Finished(geometry, marks, 0 if beads is None else len(beads.positions), significance)
+    return Finished(geometry, marks, n_beads, significance)
 
 
 class _Count:
@@ -127,12 +126,8 @@ class _Count:
 
 
 def _marks(samplings: Samplings, geometry: AxisGeometry, number: int) -> Tensor:
-    volume, voxel = samplings.detection_volume(geometry)
-    diameter = max(LANDMARK_DIAMETER_ANGSTROM, 3 * voxel)
-    found = find_landmarks(volume, voxel, diameter, number)
-    if len(found) < 3:
-        raise ValueError("the tomogram shows nothing to follow; is the stack empty?")
-    return found
+    voxel = samplings.at(DETECTION_PIXEL_ANGSTROM).pixel_size_angstrom
+    return samplings.landmarks(geometry, max(LANDMARK_DIAMETER_ANGSTROM, 3 * voxel), number)
 
 
 def _matcher(samplings: Samplings, pixel: float, radius: float) -> PatchMatcher:
@@ -142,17 +137,19 @@ def _matcher(samplings: Samplings, pixel: float, radius: float) -> PatchMatcher:
 
 def _on_beads(
     samplings: Samplings, geometry: AxisGeometry, plan: Finish, count: _Count
-) -> AxisGeometry:
-    """Refine on gold alone: nothing else is known as well at the finest sampling."""
-    volume, voxel = samplings.detection_volume(geometry)
-    beads: Beads | None = find_beads(volume, voxel)
+) -> tuple[AxisGeometry, int]:
+    """Refine on gold alone, where there is some, and return on how many beads.
+
+    Nothing else is known as well at the finest sampling.
+    """
+    beads = find_beads(*samplings.detection_volume(geometry))
     if beads is None:
-        return geometry
+        return geometry, 0
     matcher = _matcher(samplings, plan.finest_angstrom, BEAD_RADIUS * beads.diameter_angstrom)
     seen = clear_of(geometry, beads.positions, beads.positions, 2.5 * beads.diameter_angstrom)
     freedom = Freedom(TILT_DEVIATION_DEG)
     objective = JointObjective(matcher, geometry, beads.positions, freedom, seen, n_groups=1)
-    return climb(objective, 15, count)
+    return climb(objective, 15, count), len(beads.positions)
 
 
 def _bend(

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from tomotui.algorithms.align.following import DETECTION_PIXEL_ANGSTROM
 from tomotui.algorithms.align.geometry import AxisGeometry
+from tomotui.algorithms.align.landmarks import find_landmarks
 from tomotui.algorithms.align.matching import ProjectionMatcher
 from tomotui.algorithms.align.prepare import WorkingImages, prepare_images
 
@@ -65,6 +66,26 @@ class Samplings:
         if pixel not in self._matchers:
             self._matchers[pixel] = ProjectionMatcher(working, self.thickness_angstrom)
         return self._matchers[pixel]
+
+    def landmarks(
+        self,
+        geometry: AxisGeometry,
+        diameter_angstrom: float,
+        number: int,
+        pixel_size_angstrom: float = 0.0,
+    ) -> Tensor:
+        """Return the strongest features of a tomogram, (x, y, z) in Angstrom, ``[n, 3]``.
+
+        Raises
+        ------
+        ValueError
+            When there are fewer than three.
+        """
+        volume, voxel = self.detection_volume(geometry, pixel_size_angstrom)
+        found = find_landmarks(volume, voxel, diameter_angstrom, number)
+        if len(found) < 3:
+            raise ValueError("the tomogram shows nothing to follow; is the stack empty?")
+        return found
 
     @torch.no_grad()
     def detection_volume(

@@ -24,7 +24,6 @@ from tomotui.algorithms.align.following import (
     step,
 )
 from tomotui.algorithms.align.geometry import AxisGeometry
-from tomotui.algorithms.align.landmarks import find_landmarks
 from tomotui.algorithms.align.matching import Matched
 from tomotui.algorithms.align.outcome import SeriesAlignment, assemble
 from tomotui.algorithms.align.patches import PatchMatcher, Places
@@ -209,10 +208,9 @@ class _Series:
     ) -> AxisGeometry:
         working = self.samplings.at(plan.pixel_size_angstrom)
         pixel = working.pixel_size_angstrom
-        volume, voxel = self.samplings.detection_volume(geometry, pixel)
-        landmarks = find_landmarks(volume, voxel, plan.diameter_angstrom, self.settings.n_landmarks)
-        if len(landmarks) < 3:
-            raise ValueError("the tomogram shows nothing to follow; is the stack empty?")
+        landmarks = self.samplings.landmarks(
+            geometry, plan.diameter_angstrom, self.settings.n_landmarks, pixel
+        )
         matcher = PatchMatcher(working, plan.radius_angstrom)
         for turn in range(self.settings.rounds):
             tracked = measure(matcher, geometry, landmarks)
