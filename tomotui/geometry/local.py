@@ -82,6 +82,23 @@ class LocalField:
         chosen = np.asarray(indices, dtype=np.intp)
         return LocalField(self.nodes_angstrom[chosen], self.half_extent_angstrom)
 
+    def added_to(self, other: LocalField | None) -> LocalField:
+        """Return the sum with another field over the same nodes; with ``None``, this one.
+
+        Raises
+        ------
+        ValueError
+            When the nodes differ.
+        """
+        if other is None:
+            return self
+        if (self.nodes_angstrom.shape, self.half_extent_angstrom) != (
+            other.nodes_angstrom.shape,
+            other.half_extent_angstrom,
+        ):
+            raise ValueError("local displacements over other nodes cannot be added")
+        return LocalField(self.nodes_angstrom + other.nodes_angstrom, self.half_extent_angstrom)
+
     def displacement(self, points_angstrom: ArrayLike) -> Array:
         """Return the displacement of points of the specimen in every tilt.
 

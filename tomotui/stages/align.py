@@ -54,7 +54,7 @@ class AlignParameters(Parameters):
         le=20000,
     )
     n_landmarks: int = parameter(
-        64,
+        128,
         "Compact features (gold, ribosomes, anything that stands out) to follow.",
         ge=8,
         le=500,

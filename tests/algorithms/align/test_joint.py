@@ -11,7 +11,14 @@ from torch import Tensor
 
 from tomotui.algorithms.align.geometry import AxisGeometry
 from tomotui.algorithms.align.gold import find_beads
-from tomotui.algorithms.align.joint import Freedom, JointObjective, LocalFreedom, clear_of, climb
+from tomotui.algorithms.align.joint import (
+    Freedom,
+    JointObjective,
+    LocalFreedom,
+    Together,
+    clear_of,
+    climb,
+)
 from tomotui.algorithms.align.patches import PatchMatcher
 from tomotui.algorithms.align.prepare import WorkingImages, prepare_images
 from tomotui.geometry import TiltGeometry
@@ -65,6 +72,50 @@ def test_shifts_and_axis_come_back_together(places: np.ndarray, blob_images: Blo
         found = climb(JointObjective(matcher, found, marks, Freedom()), 20)
     assert error_px(start, shift) > 0.7
     assert error_px(found, shift) < 0.35
+
+
+def test_two_kinds_of_features_share_one_geometry(
+    places: np.ndarray, blob_images: BlobImages
+) -> None:
+    chance = np.random.default_rng(3)
+    shift = chance.uniform(-40, 40, (len(TILTS), 2))
+    images = blob_images(places, TiltGeometry.of(TILTS, AXIS, 0.0, shift), SHAPE, PIXEL)
+    working, coarse = prepared(images), prepare_images(images, torch.from_numpy(TILTS), PIXEL, 2)
+    start = geometry_of(shift + chance.normal(0, 10, shift.shape))
+    marks = torch.from_numpy(places).float()
+    kinds = [
+        JointObjective(PatchMatcher(coarse, 160.0), start, marks[8:], Freedom()),
+        JointObjective(PatchMatcher(working, 80.0), start, marks[:8], Freedom()),
+    ]
+    nothing = kinds[0].unknowns() | {"axis": torch.tensor([2.0])}
+    turned = [kind.geometry(kind.unknowns() | {"axis": torch.tensor([1.0])}) for kind in kinds]
+    assert turned[0].axis_deg != turned[1].axis_deg  # an unknown means another angle to each
+    together = Together(kinds)
+    parts = sum(float(kind.gain(kind.unknowns())) for kind in kinds)
+    assert float(together.gain(together.unknowns())) == pytest.approx(parts, rel=1e-5)
+    assert together.geometry(nothing).axis_deg > start.axis_deg
+    found = climb(together, 25)
+    assert error_px(found, shift) < 0.35 < error_px(start, shift)
+
+
+@pytest.mark.parametrize("apart_deg", [0.0, 17.0])
+def test_near_tilts_predict_nothing_for_each_other(
+    apart_deg: float, places: np.ndarray, blob_images: BlobImages
+) -> None:
+    geometry = geometry_of(np.zeros((len(TILTS), 2)))
+    images = blob_images(places, TiltGeometry.of(TILTS, AXIS, 0.0, 0.0), SHAPE, PIXEL)
+    matcher = PatchMatcher(prepared(images), 80.0, apart_deg)
+    patches, _ = matcher.extract(geometry, torch.from_numpy(places).float())
+    predicted = matcher.predict(patches)
+    for tilt in (0, 7, len(TILTS) - 1):
+        changed = patches.clone()
+        near = np.abs(TILTS - TILTS[tilt]) <= apart_deg
+        changed[near] += 10 * torch.randn(changed[near].shape)
+        again = matcher.predict(changed)[tilt]
+        assert torch.allclose(again, predicted[tilt], atol=2e-4 * float(predicted.abs().max()))
+    other = patches.clone()
+    other[3] += torch.randn(other[3].shape)
+    assert not torch.allclose(matcher.predict(other)[7], predicted[7])
 
 
 def test_wrong_tilts_are_found(places: np.ndarray, blob_images: BlobImages) -> None:

@@ -12,21 +12,41 @@ from torch import Tensor
 from tomotui.algorithms.align.following import DETECTION_PIXEL_ANGSTROM
 from tomotui.algorithms.align.geometry import AxisGeometry, centred
 from tomotui.algorithms.align.gold import find_beads
-from tomotui.algorithms.align.joint import Freedom, JointObjective, LocalFreedom, clear_of, climb
+from tomotui.algorithms.align.joint import (
+    Freedom,
+    JointObjective,
+    LocalFreedom,
+    Together,
+    clear_of,
+    climb,
+)
 from tomotui.algorithms.align.patches import PatchMatcher
 from tomotui.algorithms.align.samplings import Samplings
 
-JOINT_PASSES = ((18.0, 80.0, 20), (12.0, 60.0, 12))
-"""Sampling, radius of the balls (both in Angstrom), and steps of the joint passes. Balls are
-tight about features: what lies beside them agrees between neighbouring tilts at a depth of its
-own, and draws slow drifts after it (by pixels, from a radius of 150 A on)."""
+JOINT_PASSES = ((18.0, 80.0, 20), (12.0, 60.0, 24))
+"""Sampling, radius of the balls (both in Angstrom), and steps of the joint passes, the second of
+which frees the tilts. Balls are tight about features: what lies beside them agrees between
+neighbouring tilts at a depth of its own, and draws slow drifts after it (by pixels, from a radius
+of 150 A on)."""
 
-BEAD_RADIUS = 0.6
-"""Radius of the balls about gold, in diameters."""
+BEAD_RADIUS = 0.8
+"""Radius of the balls about gold, in the diameters it answers to."""
+
+STEPS_ON_GOLD = 32
+"""Gold knows its places far better than other features: the climb is steep along them."""
+
+CLEAR_OF_BEADS_ANGSTROM = 250.0
+"""Other features are used from this distance on, and beads where no other bead is seen so near."""
 
 LANDMARK_DIAMETER_ANGSTROM = 120.0
-BEND_PIXEL_ANGSTROM, BEND_RADIUS_ANGSTROM = 20.0, 90.0
-N_BEND_LANDMARKS, MIN_BEND_LANDMARKS = 120, 48
+BEND_PASSES = ((20.0, 90.0, 20), (20.0, 90.0, 20), (15.0, 75.0, 16))
+"""As the joint passes, with features found anew in the volume that each pass has mended."""
+
+BEND_APART_DEG = 6.0
+"""A specimen that bends is drawn after the smears of its matter more easily than a solid one."""
+
+MIN_LANDMARKS = 8
+N_BEND_LANDMARKS, MIN_BEND_LANDMARKS = 128, 48
 BEND_SIGNIFICANCE = 4.0
 
 TILT_DEVIATION_DEG = 0.05
@@ -52,7 +72,7 @@ class Finish:
         Refine on beads where there are some.
     """
 
-    n_landmarks: int = 64
+    n_landmarks: int = 128
     finest_angstrom: float = 6.0
     local: Literal["auto", "on", "off"] = "auto"
     gold: bool = True
@@ -89,21 +109,19 @@ def finish(
 ) -> Finished:
     """Refine an alignment that is right to some pixels until nothing is left to gain."""
     count = _Count(progress)
-    for number, (pixel, radius, steps) in enumerate(JOINT_PASSES):
-        count.stage("refining jointly", 0.3 * number, 0.3 * number + 0.3, steps + 4)
-        marks = _marks(samplings, geometry, plan.n_landmarks)
-        matcher = _matcher(samplings, pixel, radius)
-        geometry = climb(JointObjective(matcher, geometry, marks, Freedom()), steps, count)
+    pixel, radius, steps = JOINT_PASSES[0]
+    count.stage("refining jointly", 0.0, 0.35, steps + 4)
+    marks = _marks(samplings, geometry, plan.n_landmarks)
+    rigid = JointObjective(_matcher(samplings, pixel, radius), geometry, marks, Freedom())
+    geometry = climb(rigid, steps, count)
     significance = float("nan")
     if plan.local != "off":
         # Local displacements belong to columns of the specimen, which must stay where they are.
         geometry, marks = centred(geometry, marks)
-        count.stage("looking for local deformation", 0.6, 0.8, 30)
+        count.stage("looking for local deformation", 0.35, 0.6, 30)
         geometry, significance = _bend(samplings, geometry, plan, count)
-    n_beads = 0
-    if plan.gold:
-        count.stage("refining on gold", 0.8, 1.0, 18)
-        geometry, n_beads = _on_beads(samplings, geometry, plan, count)
+    count.stage("refining jointly with the tilts free", 0.6, 1.0, 30)
+    geometry, n_beads = _freed(samplings, geometry, plan, count)
     marks = _marks(samplings, geometry, plan.n_landmarks)
     geometry, marks = centred(geometry, marks)
     return Finished(geometry, marks, n_beads, significance)
@@ -130,26 +148,37 @@ def _marks(samplings: Samplings, geometry: AxisGeometry, number: int) -> Tensor:
     return samplings.landmarks(geometry, max(LANDMARK_DIAMETER_ANGSTROM, 3 * voxel), number)
 
 
-def _matcher(samplings: Samplings, pixel: float, radius: float) -> PatchMatcher:
+def _matcher(
+    samplings: Samplings, pixel: float, radius: float, apart_deg: float = 0.0
+) -> PatchMatcher:
     working = samplings.at(pixel)
-    return PatchMatcher(working, max(radius, MIN_RADIUS_PX * working.pixel_size_angstrom))
+    radius = max(radius, MIN_RADIUS_PX * working.pixel_size_angstrom)
+    return PatchMatcher(working, radius, apart_deg)
 
 
-def _on_beads(
+def _freed(
     samplings: Samplings, geometry: AxisGeometry, plan: Finish, count: _Count
 ) -> tuple[AxisGeometry, int]:
-    """Refine on gold alone, where there is some, and return on how many beads.
+    """Refine with the tilts free, on gold too where there is some; return on how many beads.
 
-    Nothing else is known as well at the finest sampling.
+    Nothing but gold is known as well at the finest sampling.
     """
-    beads = find_beads(*samplings.detection_volume(geometry))
-    if beads is None:
-        return geometry, 0
-    matcher = _matcher(samplings, plan.finest_angstrom, BEAD_RADIUS * beads.diameter_angstrom)
-    seen = clear_of(geometry, beads.positions, beads.positions, 2.5 * beads.diameter_angstrom)
     freedom = Freedom(TILT_DEVIATION_DEG)
-    objective = JointObjective(matcher, geometry, beads.positions, freedom, seen, n_groups=1)
-    return climb(objective, 15, count), len(beads.positions)
+    pixel, radius, steps = JOINT_PASSES[1]
+    marks = _marks(samplings, geometry, plan.n_landmarks)
+    matcher = _matcher(samplings, pixel, radius)
+    beads = find_beads(*samplings.detection_volume(geometry)) if plan.gold else None
+    if beads is None:
+        return climb(JointObjective(matcher, geometry, marks, freedom), steps, count), 0
+    gold = beads.positions
+    kinds = []
+    apart = torch.cdist(marks, gold).amin(dim=1) > CLEAR_OF_BEADS_ANGSTROM
+    if apart.sum() >= MIN_LANDMARKS:
+        kinds.append(JointObjective(matcher, geometry, marks[apart], freedom))
+    fine = _matcher(samplings, plan.finest_angstrom, BEAD_RADIUS * beads.diameter_angstrom)
+    seen = clear_of(geometry, gold, gold, CLEAR_OF_BEADS_ANGSTROM)
+    kinds.append(JointObjective(fine, geometry, gold, freedom, seen, n_groups=1))
+    return climb(Together(kinds), STEPS_ON_GOLD, count), len(gold)
 
 
 def _bend(
@@ -163,7 +192,8 @@ def _bend(
     along_x = abs(torch.cos(torch.deg2rad(torch.tensor(geometry.axis_deg)))) < 0.7
     sides = (height, width) if along_x else (width, height)
     freedom = Freedom(local=LocalFreedom((sides[0] / 2, sides[1] / 2)))
-    matcher = _matcher(samplings, BEND_PIXEL_ANGSTROM, BEND_RADIUS_ANGSTROM)
+    pixel, radius, _ = BEND_PASSES[0]
+    matcher = _matcher(samplings, pixel, radius, BEND_APART_DEG)
     gains = []
     for fold in (0, 1):
         fitted, held_out = marks[fold::2], marks[1 - fold :: 2]
@@ -174,7 +204,10 @@ def _bend(
     significance = float(gain.sum() / (gain.std() * len(gain) ** 0.5).clamp_min(1e-6))
     if plan.local == "auto" and significance < BEND_SIGNIFICANCE:
         return geometry, significance
-    geometry = climb(JointObjective(matcher, geometry, marks, freedom), 12, count)
+    for pixel, radius, steps in BEND_PASSES:
+        marks = _marks(samplings, geometry, N_BEND_LANDMARKS)
+        matcher = _matcher(samplings, pixel, radius, BEND_APART_DEG)
+        geometry = climb(JointObjective(matcher, geometry, marks, freedom), steps, count)
     return geometry, significance
 
 

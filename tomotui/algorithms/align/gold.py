@@ -19,6 +19,9 @@ GAP = 1.5
 """Nothing is as dark as something between gold and matter: the faintest bead is so many times as
 dark as what comes next. Ribosomes and ice go on without such a step."""
 
+BORDER_SHARE = 0.03
+"""Of each side of the volume where no bead is looked for: nothing at a rim is as dark as gold."""
+
 N_TYPICAL = 300
 MIN_BEADS, MAX_BEADS = 4, 150
 
@@ -31,7 +34,7 @@ class Beads(NamedTuple):
     positions
         (x, y, z) in Angstrom, ``[n, 3]``, darkest first.
     diameter_angstrom
-        The size they answer to best.
+        The size they answer to most strongly.
     """
 
     positions: Tensor
@@ -52,7 +55,7 @@ def find_beads(volume: Tensor, voxel_size_angstrom: float) -> Beads | None:
     for diameter in DIAMETERS_ANGSTROM:
         if diameter < 2 * voxel_size_angstrom:
             continue
-        positions, strength = blobs(volume, voxel_size_angstrom, diameter, N_TYPICAL)
+        positions, strength = blobs(volume, voxel_size_angstrom, diameter, N_TYPICAL, BORDER_SHARE)
         if len(strength) < 2 * MIN_BEADS:
             continue
         outstanding = strength > OUTSTANDING * strength.median()
@@ -60,7 +63,7 @@ def find_beads(volume: Tensor, voxel_size_angstrom: float) -> Beads | None:
         count = 1 + int(torch.where(outstanding[:-1], steps, 0.0).argmax())
         if not MIN_BEADS <= count <= MAX_BEADS or steps[count - 1] < GAP:
             continue
-        contrast = float(strength[:count].mean() / strength.median())
-        if best is None or contrast > best[0]:
-            best = contrast, Beads(positions[:count], diameter)
+        answer = float(strength[:count].median())
+        if best is None or answer > best[0]:
+            best = answer, Beads(positions[:count], diameter)
     return None if best is None else best[1]

@@ -46,7 +46,7 @@ class LocalFreedom:
     half_extent_angstrom: tuple[float, float]
     n_nodes: int = 4
     n_knots: int = 5
-    deviation_angstrom: float = 15.0
+    deviation_angstrom: float = 20.0
 
 
 @dataclass(frozen=True)
@@ -222,8 +222,12 @@ class JointObjective:
             field = LocalField(
                 nodes.double().cpu().numpy(), self.freedom.local.half_extent_angstrom
             )
-            changed = replace(changed, local=field)
+            changed = replace(changed, local=field.added_to(start.local))
         return changed
+
+    def gain(self, unknowns: Unknowns) -> Tensor:
+        """Return what is to be made large: the information less the prior's objections, in nats."""
+        return self.information(self.places(unknowns)).sum() - self.improbability(unknowns)
 
     def information(self, places: Places) -> Tensor:
         """Return the mutual information of patches and predictions in nats, ``[n_tilts]``.
@@ -273,14 +277,68 @@ class JointObjective:
         if "marks" in unknowns:
             deviation = self.freedom.marks_angstrom / self.pixel
             total = total + 0.5 * (unknowns["marks"] / deviation).square().sum()
-        if self.freedom.local is not None:
+        if "local" in unknowns and self.freedom.local is not None:
             deviation = self.freedom.local.deviation_angstrom / self.pixel
             total = total + 0.5 * (unknowns["local"] / deviation).square().sum()
         return total
 
 
+class Together:
+    """Several kinds of features, each at its own sampling, that share one geometry.
+
+    Their information adds, and so does what each knows about every unknown.
+
+    Parameters
+    ----------
+    objectives
+        All with the same start and freedom; unknowns are in the pixels of the first.
+    """
+
+    def __init__(self, objectives: list[JointObjective]) -> None:
+        self.objectives, self.first = objectives, objectives[0]
+        self.start = self.first.start
+        self.landmarks = torch.cat([objective.landmarks for objective in objectives])
+
+    def unknowns(self) -> Unknowns:
+        """Return unknowns of zero: the geometry given, and each kind's own landmarks."""
+        unknowns = self.first.unknowns()
+        unknowns.pop("marks", None)
+        for number, objective in enumerate(self.objectives):
+            if "marks" in (own := objective.unknowns()):
+                unknowns[f"marks {number}"] = own["marks"]
+        return unknowns
+
+    def gain(self, unknowns: Unknowns) -> Tensor:
+        """Return what is to be made large; priors that are shared count once."""
+        total = self.first.gain(self._own(unknowns, 0))
+        for number, objective in enumerate(self.objectives[1:], start=1):
+            own = self._own(unknowns, number)
+            total = total + objective.information(objective.places(own)).sum()
+            alone = {name: value for name, value in own.items() if name == "marks"}
+            total = total - objective.improbability(alone)
+        return total
+
+    def geometry(self, unknowns: Unknowns) -> AxisGeometry:
+        """Return the geometry that unknowns stand for."""
+        return self.first.geometry(self._own(unknowns, 0))
+
+    def _own(self, unknowns: Unknowns, number: int) -> Unknowns:
+        """Return the unknowns in the units of one objective."""
+        own, objective = {}, self.objectives[number]
+        lengths = self.first.pixel / objective.pixel
+        angles = objective.lever_px / self.first.lever_px
+        for name, value in unknowns.items():
+            if name in ("shift", "local"):
+                own[name] = value * lengths
+            elif name in ("axis", "tilt"):
+                own[name] = value * angles
+            elif name == f"marks {number}":
+                own["marks"] = value
+        return own
+
+
 def climb(
-    objective: JointObjective, iterations: int, tick: Callable[[], None] = lambda: None
+    objective: JointObjective | Together, iterations: int, tick: Callable[[], None] = lambda: None
 ) -> AxisGeometry:
     """Follow the gradient to the best geometry (L-BFGS with a line search).
 
@@ -308,8 +366,7 @@ def climb(
     def evaluate() -> Any:
         tick()
         optimiser.zero_grad()
-        gain = objective.information(objective.places(unknowns)).sum()
-        loss = (objective.improbability(unknowns) - gain) * scale
+        loss = -objective.gain(unknowns) * scale
         loss.backward()
         return loss
 

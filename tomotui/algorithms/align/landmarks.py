@@ -7,7 +7,8 @@ from torch import Tensor
 
 from tomotui.imaging.fourier import low_pass, radial_frequency
 
-BORDER_FRACTION = 0.08
+BORDER_SHARE = 0.08
+"""Of each side, where back-projection piles up edges."""
 
 
 def find_landmarks(
@@ -34,11 +35,19 @@ def find_landmarks(
 
 
 def blobs(
-    volume: Tensor, voxel_size_angstrom: float, diameter_angstrom: float, number: int
+    volume: Tensor,
+    voxel_size_angstrom: float,
+    diameter_angstrom: float,
+    number: int,
+    border_share: float = BORDER_SHARE,
 ) -> tuple[Tensor, Tensor]:
-    """Return the landmarks and their strengths, ``[n, 3]`` and ``[n]``, strongest first."""
+    """Return the landmarks and their strengths, ``[n, 3]`` and ``[n]``, strongest first.
+
+    The strength is on the scale of the volume: of all diameters, a blob answers most strongly to
+    its own.
+    """
     response = -_difference_of_gaussians(volume, diameter_angstrom / voxel_size_angstrom)
-    _clear_borders(response)
+    _clear_borders(response, border_share)
     reach = max(1, round(diameter_angstrom / voxel_size_angstrom / 2))
     peaks = (response == _windowed_maximum(response, reach)) & (response > 0)
     found = torch.nonzero(peaks)
@@ -58,9 +67,9 @@ def _difference_of_gaussians(volume: Tensor, diameter: float) -> Tensor:
     return torch.fft.irfftn(torch.fft.rfftn(volume) * (narrow - wide), s=volume.shape)
 
 
-def _clear_borders(response: Tensor) -> None:
+def _clear_borders(response: Tensor, share: float) -> None:
     """Forget blobs at the rim, where back-projection piles up edges."""
-    margins = (2, *(max(2, int(BORDER_FRACTION * side)) for side in response.shape[1:]))
+    margins = (2, *(max(2, int(share * side)) for side in response.shape[1:]))
     for dim, margin in enumerate(margins):
         side = response.shape[dim]
         response.narrow(dim, 0, margin).zero_()

@@ -84,9 +84,15 @@ class PatchMatcher:
         Prepared images.
     radius_angstrom
         Radius of the ball around a landmark that counts as its structure.
+    apart_deg
+        Tilts as near as this predict nothing for each other. What lies above or below a ball
+        smears through it and looks right to neighbouring tilts at any depth: it binds neighbours
+        to each other more strongly than to the feature, and draws slow drifts.
     """
 
-    def __init__(self, working: WorkingImages, radius_angstrom: float) -> None:
+    def __init__(
+        self, working: WorkingImages, radius_angstrom: float, apart_deg: float = 0.0
+    ) -> None:
         self.working = working
         radius = max(2.5, radius_angstrom / working.pixel_size_angstrom)
         self.size = max(16, 2 * int(np.ceil(radius * (1 + SOFT_EDGE) + 2)))
@@ -99,22 +105,40 @@ class PatchMatcher:
         self._ball = soft_ball(self.size, radius, SOFT_EDGE * radius).to(device)
         self.disc = soft_ball(self.size, radius, SOFT_EDGE * radius, n_dims=2).to(device)
         self._ramp = torch.fft.fftfreq(self.size, device=device).abs()[:, None]
-        self._own = self._own_kernels(depth, device)
+        self._left_out = self._kernels(depth, apart_deg, device)
         self.rings = Rings(self.size, device=device)
 
-    def _own_kernels(self, depth: np.ndarray, device: torch.device) -> Tensor:
-        """Return, per tilt and row, the matrix from a patch to its share of its prediction.
+    def _kernels(
+        self, depth: np.ndarray, apart_deg: float, device: torch.device
+    ) -> list[tuple[Tensor, Tensor]]:
+        """Return what a prediction holds of the tilt itself and of its neighbours.
 
-        ``S' diag(ball) S`` for the interpolation matrix S of a tilt, ``[n_tilts, y, u, v]``.
+        For the k-th neighbour on each side, itself first: which tilt it is, ``[n_tilts]``, and the
+        matrix from its patch to its share of the prediction, ``S_i' diag(ball) S_k`` for the
+        interpolation matrices S, per row of the patch, ``[n_tilts, y, u, v]``.
         """
         ball = self._ball.reshape(self.size**2, self.size)
-        kernels = []
+        smears = []
         for tilt in self._tilts:
             single = SingleAxisProjector([tilt], self.size, self.size, depth, kernel="cubic")
-            smear = single.backproject(torch.eye(self.size)[None]).reshape(self.size**2, -1)
-            smear = smear.to(device)
-            kernels.append(torch.einsum("pu,py,pv->yuv", smear, ball, smear))
-        return torch.stack(kernels)
+            smear = single.backproject(torch.eye(self.size)[None])
+            smears.append(smear.reshape(self.size**2, -1).to(device))
+        order = np.argsort(self._tilts, kind="stable")
+        rank = np.argsort(order)
+        kernels = []
+        for offset in _offsets(np.sort(self._tilts), apart_deg):
+            place = np.clip(rank + offset, 0, len(order) - 1)
+            other = order[place]
+            near = abs(self._tilts[other] - self._tilts) <= apart_deg + 1e-3
+            near &= place == rank + offset
+            pairs = [
+                torch.einsum("pu,py,pv->yuv", smears[tilt], ball, smears[source])
+                if near[tilt]
+                else torch.zeros(self.size, self.size, self.size, device=device)
+                for tilt, source in enumerate(other)
+            ]
+            kernels.append((torch.from_numpy(other).to(device), torch.stack(pairs)))
+        return kernels
 
     def extract(self, geometry: AxisGeometry, landmarks: Tensor) -> tuple[Tensor, Tensor]:
         """Cut the patch of every landmark out of every tilt, turned into the aligned frame.
@@ -186,7 +210,7 @@ class PatchMatcher:
         return correlate(patches * self.disc, predicted * self.disc, self.rings, pool=1)
 
     def predict(self, patches: Tensor) -> Tensor:
-        """Return what all other tilts predict for every patch; gradients flow through it."""
+        """Return what the tilts that are left predict for a patch; gradients flow through it."""
         n_tilts, n, size, _ = patches.shape
         spectrum = torch.fft.fft(patches, dim=2) * self._ramp
         filtered = torch.fft.ifft(spectrum, dim=2).real
@@ -195,8 +219,20 @@ class PatchMatcher:
         masked = volume.reshape(size, size, n, size) * self._ball[:, :, None, :]
         total: Tensor = _Sum.apply(masked.reshape(size, size, n * size), self.projector)
         total = total.reshape(n_tilts, size, n, size).transpose(1, 2)
-        own = torch.einsum("tyuv,tnvy->tnuy", self._own, filtered)
-        return total - own
+        for other, kernel in self._left_out:
+            total = total - torch.einsum("tyuv,tnvy->tnuy", kernel, filtered[other])
+        return total
+
+
+def _offsets(sorted_deg: np.ndarray, apart_deg: float) -> list[int]:
+    """Return how far along the sorted tilts neighbours must be sought: 0, -1, 1, -2, 2, ..."""
+    farthest = 0
+    while (
+        farthest + 1 < len(sorted_deg)
+        and (sorted_deg[farthest + 1 :] - sorted_deg[: -farthest - 1]).min() <= apart_deg + 1e-3
+    ):
+        farthest += 1
+    return [0, *(sign * step for step in range(1, farthest + 1) for sign in (-1, 1))]
 
 
 class _Smear(torch.autograd.Function):

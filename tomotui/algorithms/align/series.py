@@ -68,7 +68,7 @@ class Settings:
     axis_deg: float | None = None
     axis_range_deg: float = 6.0
     thickness_angstrom: float = 2500.0
-    n_landmarks: int = 64
+    n_landmarks: int = 128
     rounds: int = 6
     finest_angstrom: float = 6.0
     local: Literal["auto", "on", "off"] = "auto"
