@@ -10,8 +10,11 @@ from tomotui import stages
 from tomotui.records import Alignment, TiltSeries
 from tomotui.stages.base import Inputs, ParameterError, Stage, StageError
 
-BUILT_IN = ["import", "align", "reconstruct"]
-REQUIRED: dict[str, dict[str, Any]] = {"import": {"stack": "a.mrc"}}
+BUILT_IN = ["import", "motion", "align", "reconstruct"]
+REQUIRED: dict[str, dict[str, Any]] = {
+    "import": {"stack": "a.mrc"},
+    "motion": {"movies": "a.mdoc"},
+}
 
 
 @pytest.fixture(params=BUILT_IN)
@@ -87,8 +90,8 @@ def test_all_that_is_wrong_is_told_at_once() -> None:
 
 
 def test_words_from_a_command_line_become_values() -> None:
-    found = stages.get("reconstruct").validate({"binning": "4", "level": "false"})
-    assert (found.binning, found.level) == (4.0, False)  # type: ignore[attr-defined]
+    found = stages.get("reconstruct").validate({"binning": "4", "erase_gold": "false"})
+    assert (found.binning, found.erase_gold) == (4.0, False)  # type: ignore[attr-defined]
 
 
 def test_inputs_say_which_stage_is_missing(aligned_series: Any) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from tomotui.formats.mrc import MrcStack, read_volume
 from tomotui.records import Tomogram
+from tomotui.simulate.simulation import Simulation
 from tomotui.stages.base import Cancelled, StageError
 
 Usage = namedtuple("Usage", "total used free")
@@ -114,7 +115,7 @@ def test_protein_is_dark_where_it_truly_is(
     truth = simulation.alignment.replace(series_uid=aligned_series.series.uid)
     parameters = {
         "thickness_angstrom": 800.0,
-        "level": False,
+        "frame": "alignment",
         "halves": "off",
         "exposure_filter": False,
     }
@@ -216,7 +217,7 @@ def test_a_bad_alignment_is_a_warning(
     result = stage_runner.run_stage("reconstruct", task, [aligned_series.series, bad], parameters)
     assert task.warnings == ["the alignment was judged bad: the tilts hardly agree"]
     # As coarse as can be: a few voxels, but a whole tomogram.
-    (tomogram,) = result.records
+    tomogram = result.records[-1]
     assert tomogram.size_xyz == (4, 2, 4)
     assert np.isfinite([tomogram.window_low, tomogram.window_high]).all()
 
@@ -330,7 +331,7 @@ def test_several_binnings_come_from_one_reading(
         "binning": 2.0,
         "extra_binnings": [4.0, 2.5, 4.0],
         "thickness_angstrom": 640.0,
-        "level": False,
+        "frame": "alignment",
         "halves": "off",
     }
     records = [aligned_series.series, aligned_series.alignment]
@@ -356,10 +357,8 @@ def test_several_binnings_come_from_one_reading(
     assert agreement > 0.75
 
 
-def test_a_leaning_specimen_is_levelled(stage_runner: ModuleType, tmp_path: Path) -> None:
-    """The true alignment, seen from a frame that leans: the lean is found and undone."""
-    from tomotui.algorithms.reconstruct.level import moved_geometry
-    from tomotui.geometry import TiltGeometry, rotation_x, rotation_y
+def small_simulation(folder: Path) -> Simulation:
+    """Write a small flat specimen and return it with its truth."""
     from tomotui.simulate import SimulationParameters, simulate_tilt_series, write_simulation
 
     simulation = simulate_tilt_series(
@@ -376,7 +375,53 @@ def test_a_leaning_specimen_is_levelled(stage_runner: ModuleType, tmp_path: Path
             truth_binning=0,
         )
     )
-    write_simulation(simulation, tmp_path)
+    write_simulation(simulation, folder)
+    return simulation
+
+
+def test_a_specimen_off_the_middle_is_centred(stage_runner: ModuleType, tmp_path: Path) -> None:
+    """The true alignment with its origin 450 A off: the volume moves, no image changes."""
+    from tomotui.algorithms.reconstruct.level import moved_geometry
+    from tomotui.geometry import TiltGeometry
+
+    simulation = small_simulation(tmp_path)
+    truth = simulation.alignment
+    series = simulation.series.replace(stack_path=str(tmp_path / "small.mrc"))
+    off = moved_geometry(TiltGeometry.from_alignment(truth), np.eye(3), np.array([0, 0, 450.0]))
+    tilts = [
+        tilt.replace(
+            shift_x_angstrom=float(off.shift_angstrom[i, 0]),
+            shift_y_angstrom=float(off.shift_angstrom[i, 1]),
+        )
+        for i, tilt in enumerate(truth.tilts)
+    ]
+    records = [series, truth.replace(tilts=tilts), simulation.ctf]
+    sizes = {}
+    for frame in ("centre", "alignment"):
+        task = stage_runner.RecordingTask(tmp_path / frame, "small", threads=1)
+        chosen = {"halves": "off", "frame": frame, "binning": 4.0}
+        result = stage_runner.run_stage("reconstruct", task, records, chosen)
+        sizes[frame] = result.records[-1].size_xyz[2] * 80
+        if frame == "centre":
+            assert "centred" in result.summary
+            found = TiltGeometry.from_alignment(result.records[0])
+            true = TiltGeometry.from_alignment(truth)
+            assert np.allclose(found.tilt_deg, true.tilt_deg, atol=1e-3)
+            # The middle of what is there may lie a little off that of the ice.
+            steep = np.abs(true.tilt_deg) > 30
+            apart = (found.shift_angstrom - true.shift_angstrom)[steep]
+            assert np.sqrt((apart**2).sum(axis=1)).max() < 120
+            deeper = result.records[1].tilts[0].defocus_u_angstrom
+            assert deeper != simulation.ctf.tilts[0].defocus_u_angstrom
+    assert sizes["centre"] < 1300 < sizes["alignment"]
+
+
+def test_a_leaning_specimen_is_levelled(stage_runner: ModuleType, tmp_path: Path) -> None:
+    """The true alignment, seen from a frame that leans: the lean is found and undone."""
+    from tomotui.algorithms.reconstruct.level import moved_geometry
+    from tomotui.geometry import TiltGeometry, rotation_x, rotation_y
+
+    simulation = small_simulation(tmp_path)
     truth = simulation.alignment
     series = simulation.series.replace(stack_path=str(tmp_path / "small.mrc"))
     true = TiltGeometry.from_alignment(truth)
@@ -392,7 +437,7 @@ def test_a_leaning_specimen_is_levelled(stage_runner: ModuleType, tmp_path: Path
     given = truth.replace(tilts=tilts)
     task = stage_runner.RecordingTask(tmp_path / "task", "small", threads=1)
     records = [series, given, simulation.ctf]
-    chosen = {"halves": "off", "level": True}
+    chosen = {"halves": "off", "frame": "level"}
     result = stage_runner.run_stage("reconstruct", task, records, chosen)
     levelled, moved_ctf, tomogram = result.records
     assert tomogram.alignment_uid == levelled.uid != given.uid
@@ -409,7 +454,7 @@ def test_a_leaning_specimen_is_levelled(stage_runner: ModuleType, tmp_path: Path
         "reconstruct",
         stage_runner.RecordingTask(tmp_path / "kept", "small", threads=1),
         records,
-        {"halves": "off", "level": False, "binning": 4.0},
+        {"halves": "off", "frame": "alignment", "binning": 4.0},
     )
     (tomogram,) = kept.records
     assert tomogram.alignment_uid == given.uid
@@ -429,7 +474,7 @@ def test_every_method_makes_a_tomogram(
     simulation = aligned_series.simulation
     task = stage_runner.RecordingTask(tmp_path / "task", "small", threads=1)
     ctf = simulation.ctf.replace(series_uid=aligned_series.series.uid, handedness=None)
-    chosen = {"binning": 4.0, "thickness_angstrom": 800.0, "level": False, **choice}
+    chosen = {"binning": 4.0, "thickness_angstrom": 800.0, "frame": "alignment", **choice}
     records = [aligned_series.series, aligned_series.alignment, ctf]
     (tomogram,) = stage_runner.run_stage("reconstruct", task, records, chosen).records
     assert tomogram.method == method
@@ -456,7 +501,7 @@ def test_halves_of_the_frames_are_used_where_there_are_any(
         even_stack_path=str(tmp_path / "even.mrc"), odd_stack_path=str(tmp_path / "odd.mrc")
     )
     task = stage_runner.RecordingTask(tmp_path / "task", "small", threads=1)
-    chosen = {"binning": 4.0, "thickness_angstrom": 600.0, "level": False}
+    chosen = {"binning": 4.0, "thickness_angstrom": 600.0, "frame": "alignment"}
     records = [framed, aligned_series.alignment]
     (tomogram,) = stage_runner.run_stage("reconstruct", task, records, chosen).records
     assert tomogram.half_kind == "frames"
@@ -478,7 +523,7 @@ def test_gold_is_erased_on_request(
     darkest = {}
     for erase in (False, True):
         task = stage_runner.RecordingTask(tmp_path / str(erase), "small", threads=1)
-        chosen = {"thickness_angstrom": 900.0, "level": False, "halves": "off", "ctf": "off"}
+        chosen = {"thickness_angstrom": 900.0, "frame": "alignment", "halves": "off", "ctf": "off"}
         made = stage_runner.run_stage(
             "reconstruct", task, [aligned_series.series, truth], chosen | {"erase_gold": erase}
         ).records[0]

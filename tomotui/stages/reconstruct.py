@@ -75,11 +75,12 @@ class ReconstructParameters(Parameters):
         "Also write two tomograms for training networks: from every other frame where there "
         "are frames, otherwise from every other tilt.",
     )
-    level: bool = parameter(
-        False,
-        "Turn the volume so that the specimen lies flat and in the middle, where it clearly "
-        "leans; an alignment in the new frame comes with it. Look at the side view afterwards: "
-        "what is thick or holds one large cell may be taken for leaning.",
+    frame: Literal["centre", "level", "alignment"] = parameter(
+        "centre",
+        "Where the volume lies: with the specimen in the middle of its depth, where it clearly is "
+        "not (centre); also turned so that it lies flat (level); or as it was aligned. An "
+        "alignment in the new frame comes with it. Look at the side view after level: what is "
+        "thick or holds one large cell may be taken for leaning.",
     )
     erase_gold: bool = parameter(False, "Find gold beads and fill them with what looks like ice.")
     gold_diameter_angstrom: float = parameter(
@@ -154,7 +155,7 @@ class _Reconstruction:
         from tomotui.stages.tomogram_files import check_room
 
         images = self.source.load(self.halves == "frames")
-        wish = Wish(self.parameters.thickness_angstrom, self.parameters.level)
+        wish = Wish(self.parameters.thickness_angstrom, self.parameters.frame)
         place = find_place(self.source, images.whole, wish)
         moved_records = [] if place.moved is None else self._move(place)
         images = self._without_gold(images, place)
@@ -173,7 +174,7 @@ class _Reconstruction:
             records=(*moved_records, *reversed(tomograms)),
             metrics=self._metrics(place),
             summary=f"{main.voxel_size_angstrom:.4g} A, {'x'.join(map(str, main.size_xyz))} "
-            f"voxels, {len(self.source.used)} tilts" + (", levelled" if place.moved else ""),
+            f"voxels, {len(self.source.used)} tilts" + place.in_words(),
         )
 
     def _binnings(self) -> list[float]:
@@ -228,7 +229,7 @@ class _Reconstruction:
             )
 
     def _move(self, place: Place) -> list[AnyRecord]:
-        """Go over to the levelled frame, and return the records that belong to it."""
+        """Go over to the specimen's frame, and return the records that belong to it."""
         from tomotui.stages.specimen_place import levelled_records
 
         assert place.moved is not None

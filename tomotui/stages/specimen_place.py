@@ -1,9 +1,9 @@
-"""Where the specimen of a series lies: thickness, lean, gold; and the records of a levelled one."""
+"""Where a specimen lies: thickness, height, lean, gold; and the records in a frame of its own."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 
@@ -30,15 +30,15 @@ SECOND_LOOK_DEG = 2.0
 
 
 class Wish(NamedTuple):
-    """What the user said: a thickness, if any, and whether to level."""
+    """What the user said: a thickness, if any, and the frame of the volume."""
 
     thickness_angstrom: float | None
-    level: bool
+    frame: Literal["centre", "level", "alignment"]
 
 
 @dataclass(frozen=True)
 class Moved:
-    """A motion ``p = rotation p' + translation`` that levels the specimen.
+    """A motion ``p = rotation p' + translation`` that centres or levels the specimen.
 
     Attributes
     ----------
@@ -69,7 +69,7 @@ class Place:
     lean_deg
         Angles by which it rises along x and y, as found.
     moved
-        The motion to the levelled frame; ``None`` where the frame stays.
+        The motion to the specimen's own frame; ``None`` where the frame stays.
     profile
         Depths, agreement per section, and faces, in the frame that is used.
     """
@@ -80,47 +80,61 @@ class Place:
     moved: Moved | None = None
     profile: tuple[NDArray[np.float64], NDArray[np.float64], tuple[float, float]] | None = None
 
+    def in_words(self) -> str:
+        """Return what was done to the frame, to be put behind other words."""
+        if self.moved is None:
+            return ""
+        is_turned = not np.allclose(self.moved.rotation, np.eye(3), atol=1e-4)
+        return ", levelled" if is_turned else ", centred"
+
 
 def find_place(work: AlignedImages, images: Tensor, wish: Wish) -> Place:
-    """Find thickness and lean from a coarse reconstruction, unless neither is asked for."""
+    """Find thickness, height and lean from a coarse reconstruction, unless none is asked for."""
     given = wish.thickness_angstrom
+    if given is not None and wish.frame == "alignment":
+        return Place(given)
     # Coarser voxels than this do not tell a lean from none.
     pixel = work.series.pixel_size_angstrom * work.finest
-    level = wish.level and pixel <= 2 * COARSE_VOXEL_ANGSTROM
-    if given is not None and not level:
-        return Place(given)
+    level = wish.frame == "level" and pixel <= 2 * COARSE_VOXEL_ANGSTROM
     work.task.progress(0.16, "looking for the specimen's faces")
     fit = _fit(work, images, work.geometry)
-    moved = _motion(work.geometry, fit, None) if level else None
     lean = _lean_deg(fit)
-    if moved is not None and max(abs(angle) for angle in lean) > SECOND_LOOK_DEG:
+    moved = None if wish.frame == "alignment" else _motion(work.geometry, fit, None, turn=level)
+    if level and moved is not None and max(abs(angle) for angle in lean) > SECOND_LOOK_DEG:
         # A strong lean smears the faces: look again from where it is nearly gone.
         fit = _fit(work, images, moved.geometry)
-        moved = _motion(work.geometry, fit, moved)
+        moved = _motion(work.geometry, fit, moved, turn=True)
     half = _half_widths(work, images)
-    width = 2 * min(half)
-    across = float(np.hypot(1.0, np.hypot(fit.slope_x, fit.slope_y)))
-    thickness = fit.thickness_angstrom / across
-    if moved is not None:
+    thickness = fit.thickness_angstrom / _slant(fit)
+    if level and moved is not None:
         covering = 1.2 * thickness
         faces = (-thickness / 2, thickness / 2)
-        depth = (fit.depth_angstrom - fit.centre_angstrom) / across
+        depth = (fit.depth_angstrom - fit.centre_angstrom) / _slant(fit)
         work.task.log(
             f"specimen {thickness:.0f} A thick, rises by {lean[0]:.2f} and {lean[1]:.2f} degrees "
             "along x and y: levelled"
         )
     else:
-        significant = _is_leaning(fit)
-        covering = fit.covering_angstrom(half if significant else (0.0, 0.0))
-        faces, depth = fit.faces_angstrom, fit.depth_angstrom
+        height = 0.0
+        if moved is not None:
+            height = fit.centre_angstrom
+            work.task.log(f"the specimen's middle lay at {height:.0f} A: centred")
+        centred = replace(fit, centre_angstrom=fit.centre_angstrom - height)
+        covering = centred.covering_angstrom(half if _is_leaning(fit) else (0.0, 0.0))
+        faces, depth = centred.faces_angstrom, fit.depth_angstrom - height
         work.task.log(f"specimen from {faces[0]:.0f} to {faces[1]:.0f} A")
     return Place(
-        given if given is not None else min(covering, SEARCH_THICKNESS_ANGSTROM, width),
+        given if given is not None else min(covering, SEARCH_THICKNESS_ANGSTROM, 2 * min(half)),
         thickness,
         lean,
         moved,
         (depth, fit.profile, faces),
     )
+
+
+def _slant(fit: SlabFit) -> float:
+    """Return the slab's extent along z over that across it."""
+    return float(np.hypot(1.0, np.hypot(fit.slope_x, fit.slope_y)))
 
 
 def _half_widths(work: AlignedImages, images: Tensor) -> tuple[float, float]:
@@ -142,8 +156,10 @@ def _is_leaning(fit: SlabFit) -> bool:
     return clear and fit.explained > LEAST_EXPLAINED
 
 
-def _motion(geometry: TiltGeometry, fit: SlabFit, before: Moved | None) -> Moved | None:
-    """Return the motion that levels what was found, after one that was found before."""
+def _motion(
+    geometry: TiltGeometry, fit: SlabFit, before: Moved | None, *, turn: bool
+) -> Moved | None:
+    """Return the motion that centres (and turns flat) what was found, after an earlier motion."""
     from tomotui.algorithms.reconstruct.level import (
         depth_of_origin,
         leveling_motion,
@@ -153,10 +169,11 @@ def _motion(geometry: TiltGeometry, fit: SlabFit, before: Moved | None) -> Moved
     off = abs(fit.centre_angstrom)
     is_off = off > max(OFF_CENTRE_ANGSTROM, OFF_CENTRE_SHARE * fit.thickness_angstrom)
     is_off = is_off and fit.explained > LEAST_EXPLAINED
-    if before is None and not _is_leaning(fit) and not is_off:
+    leans = turn and (before is not None or _is_leaning(fit))
+    if not leans and not is_off:
         return None
     start = geometry if before is None else before.geometry
-    slopes = (fit.slope_x, fit.slope_y) if before is not None or _is_leaning(fit) else (0.0, 0.0)
+    slopes = (fit.slope_x, fit.slope_y) if leans else (0.0, 0.0)
     rotation, translation = leveling_motion(start, *slopes, fit.centre_angstrom)
     if before is not None:
         translation = before.rotation @ translation + before.translation_angstrom
