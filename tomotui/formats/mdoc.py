@@ -27,6 +27,7 @@ _SECTION_KEYS = {
     "RotationAngle",
     "PixelSpacing",
     "SubFramePath",
+    "NumSubFrames",
     "DateTime",
     "Voltage",
 }
@@ -47,6 +48,10 @@ class MdocSection:
         The ``ZValue`` (section of the stack) or the number of the frame set.
     target_defocus_angstrom
         Underfocus positive; mdoc files count it negative and in micrometres.
+    sub_frame_path
+        The movie of the image, as the microscope's computer named it.
+    n_frames
+        Frames of that movie.
     """
 
     number: int
@@ -59,6 +64,7 @@ class MdocSection:
     voltage_kv: float | None = None
     acquired_at: datetime | None = None
     sub_frame_path: str | None = None
+    n_frames: int | None = None
 
 
 @dataclass(frozen=True)
@@ -282,6 +288,7 @@ def _section(data: Any) -> MdocSection:
         voltage_kv=_positive(data.Voltage),
         acquired_at=_time(data.DateTime),
         sub_frame_path=None if data.SubFramePath is None else str(data.SubFramePath),
+        n_frames=data.NumSubFrames or None,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -12,11 +13,21 @@ _FIRST_EXPOSURE = datetime(2020, 1, 1, 12, 0, 0)
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
-def write_mdoc(path: Path | str, series: TiltSeries, mode: str = "float32") -> None:
+def write_mdoc(
+    path: Path | str,
+    series: TiltSeries,
+    mode: str = "float32",
+    movies: Sequence[tuple[str, int]] = (),
+) -> None:
     """Write what a series' record knows as an mdoc.
 
     The order of acquisition, where it is known, is told by ``DateTime``, one minute to an
     image. Target defocus is written as SerialEM does: micrometres, underfocus negative.
+
+    Parameters
+    ----------
+    movies
+        Name and number of frames of the movie of each tilt.
     """
     lines = [
         f"PixelSpacing = {series.pixel_size_angstrom:g}",
@@ -42,6 +53,9 @@ def write_mdoc(path: Path | str, series: TiltSeries, mode: str = "float32") -> N
             lines.append(f"TargetDefocus = {-tilt.target_defocus_angstrom / 1e4:.6g}")
         if tilt.acquisition_order is not None:
             lines.append(f"DateTime = {_time_of(tilt.acquisition_order)}")
+        if movies:
+            name, n_frames = movies[tilt.index]
+            lines += [f"SubFramePath = D:\\frames\\{name}", f"NumSubFrames = {n_frames}"]
         lines.append("")
     Path(path).write_text("\n".join(lines), encoding="ascii", errors="replace")
 

@@ -81,13 +81,17 @@ class MrcStack:
 
     def read(self, index: int) -> Image:
         """Return one image as stored, float32, shape ``[y, x]``."""
+        image: Image = self.read_stored(index).astype(np.float32)
+        return image
+
+    def read_stored(self, index: int) -> NDArray[Any]:
+        """Return one image with the numbers of the file, shape ``[y, x]``."""
         if not 0 <= index < self.shape[0]:
             raise IndexError(f"{self.path} has images 0 to {self.shape[0] - 1}, not {index}")
-        section = self.stored[index]
+        section: NDArray[Any] = self.stored[index]
         if self.header.is_four_bit:
-            section = _unpack_four_bit(section, self.shape[2])
-        image: Image = section.astype(np.float32)
-        return image
+            return _unpack_four_bit(section, self.shape[2])
+        return section
 
     def read_all(self, indices: Iterable[int] | None = None) -> Image:
         """Return some images (all by default), float32, shape ``[n, y, x]``."""

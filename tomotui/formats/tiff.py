@@ -1,4 +1,9 @@
-"""TIFF stacks, one page an image, with the same reader protocol as MRC stacks."""
+"""TIFF stacks, one page an image, with the same reader protocol as MRC stacks.
+
+TIFF files begin with the upper line of the picture, MRC files with the lower one. IMOD, EMAN2 and
+SerialEM turn TIFF images over when they read them; so does this reader, so that a stack has the
+same hand in both formats, and axes and shifts of other programs fit.
+"""
 
 from __future__ import annotations
 
@@ -59,6 +64,15 @@ class TiffStack:
 
     def read(self, index: int) -> Image:
         """Return one image as stored, float32, shape ``[y, x]``."""
+        return self.read_stored(index).astype(np.float32)
+
+    def read_stored(self, index: int) -> NDArray[Any]:
+        """Return one image with the numbers of the file, ``[y, x]``."""
+        values: NDArray[Any] = self.read_page(index)[::-1]
+        return values
+
+    def read_page(self, index: int) -> NDArray[Any]:
+        """Return one image in the order of the file, the upper line first, ``[y, x]``."""
         if not 0 <= index < self.shape[0]:
             raise IndexError(f"{self.path} has images 0 to {self.shape[0] - 1}, not {index}")
         try:
@@ -72,7 +86,32 @@ class TiffStack:
                 f"{self.path}: image {index} has shape {values.shape}, the first {self.shape[1:]}",
                 "give images of one size",
             )
-        return values.astype(np.float32)
+        return values
+
+    def check_whole(self) -> None:
+        """Look whether the file holds the data of every page, without reading them.
+
+        Raises
+        ------
+        FormatError
+            The file is shorter than its pages say.
+        """
+        size = self.path.stat().st_size
+        try:
+            ends = [
+                max(
+                    (o + n for o, n in zip(p.dataoffsets, p.databytecounts, strict=False)),
+                    default=0,
+                )
+                for p in self._file.pages
+            ]
+        except self._damage as error:
+            raise FormatError(f"{self.path} is damaged: {error}", "copy it again") from error
+        beyond = [index for index, end in enumerate(ends) if end > size]
+        if beyond:
+            raise FormatError(
+                f"{self.path} is truncated: image {beyond[0]} lies beyond its end", "copy it again"
+            )
 
     def read_all(self, indices: Iterable[int] | None = None) -> Image:
         """Return some images (all by default), float32, shape ``[n, y, x]``."""

@@ -44,7 +44,7 @@ def understand(
     -------
     A plan; what cannot be used is among its problems, nothing is raised.
     """
-    reading = _Reading(Path(stack), given)
+    reading = Reading(Path(stack), given)
     reading.attempt(reading.read_stack)
     if reading.n_images:
         if mdoc is not None:
@@ -75,7 +75,7 @@ def understand(
 
 
 @dataclass
-class _Reading:
+class Reading:
     """The plan while it is being made."""
 
     stack: Path
@@ -92,18 +92,22 @@ class _Reading:
 
     @property
     def is_complete(self) -> bool:
+        """True when the tilts are known and nothing stands against them."""
         return bool(self.tilts) and not self.problems
 
     def attempt(self, step: Any) -> None:
+        """Take a step; what it raises becomes a problem."""
         try:
             step()
         except FormatError as error:
             self.problems.append(str(error))
 
     def keep(self, name: str, value: Any, source: Source) -> None:
+        """Note a fact."""
         self.facts[name] = Fact(value, source)
 
     def read_stack(self) -> None:
+        """Learn what the header of the stack says."""
         with open_stack(self.stack) as images:
             self.n_images, height, width = images.shape
             self.header_pixel_angstrom = images.pixel_size_angstrom
@@ -116,6 +120,7 @@ class _Reading:
             self.keep("intensity_offset", offset, "header")
 
     def read_mdoc(self, path: Path) -> None:
+        """Learn what the mdoc of the stack says."""
         mdoc = read_mdoc(path)
         if len(mdoc.sections) != self.n_images:
             raise FormatError(
@@ -135,6 +140,7 @@ class _Reading:
         self.warnings += mdoc.warnings()
 
     def find_tilts(self, path: Path | None) -> None:
+        """Find the angles of all images."""
         angles, source = self._angles(path)
         if len(angles) != self.n_images:
             raise FormatError(
@@ -153,6 +159,7 @@ class _Reading:
             self.warnings.append("all tilts are alike: is this a tilt series?")
 
     def find_pixel_size(self) -> None:
+        """Choose among the pixel sizes that are said."""
         header = self.header_pixel_angstrom
         said = self._mdoc_pixel_size()
         given = self.given.get("pixel_size_angstrom")
@@ -182,6 +189,7 @@ class _Reading:
                 )
 
     def check_given(self) -> None:
+        """Refuse what the user cannot have meant."""
         values = {
             "dose": self.given.get("dose_e_per_a2"),
             "voltage": self.given.get("voltage_kv"),
@@ -193,6 +201,7 @@ class _Reading:
                 )
 
     def find_microscope(self) -> None:
+        """Find the tilt axis and the optics."""
         given_axis = self.given.get("tilt_axis_deg")
         said_axis = self.mdoc.tilt_axis_deg if self.mdoc else None
         if given_axis is not None:
@@ -265,6 +274,7 @@ class _Reading:
         )
 
     def read_alignment(self, path: Path) -> ImportedAlignment | None:
+        """Take over the alignment of another program."""
         try:
             imported = read_alignment(
                 path,
