@@ -12,6 +12,7 @@ from tomotui.simulate.parameters import SimulationError, SimulationParameters
 
 if TYPE_CHECKING:
     from tomotui.simulate.gauge import AlignmentError, alignment_error
+    from tomotui.simulate.movies import write_movie_series
     from tomotui.simulate.output import write_simulation
     from tomotui.simulate.simulation import Simulation, simulate_tilt_series
 
@@ -22,6 +23,7 @@ __all__ = [
     "SimulationParameters",
     "alignment_error",
     "simulate_tilt_series",
+    "write_movie_series",
     "write_simulation",
 ]
 
@@ -30,6 +32,7 @@ _HOMES = {
     "Simulation": "simulation",
     "alignment_error": "gauge",
     "simulate_tilt_series": "simulation",
+    "write_movie_series": "movies",
     "write_simulation": "output",
 }
 

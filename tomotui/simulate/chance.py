@@ -20,6 +20,9 @@ class Chance(IntEnum):
     ICE = 8
     SHOT = 9
     SHAPE = 10
+    MOTION = 11
+    CAMERA = 12
+    FRAMES = 13
 
 
 def generator(seed: int, purpose: Chance, index: int = 0) -> np.random.Generator:
