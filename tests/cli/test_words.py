@@ -51,7 +51,7 @@ def test_help_without_boxes_for_plain_terminals(
         ("stauts", "did you mean tomotui status?"),
         ("run", "see tomotui run --help"),
         ("run align --bogus 3", "--bogus"),
-        ("run nonesuch", "there is no stage nonesuch; there are import, align"),
+        ("run nonesuch", "there is no stage nonesuch; there are import, motion, align"),
         ("run import", "tomotui import STACK"),
         ("run fake --executor cloud", "there are local and slurm"),
         ("run fake --on ts_9", "there is no tilt series ts_9; there are ts_1, ts_2, other"),
@@ -138,15 +138,16 @@ def test_an_unforeseen_error_is_told_in_one_line(
 
 def test_stages_tell_their_parameters(call: Call, with_fake_stages: None) -> None:
     table = call.well("stages").out
-    assert [line.split()[0] for line in table.splitlines()[1:5]] == [
+    assert [line.split()[0] for line in table.splitlines()[1:6]] == [
         "import",
+        "motion",
         "align",
         "ctf",
         "reconstruct",
     ]
     listed = call.well("stages", "--json").json
     names = [stage["name"] for stage in listed]
-    assert names[:4] == ["import", "align", "ctf", "reconstruct"]
+    assert names[:5] == ["import", "motion", "align", "ctf", "reconstruct"]
     one = call.well("stages", "align").out
     assert "thickness_angstrom (angstrom, default 2500.0, >= 200, <= 20000)" in one
     (fake,) = call.well("stages", "fake", "--json").json

@@ -16,11 +16,11 @@ def test_a_stage_that_cannot_be_loaded_is_a_warning_and_no_more(
 
 
 def test_an_unknown_stage_is_named_with_those_there_are() -> None:
-    with pytest.raises(stages.UnknownStage, match="no stage foo; there are import, align"):
+    with pytest.raises(stages.UnknownStage, match="no stage foo; there are import, motion, align"):
         stages.get("foo")
 
 
-@pytest.mark.parametrize("name", ["import", "align", "reconstruct"])
+@pytest.mark.parametrize("name", ["import", "motion", "align", "reconstruct"])
 def test_every_stage_bears_the_name_it_is_found_by(name: str) -> None:
     stage = stages.get(name)
     assert stage.name == name

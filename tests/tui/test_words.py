@@ -95,3 +95,11 @@ def test_an_import_is_said_as_an_import() -> None:
     )
     command = run_command(JobRequest(stage="import", targets=targets), Path("/p"))
     assert command == "tomotui import /raw/a.mrc /raw/b.mrc --dose 3.0 -p /p"
+
+
+def test_an_import_of_movies_is_told_with_its_options() -> None:
+    values = {"movies": "/raw/ts_1.mdoc", "frames": "/raw/frames", "gain": "/g.mrc", "local": "off"}
+    request = JobRequest(stage="motion", targets=(Target(name="ts_1", parameters=values),))
+    assert run_command(request, Path("/p")) == (
+        "tomotui import /raw/ts_1.mdoc --frames /raw/frames --gain /g.mrc --set local=off -p /p"
+    )

@@ -11,6 +11,7 @@ from typing import Any
 from tomotui.cli.options import one_line
 from tomotui.jobs.board import BoardRow, Totals, read_board, totals
 from tomotui.project import Project
+from tomotui.stages import ENTRANCES
 
 HEADER_EVERY = 30
 _TITLES = ("arrived", "residual A", "axis", "thick nm", "defocus um", "hand", "verdict", "state")
@@ -52,7 +53,7 @@ class LiveBoard:
         if self._as_json:
             print(json.dumps({"at": time.time(), "event": "row", **row_json(row)}), flush=True)
             return
-        if row.state == "queued" or (row.state == "running" and row.stage == "import"):
+        if row.state == "queued" or (row.state == "running" and row.stage in ENTRANCES):
             return  # That it was taken has been said.
         if self._lines % HEADER_EVERY == 0:
             print(header(), flush=True)

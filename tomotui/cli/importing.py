@@ -11,8 +11,17 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import Parameter
 
 from tomotui.cli.errors import WorkFailed, WrongWords
-from tomotui.cli.options import JsonOption, ProjectOption, open_project, print_json, print_table
+from tomotui.cli.movies import MovieWords
+from tomotui.cli.options import (
+    JsonOption,
+    ProjectOption,
+    SetOption,
+    open_project,
+    print_json,
+    print_table,
+)
 from tomotui.records import JobRequest, Target
+from tomotui.stages import ENTRANCES
 
 if TYPE_CHECKING:
     from tomotui.formats.import_plan import ImportPlan
@@ -40,18 +49,26 @@ def import_(
     spherical_aberration: float | None = None,
     amplitude_contrast: float | None = None,
     copy: bool = False,
+    frames: Path | None = None,
+    gain: Path | None = None,
+    set_: SetOption = None,
     dry_run: bool = False,
     wait: Annotated[bool, Parameter(name="--wait", negative="--no-wait")] = True,
     json: JsonOption = False,
 ) -> int:
     """Take tilt series into the project; metadata beside the stacks are found by name.
 
+    Series of movies are given by their mdocs (or a table of movies and tilts): the motion of
+    the specimen is found and undone, and the frames become a stack with two halves.
+
     Example: `tomotui import raw/*.mrc --dose 3 -p ~/data/cells`
+
+    Example: `tomotui import session/*.mdoc --frames session/frames --gain gain.mrc`
 
     Parameters
     ----------
     stacks
-        Image stacks, or folders that hold them.
+        Image stacks, mdocs of movies, or folders that hold them.
     project
         Project folder; the present one by default.
     mdoc
@@ -84,6 +101,12 @@ def import_(
         Share of amplitude contrast, 0 to 1.
     copy
         Copy the stacks into the project instead of linking to them.
+    frames
+        Folder of the movies that mdocs or tables name; looked for near them by default.
+    gain
+        Gain reference of the movies.
+    set_
+        Any other parameter of movies as key=value; `tomotui stages motion` lists them.
     dry_run
         Only tell what would be understood; needs no project and writes nothing.
     wait
@@ -108,14 +131,14 @@ def import_(
         "amplitude_contrast": amplitude_contrast,
         "copy_stack": copy,
     }
-    request = JobRequest(
-        stage="import",
-        # By identity: a tilt axis of 0 degrees was said, although 0 equals False.
-        parameters={
-            key: value for key, value in common.items() if value is not None and value is not False
-        },
-        targets=_targets(stacks, given, name),
-    )
+    # By identity: a tilt axis of 0 degrees was said, although 0 equals False.
+    said = {key: value for key, value in common.items() if value is not None and value is not False}
+    of_movies = MovieWords(frames, gain, set_ or ())
+    if of_movies.are_meant([stack.expanduser() for stack in stacks]):
+        request = of_movies.request([stack.expanduser() for stack in stacks], said, given, name)
+    else:
+        of_movies.refuse()
+        request = JobRequest(stage="import", parameters=said, targets=_targets(stacks, given, name))
     taken = _taken(project) if project is not None or not dry_run else set()
     if dry_run:
         return _preview(request, taken, json)
@@ -154,7 +177,10 @@ def _taken(folder: Path | None) -> set[str]:
         return {
             row.name
             for row in opened.matrix()
-            if row.series is not None or not row.cells["import"].status.is_finished
+            if row.series is not None
+            or any(
+                not row.cells[stage].status.is_finished for stage in ENTRANCES if stage in row.cells
+            )
         }
 
 
@@ -179,13 +205,17 @@ def _preview(request: JobRequest, taken: set[str], json: bool) -> int:
     """Tell what an import would understand, without writing anything."""
     from tomotui.stages import get
     from tomotui.stages.import_ import ImportParameters, plan_import
+    from tomotui.stages.motion import MotionParameters, plan_motion
 
-    stage = get("import")
+    stage = get(request.stage)
     plans = []
     for target in request.targets:
         parameters = stage.validate({**request.parameters, **target.parameters})
-        assert isinstance(parameters, ImportParameters)
-        plan = plan_import(parameters)
+        if isinstance(parameters, MotionParameters):
+            plan = plan_motion(parameters).plan
+        else:
+            assert isinstance(parameters, ImportParameters)
+            plan = plan_import(parameters)
         if target.name in taken:
             plan = replace(plan, problems=(*plan.problems, _already(target.name)))
         plans.append((target, plan))
@@ -221,6 +251,7 @@ def _plan_json(target: Target, plan: ImportPlan, request: JobRequest) -> dict[st
     dose = fact.get("dose_e_per_a2")
     return {
         "name": target.name,
+        "stage": request.stage,
         "stack": str(plan.stack),
         "mdoc": str(plan.mdoc) if plan.mdoc else None,
         "tilts_file": str(plan.tilts_file) if plan.tilts_file else None,

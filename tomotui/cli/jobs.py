@@ -68,11 +68,12 @@ def run(
         Print the job as JSON, after the waiting when there is any.
     """
     from tomotui.jobs import submit
-    from tomotui.stages import get
+    from tomotui.stages import ENTRANCES, get
 
     fields = get(stage).parameters_type.model_fields
-    if stage == "import":
-        raise WrongWords("tilt series are imported with: tomotui import STACK...")
+    if stage in ENTRANCES:
+        given = "STACK..." if stage == "import" else "MDOC... [--frames FOLDER]"
+        raise WrongWords(f"tilt series are imported with: tomotui import {given}")
     if executor not in ("local", "slurm"):
         raise WrongWords(f"--executor {executor}: there are local and slurm")
     parameters = parse_assignments(set_ or [], fields)

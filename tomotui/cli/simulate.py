@@ -24,6 +24,7 @@ def simulate(
     size: int = 720,
     particles: int = 100,
     gold: int = 0,
+    frames: int = 0,
     set_: SetOption = None,
     parameters: bool = False,
     json: JsonOption = False,
@@ -46,6 +47,8 @@ def simulate(
         Particles in the field.
     gold
         Gold beads in the field.
+    frames
+        Also write every tilt as a movie of so many moving frames, into the folder movies.
     set_
         Any other parameter as key=value.
     parameters
@@ -65,8 +68,10 @@ def simulate(
         {"seed": seed, "name": name, "size_px": size, "n_particles": particles, "n_gold": gold},
         set_ or [],
     )
+    if frames < 0 or frames == 1:
+        raise WrongWords(f"--frames {frames}: give 2 frames or more, or none")
     # Imported late: the simulation brings torch and scipy.
-    from tomotui.simulate import simulate_tilt_series, write_simulation
+    from tomotui.simulate import simulate_tilt_series, write_movie_series, write_simulation
 
     said: list[str] = []
 
@@ -76,7 +81,11 @@ def simulate(
             print(f"{fraction:4.0%}  {message}", flush=True)
 
     began = time.perf_counter()
-    written = write_simulation(simulate_tilt_series(wanted, progress), output.expanduser())
+    simulation = simulate_tilt_series(wanted, progress)
+    written = write_simulation(simulation, output.expanduser())
+    if frames:
+        movies = output.expanduser() / "movies"
+        written += write_movie_series(simulation, movies, frames, progress=progress)
     if json:
         print_json({"files": [str(path) for path in written]})
     else:

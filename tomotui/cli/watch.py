@@ -29,6 +29,7 @@ def watch(
     settle: float = 120.0,
     every: float = 5.0,
     import_: Annotated[list[str] | None, Parameter(name="--import", consume_multiple=True)] = None,
+    motion: Annotated[list[str] | None, Parameter(name="--motion", consume_multiple=True)] = None,
     once: bool = False,
     detach: bool = False,
     status: Annotated[bool, Parameter(name="--status")] = False,
@@ -59,6 +60,9 @@ def watch(
         Seconds from one look at the folder to the next.
     import_
         What to say about every stack, as key=value; `tomotui stages import` lists the keys.
+    motion
+        What to say about every series that comes as movies and mdoc, as key=value, such as
+        `gain=/data/gain.mrc`; `tomotui stages motion` lists the keys.
     once
         Take what is there when it is complete, and end.
     detach
@@ -80,7 +84,7 @@ def watch(
         return _stop(place, folder)
     if folder is None:
         raise WrongWords("say which folder to watch: tomotui watch FOLDER")
-    options = _options(folder, recipe, pattern, settle, every, import_, once)
+    options = _options(folder, recipe, pattern, settle, every, import_, motion, once)
     if detach:
         return _detach(place, options, json)
     return _watch(place, options, json)
@@ -93,9 +97,10 @@ def _options(
     settle: float,
     every: float,
     import_: list[str] | None,
+    motion: list[str] | None,
     once: bool,
 ) -> WatchOptions:
-    from tomotui.jobs.recipe import OF_ONE_STACK
+    from tomotui.jobs.recipe import OF_ONE_SERIES
     from tomotui.jobs.watch_presence import WatchOptions
     from tomotui.stages import get
 
@@ -109,10 +114,16 @@ def _options(
     for each in pattern or []:
         if not each or each.startswith("/") or ".." in Path(each).parts:
             raise WrongWords(f"--pattern {each!r}: give one within the folder, such as '*.mrc'")
-    values = parse_assignments(import_ or [], get("import").parameters_type.model_fields)
-    for key in OF_ONE_STACK:
-        if key in values:
-            raise WrongWords(f"--import {key}: belongs to a single stack; here are many")
+    said = {}
+    for stage, words in (("import", import_), ("motion", motion)):
+        said[stage] = parse_assignments(words or [], get(stage).parameters_type.model_fields)
+        for key in OF_ONE_SERIES[stage]:
+            if key in said[stage]:
+                what = "stack" if stage == "import" else "series"
+                raise WrongWords(f"--{stage} {key}: belongs to a single {what}; here are many")
+    for key in ("gain", "frames"):
+        if said["motion"].get(key):
+            said["motion"][key] = str(Path(said["motion"][key]).expanduser().resolve())
     file = Path(recipe).expanduser()
     return WatchOptions(
         folder=watched,
@@ -121,7 +132,8 @@ def _options(
         settle_seconds=settle,
         every_seconds=every,
         once=once,
-        import_parameters=values,
+        import_parameters=said["import"],
+        motion_parameters=said["motion"],
     )
 
 

@@ -15,11 +15,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tomotui.formats.errors import FormatError
+from tomotui.formats.movie_series import movie_series_name
 from tomotui.formats.pairing import StackFiles, is_named_like_raw_stack, pair_files, series_name
+from tomotui.jobs.movie_arrivals import MovieFolder, Signature
 from tomotui.stages.base import ParameterError
 
 Clock = Callable[[], float]
-Signature = tuple[tuple[str, int, int], ...]
 
 FEW = 5
 ODD_ONE_PATIENCE = 10.0
@@ -83,6 +84,8 @@ class Arrivals:
         A series is taken when its files have not changed for so long.
     leave_out
         Folders not to look into.
+    frames
+        Folder of the movies; looked for near the mdocs when not given.
     clock, wall_clock
         Seconds, for measuring how long nothing has changed, and for comparison with the times
         of files.
@@ -93,9 +96,11 @@ class Arrivals:
     patterns: Sequence[str] = ()
     settle_seconds: float = 120.0
     leave_out: Sequence[Path] = ()
+    frames: Path | None = None
     clock: Clock = time.monotonic
     wall_clock: Clock = time.time
     _seen: dict[Path, _Sighting] = field(default_factory=dict)
+    _movies: MovieFolder = field(default_factory=MovieFolder)
 
     def look(self, known: Collection[Path], counts: Sequence[int] = ()) -> Look:
         """Look once.
@@ -131,12 +136,16 @@ class Arrivals:
         found = {self.folder / name for name in names}
         for pattern in self.patterns:
             found.update(self.folder.glob(pattern))
-        return sorted(
+        found = {
             path
             for path in found
-            if is_named_like_raw_stack(path)
-            and not any(path.is_relative_to(folder) for folder in self.leave_out)
-        )
+            if not any(path.is_relative_to(folder) for folder in self.leave_out)
+        }
+        mdocs = [path for path in found if path.suffix.lower() == ".mdoc"]
+        series = self._movies.series(mdocs)
+        movies = self._movies.names
+        stacks = [p for p in found if is_named_like_raw_stack(p) and p.name not in movies]
+        return sorted([*stacks, *series])
 
     def _folders_with_mdoc(self, fresh: Sequence[Path], known: Sequence[Path]) -> set[Path]:
         """Return the folders in which stacks have an mdoc: there it is waited for."""
@@ -144,6 +153,8 @@ class Arrivals:
         some = known[-FEW:] if fresh else []
         found: set[Path] = set()
         for path in (*some, *fresh):
+            if path.suffix.lower() == ".mdoc":
+                continue
             if path.parent not in found and pair_files([path])[0].mdoc is not None:
                 found.add(path.parent)
         return found
@@ -153,7 +164,7 @@ class Arrivals:
     ) -> Arrival | Waiting | None:
         try:
             files = pair_files([path])[0]
-            signature = _signature(files)
+            signature = self._signature(path)
         except FileNotFoundError:
             return None
         except OSError as error:
@@ -164,7 +175,8 @@ class Arrivals:
         if not self._has_settled(sighting, self.settle_seconds):
             words = "still growing" if sighting.changed else "seen, waiting whether it grows"
             return Waiting(path, words, settling=True)
-        if mdoc_expected and files.mdoc is None:
+        is_stack = path.suffix.lower() != ".mdoc"
+        if mdoc_expected and files.mdoc is None and is_stack:
             return Waiting(path, "waits for its mdoc, which the others here have")
         self._examine(path, sighting)
         if sighting.fault is not None:
@@ -176,7 +188,22 @@ class Arrivals:
         if sighting.n_images < usual and not self._has_settled(sighting, patience):
             words = f"{sighting.n_images} images where others have {usual}: waits for more"
             return Waiting(path, words)
-        return Arrival(path, series_name(path), sighting.n_images)
+        name = series_name(path) if is_stack else movie_series_name(path)
+        return Arrival(path, name, sighting.n_images)
+
+    def _signature(self, path: Path) -> Signature:
+        """Return names, sizes and times of the files of a series; empty when it is no file."""
+        if path.suffix.lower() == ".mdoc":
+            return self._movies.signature(path, self.frames)
+        return _signature(pair_files([path])[0])
+
+    def last_change(self, path: Path) -> float:
+        """Return when a file of a series was last written (epoch s); 0 when it is not there."""
+        try:
+            signature = self._signature(path)
+        except OSError:
+            return 0.0
+        return max((changed for _, _, changed in signature), default=0) / 1e9
 
     def _sight(self, path: Path, signature: Signature) -> _Sighting:
         """Note how the files look now."""
@@ -224,12 +251,3 @@ def _signature(files: StackFiles) -> Signature:
                 return ()
             found.append((path.name, status.st_size, status.st_mtime_ns))
     return tuple(found)
-
-
-def last_change(stack: Path) -> float:
-    """Return when a file of a series was last written (epoch s); 0 when it is not there."""
-    try:
-        signature = _signature(pair_files([stack])[0])
-    except OSError:
-        return 0.0
-    return max((changed for _, _, changed in signature), default=0) / 1e9

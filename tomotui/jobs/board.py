@@ -9,6 +9,7 @@ from typing import Literal, NamedTuple
 from tomotui.jobs.figures import NOTHING, Figures, read_figures
 from tomotui.project import Project
 from tomotui.records import Status, Task
+from tomotui.stages import ENTRANCES
 
 State = Literal["queued", "running", "done", "held", "failed"]
 STATES: tuple[State, ...] = ("running", "queued", "done", "held", "failed")
@@ -70,7 +71,7 @@ def read_board(project: Project) -> tuple[BoardRow, ...]:
     series = {one.name: one for one in project.tilt_series()}
     tasks: dict[str, list[Task]] = {}
     for task in project.newest_tasks():
-        if task.target in series or task.stage == "import":
+        if task.target in series or task.stage in ENTRANCES:
             tasks.setdefault(task.target, []).append(task)
     figures = read_figures(project)
     arrived = project.arrival_times()

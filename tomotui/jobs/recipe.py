@@ -9,6 +9,9 @@
     [import]                         # how raw series are taken in, where that is done
     dose_e_per_a2 = 3.0
 
+    [motion]                         # the same for series that come as movies
+    gain = "/data/gain.mrc"
+
     [[step]]
     stage = "align"
     name = "align"                   # the stage's when not given
@@ -40,7 +43,7 @@ from typing import Any, get_args
 
 from tomotui.jobs.condition import Condition, ConditionError, parse_condition
 from tomotui.jobs.findings import names_in_records
-from tomotui.stages import UnknownStage, get
+from tomotui.stages import ENTRANCES, UnknownStage, get
 from tomotui.stages.base import ParameterError, Parameters, Stage
 
 FORMAT = 1
@@ -48,9 +51,12 @@ SERIES = "series"
 """The name under which conditions know the tilt series itself."""
 OF_ONE_STACK = ("stack", "mdoc", "tilts", "alignment")
 """Parameters of an import that no two series share."""
+OF_ONE_SERIES = {"import": OF_ONE_STACK, "motion": ("movies",)}
+"""The same by the stage that brings series in."""
+FILE_OF = {"import": {"stack": "any.mrc"}, "motion": {"movies": "any.mdoc"}}
 
 _KEYS = {
-    "recipe": ("format", "name", "about", "import", "step"),
+    "recipe": ("format", "name", "about", "import", "motion", "step"),
     "step": ("stage", "name", "parameters", "overrides", "after", "when", "optional", "target"),
 }
 _NAME = re.compile(r"[A-Za-z_][\w-]*")
@@ -98,6 +104,8 @@ class Recipe:
     ----------
     import_parameters
         How raw series are taken in.
+    motion_parameters
+        How series that come as movies are taken in.
     path
         Its file; ``None`` for one that was not read from a file.
     warnings
@@ -108,6 +116,7 @@ class Recipe:
     steps: tuple[Step, ...]
     about: str = ""
     import_parameters: Mapping[str, Any] = field(default_factory=dict)
+    motion_parameters: Mapping[str, Any] = field(default_factory=dict)
     path: Path | None = None
     warnings: tuple[str, ...] = ()
 
@@ -145,7 +154,8 @@ def recipe_from(values: Mapping[str, Any], path: Path) -> Recipe:
     reading.known_keys(values, "recipe", "")
     name = reading.text(values, "name", "") or path.stem
     about = reading.text(values, "about", "")
-    imports = reading.import_parameters(values.get("import", {}))
+    imports = reading.import_parameters("import", values.get("import", {}))
+    motion = reading.import_parameters("motion", values.get("motion", {}))
     tables = values.get("step", [])
     if not isinstance(tables, list) or not tables or not all(isinstance(t, dict) for t in tables):
         reading.wrong("", "step", "there must be at least one table [[step]]")
@@ -154,9 +164,7 @@ def recipe_from(values: Mapping[str, Any], path: Path) -> Recipe:
         reading.step(number, table)
     if reading.problems:
         raise RecipeError(reading.problems)
-    return Recipe(
-        name, tuple(reading.steps), about, imports, path, warnings=tuple(reading.warnings)
-    )
+    return Recipe(name, tuple(reading.steps), about, imports, motion, path, tuple(reading.warnings))
 
 
 class _Reading:
@@ -185,15 +193,16 @@ class _Reading:
             return ""
         return value.strip()
 
-    def import_parameters(self, values: Any) -> dict[str, Any]:
+    def import_parameters(self, stage: str, values: Any) -> dict[str, Any]:
         if not isinstance(values, dict):
-            self.wrong("import", "", "must be a table [import]")
+            self.wrong(stage, "", f"must be a table [{stage}]")
             return {}
-        own = [key for key in OF_ONE_STACK if key in values]
+        own = [key for key in OF_ONE_SERIES[stage] if key in values]
+        what = "stack" if stage == "import" else "series"
         for key in own:
-            self.wrong("import", key, "belongs to a single stack, not into a recipe")
+            self.wrong(stage, key, f"belongs to a single {what}, not into a recipe")
         rest = {key: value for key, value in values.items() if key not in own}
-        return self._validated(get("import"), rest, "import", {"stack": "any.mrc"})
+        return self._validated(get(stage), rest, stage, FILE_OF[stage])
 
     def step(self, number: int, table: Mapping[str, Any]) -> None:
         stage_name = self.text(table, "stage", f"step {number}")
@@ -226,8 +235,8 @@ class _Reading:
         )
 
     def _stage(self, name: str, place: str) -> Stage | None:
-        if name == "import":
-            self.wrong(place, "stage", "importing is no step; its parameters stand in [import]")
+        if name in ENTRANCES:
+            self.wrong(place, "stage", f"importing is no step; its parameters stand in [{name}]")
             return None
         if not name:
             self.wrong(place, "stage", "is required; tomotui stages lists them")

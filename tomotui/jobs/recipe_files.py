@@ -12,10 +12,10 @@ from typing import Any
 import platformdirs
 
 from tomotui.jobs.condition import parse_condition
-from tomotui.jobs.recipe import FORMAT, OF_ONE_STACK, Recipe, RecipeError, Step, read_recipe
+from tomotui.jobs.recipe import FORMAT, OF_ONE_SERIES, Recipe, RecipeError, Step, read_recipe
 from tomotui.project import Project, ProjectError
 from tomotui.records import Job, Status
-from tomotui.stages import UnknownStage, all_stages, get
+from tomotui.stages import ENTRANCES, UnknownStage, all_stages, get
 
 SHIPPED = Path(__file__).with_name("recipes")
 STANDARD = "standard"
@@ -79,9 +79,9 @@ def recipe_of_history(
     missing = [number for number in jobs if number not in known]
     if missing:
         raise ProjectError(f"there is no job {missing[0]}.", "See: tomotui jobs")
-    imports = [job for job in known.values() if job.stage == "import" and _succeeded(project, job)]
+    entrances = {stage: _newest_parameters(project, known, stage) for stage in ENTRANCES}
     chosen = [known[number] for number in jobs] or _newest_of_each_stage(project, known)
-    chosen = [job for job in chosen if job.stage != "import"]
+    chosen = [job for job in chosen if job.stage not in ENTRANCES]
     if not chosen:
         raise ProjectError(
             f"{project.folder} has no job that a recipe could repeat.", "Run a stage first."
@@ -90,20 +90,27 @@ def recipe_of_history(
     steps: list[Step] = []
     for job in chosen:
         steps.append(_step_of(project, job, steps, series, full))
-    parameters = imports[-1].parameters if imports else {}
     return Recipe(
         name,
         tuple(steps),
         about=f"As it was done in the project {project.name}.",
-        import_parameters={k: v for k, v in parameters.items() if k not in OF_ONE_STACK},
+        import_parameters=entrances["import"],
+        motion_parameters=entrances["motion"],
     )
+
+
+def _newest_parameters(project: Project, jobs: Mapping[int, Job], stage: str) -> dict[str, Any]:
+    """Return what the newest import of a kind that succeeded was told of all its series."""
+    found = [job for job in jobs.values() if job.stage == stage and _succeeded(project, job)]
+    parameters = found[-1].parameters if found else {}
+    return {k: v for k, v in parameters.items() if k not in OF_ONE_SERIES[stage]}
 
 
 def _newest_of_each_stage(project: Project, jobs: Mapping[int, Job]) -> list[Job]:
     """Return the newest job of each stage, in the order in which they wait for each other."""
     newest: dict[str, Job] = {}
     for job in jobs.values():
-        if job.stage != "import" and _succeeded(project, job):
+        if job.stage not in ENTRANCES and _succeeded(project, job):
             newest[job.stage] = job
     order = [stage.name for stage in all_stages()]
     left = sorted(newest.values(), key=lambda job: (order.index(job.stage), job.id))
@@ -174,6 +181,8 @@ def recipe_text(recipe: Recipe) -> str:
         lines.append(f"about = {_value(recipe.about)}")
     if recipe.import_parameters:
         lines += ["", "[import]", *_pairs(recipe.import_parameters)]
+    if recipe.motion_parameters:
+        lines += ["", "[motion]", *_pairs(recipe.motion_parameters)]
     previous = ""
     for step in recipe.steps:
         lines += ["", "[[step]]", f"stage = {_value(step.stage)}"]

@@ -14,7 +14,7 @@ from tomotui import __version__
 from tomotui.jobs.arrivals import Look
 from tomotui.jobs.files import Lock, write_model
 from tomotui.jobs.liveness import own_identity
-from tomotui.jobs.recipe import Recipe, RecipeError
+from tomotui.jobs.recipe import FILE_OF, Recipe, RecipeError
 from tomotui.jobs.recipe_files import find_recipe
 from tomotui.jobs.recipe_running import per_series_only
 from tomotui.jobs.watch_presence import (
@@ -24,7 +24,7 @@ from tomotui.jobs.watch_presence import (
     status_of,
     watch_files,
 )
-from tomotui.jobs.watcher import Happening, Tell, Watcher
+from tomotui.jobs.watcher import Happening, Tell, Watcher, entrance_parameters
 from tomotui.project import Project, ProjectError
 from tomotui.stages import get
 from tomotui.stages.base import ParameterError
@@ -51,8 +51,8 @@ def checked_recipe(project_folder: Path, options: WatchOptions) -> Recipe:
         raise RecipeError(
             [f"{recipe.path}: step {whole}: target: works on all series, which never all arrive"]
         )
-    merged = {**recipe.import_parameters, **options.import_parameters}
-    get("import").validate({**merged, "stack": "any.mrc"})
+    for stage, merged in entrance_parameters(recipe, options).items():
+        get(stage).validate({**merged, **FILE_OF[stage]})
     return recipe
 
 

@@ -42,6 +42,8 @@ class WatchOptions(JobFile):
         End when what is there has been taken.
     import_parameters
         What is said about all stacks, beside what the recipe says.
+    motion_parameters
+        The same about series that come as movies.
     """
 
     folder: Path
@@ -51,6 +53,7 @@ class WatchOptions(JobFile):
     every_seconds: float = Field(default=5.0, gt=0)
     once: bool = False
     import_parameters: dict[str, Any] = Field(default_factory=dict)
+    motion_parameters: dict[str, Any] = Field(default_factory=dict)
 
 
 class WatchInfo(JobFile):

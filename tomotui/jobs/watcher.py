@@ -11,12 +11,12 @@ import re
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from tomotui.formats.errors import FormatError
-from tomotui.jobs.arrivals import Arrival, Arrivals, Look, Waiting, last_change
+from tomotui.jobs.arrivals import Arrival, Arrivals, Look, Waiting
 from tomotui.jobs.presence import agent_status, ensure_agent
-from tomotui.jobs.recipe import Recipe
+from tomotui.jobs.recipe import OF_ONE_STACK, Recipe
 from tomotui.jobs.recipe_running import queue_recipe
 from tomotui.jobs.submission import submit
 from tomotui.jobs.watch_presence import WatchOptions
@@ -26,6 +26,8 @@ from tomotui.stages import get
 
 AGENT_PAUSE_SECONDS = 10.0
 RECENT = 20
+FILE_KEY = {"import": "stack", "motion": "movies"}
+"""The stages that bring series in, and their parameter for the file of a series."""
 
 
 class Happening(NamedTuple):
@@ -37,6 +39,25 @@ class Happening(NamedTuple):
 
 
 Tell = Callable[[Happening], None]
+
+
+def entrance_of(path: Path) -> str:
+    """Return the stage that takes a file in: an mdoc stands for its movies."""
+    return "motion" if path.suffix.lower() == ".mdoc" else "import"
+
+
+def entrance_parameters(recipe: Recipe, options: WatchOptions) -> dict[str, dict[str, Any]]:
+    """Return what is said about all stacks and about all movies, by stage.
+
+    What is said about stacks goes for movies, too, where it means the same.
+    """
+    imports = {**recipe.import_parameters, **options.import_parameters}
+    shared = get("motion").parameters_type.model_fields.keys() - set(OF_ONE_STACK)
+    motion = {key: value for key, value in imports.items() if key in shared}
+    return {
+        "import": imports,
+        "motion": {**motion, **recipe.motion_parameters, **options.motion_parameters},
+    }
 
 
 class Watcher:
@@ -63,7 +84,7 @@ class Watcher:
     ) -> None:
         self._project = project
         self._recipe = recipe
-        self._import = {**recipe.import_parameters, **options.import_parameters}
+        self._parameters = entrance_parameters(recipe, options)
         self._tell = tell
         self._start_agent = start_agent
         self._folder = options.folder
@@ -73,6 +94,7 @@ class Watcher:
             options.patterns,
             options.settle_seconds,
             leave_out=(project.jobs_folder,),
+            frames=self._frames_folder(),
         )
         self._version = -1
         self._known: dict[Path, Task | None] = {}
@@ -94,13 +116,22 @@ class Watcher:
             When it could not be imported.
         """
         from tomotui.stages.import_ import ImportParameters, plan_import
+        from tomotui.stages.motion import MotionParameters, plan_motion
 
-        parameters = get("import").validate({**self._import, "stack": str(stack)})
-        assert isinstance(parameters, ImportParameters)
-        plan = plan_import(parameters)
+        stage = entrance_of(stack)
+        parameters = get(stage).validate({**self._parameters[stage], FILE_KEY[stage]: str(stack)})
+        if isinstance(parameters, MotionParameters):
+            plan = plan_motion(parameters).plan
+        else:
+            assert isinstance(parameters, ImportParameters)
+            plan = plan_import(parameters)
         if plan.problems:
             raise FormatError(plan.problems[0], "")
         return len(plan.tilts)
+
+    def _frames_folder(self) -> Path | None:
+        folder = self._parameters["motion"].get("frames")
+        return Path(folder) if folder else None
 
     def step(self) -> Look:
         """Look at the folder, and take what is complete."""
@@ -129,8 +160,8 @@ class Watcher:
             return
         self._version = version
         known: dict[Path, Task | None] = {}
-        for task in self._project.tasks_of_stage("import"):
-            stack = task.parameters.get("stack")
+        for task in self._entrance_tasks():
+            stack = task.parameters.get(FILE_KEY[task.stage])
             if isinstance(stack, str):
                 known[self._project.folder / stack] = task
         counts = []
@@ -143,6 +174,11 @@ class Watcher:
             known.setdefault(self._real(path), known[path])
         self._known, self._counts = known, counts[-RECENT:]
 
+    def _entrance_tasks(self) -> list[Task]:
+        """Return all imports, of stacks and of movies, oldest first."""
+        tasks = [task for stage in FILE_KEY for task in self._project.tasks_of_stage(stage)]
+        return sorted(tasks, key=lambda task: task.id)
+
     def _real(self, path: Path) -> Path:
         """Return a path without symbolic links; asked of the file server once."""
         if path not in self._real_paths:
@@ -152,8 +188,8 @@ class Watcher:
     def _names(self) -> dict[str, str]:
         """Return by name the stack of each series that is there or about to be."""
         names = {
-            task.target: str(task.parameters.get("stack", ""))
-            for task in self._project.tasks_of_stage("import")
+            task.target: str(task.parameters.get(FILE_KEY[task.stage], ""))
+            for task in self._entrance_tasks()
         }
         names |= {one.name: one.stack_path for one in self._project.tilt_series()}
         return names
@@ -204,7 +240,7 @@ class Watcher:
 
     def _is_newer(self, path: Path, failed: Task) -> bool:
         """Return whether files of a series were written since its import failed; once."""
-        changed = last_change(path)
+        changed = self._arrivals.last_change(path)
         mark = (path, changed)
         if changed <= (failed.finished_at or 0.0) or mark in self._tried_again:
             return False
@@ -213,17 +249,19 @@ class Watcher:
 
     def _queue(self, arrivals: Sequence[Arrival]) -> None:
         label = f"watching {self._folder.name}"
-        request = JobRequest(
-            stage="import",
-            parameters=self._import,
-            targets=tuple(
-                Target(name=arrival.name, parameters={"stack": str(arrival.path)})
+        for stage, key in FILE_KEY.items():
+            targets = tuple(
+                Target(name=arrival.name, parameters={key: str(arrival.path)})
                 for arrival in arrivals
-            ),
-            label=label,
-        )
-        job = submit(self._project, request, start_agent=False)
-        queue_recipe(self._project, self._recipe, job.targets, after=(job.id,), label=label)
+                if entrance_of(arrival.path) == stage
+            )
+            if not targets:
+                continue
+            request = JobRequest(
+                stage=stage, parameters=self._parameters[stage], targets=targets, label=label
+            )
+            job = submit(self._project, request, start_agent=False)
+            queue_recipe(self._project, self._recipe, job.targets, after=(job.id,), label=label)
 
     def _look_after_queue(self) -> None:
         """Start an agent where tasks wait and nobody looks after them."""

@@ -8,8 +8,10 @@ from dataclasses import dataclass, field
 from tomotui.project.database import Row
 from tomotui.project.records import RecordPart
 from tomotui.records import Status, TiltSeries
+from tomotui.stages import ENTRANCES
 
 _DIGITS = re.compile(r"(\d+)")
+_ENTRANCES = ", ".join(f"'{stage}'" for stage in ENTRANCES)
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,7 @@ class MatrixPart(RecordPart):
         for row in self._newest_tasks():
             name = row["target"]
             if name not in series:
-                if row["stage"] != "import":
+                if row["stage"] not in ENTRANCES:
                     continue
                 coming[name] = row["dataset"] or "default"
             cells.setdefault(name, {})[row["stage"]] = _cell(row)
@@ -72,11 +74,11 @@ class MatrixPart(RecordPart):
     def arrival_times(self) -> dict[str, float]:
         """Return by name when each tilt series came, or its import was asked for (epoch s)."""
         rows = self._db.query(
-            """SELECT name, min(at) AS at FROM (
+            f"""SELECT name, min(at) AS at FROM (
                    SELECT name, created_at AS at FROM records WHERE kind = 'tilt_series'
                    UNION ALL
                    SELECT t.target, j.created_at FROM tasks t JOIN jobs j ON j.id = t.job_id
-                   WHERE t.stage = 'import')
+                   WHERE t.stage IN ({_ENTRANCES}))
                GROUP BY name"""
         )
         return {row["name"]: row["at"] for row in rows}
@@ -84,9 +86,9 @@ class MatrixPart(RecordPart):
     def _newest_tasks(self) -> list[Row]:
         # SQLite takes the other columns from the row that has the maximum.
         return self._db.query(
-            """SELECT target, stage, status, progress, job_id, summary, message, error,
-                      CASE stage WHEN 'import' THEN json_extract(parameters, '$.dataset') END
-                          AS dataset, max(id)
+            f"""SELECT target, stage, status, progress, job_id, summary, message, error,
+                      CASE WHEN stage IN ({_ENTRANCES})
+                          THEN json_extract(parameters, '$.dataset') END AS dataset, max(id)
                FROM tasks GROUP BY target, stage ORDER BY target, stage"""
         )
 

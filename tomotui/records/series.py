@@ -56,6 +56,9 @@ class TiltSeries(Record):
     even_stack_path, odd_stack_path
         Stacks of the sums of every other frame, aligned and scaled as the stack; ``None`` where
         there were no frames.
+    details_path
+        What the quality screen draws of the motion of the frames, as ``.npz``; relative to the
+        project folder.
     """
 
     kind: Literal["tilt_series"] = "tilt_series"
@@ -74,6 +77,7 @@ class TiltSeries(Record):
     checksum: str = ""
     even_stack_path: str | None = None
     odd_stack_path: str | None = None
+    details_path: str | None = None
     tilts: tuple[Tilt, ...]
 
     @model_validator(mode="after")

@@ -17,11 +17,15 @@ from tomotui.stages.base import Stage
 
 _BUILT_IN = {
     "import": "tomotui.stages.import_:ImportStage",
+    "motion": "tomotui.stages.motion:MotionStage",
     "align": "tomotui.stages.align:AlignStage",
     "ctf": "tomotui.stages.ctf:CtfStage",
     "reconstruct": "tomotui.stages.reconstruct:ReconstructStage",
 }
 """In the order of the pipeline."""
+
+ENTRANCES = ("import", "motion")
+"""Stages that bring tilt series into a project: their targets are not there yet."""
 
 
 class UnknownStage(LookupError):

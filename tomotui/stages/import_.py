@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from pydantic import field_validator
 
@@ -17,6 +17,18 @@ from tomotui.stages.base import (
     StageResult,
     Task,
     parameter,
+)
+from tomotui.stages.image_judgement import unusable_images
+from tomotui.stages.series_said import (
+    Scheme,
+    said_acquisition,
+    said_amplitude_contrast,
+    said_dataset,
+    said_dose,
+    said_pixel_size,
+    said_spherical_aberration,
+    said_tilt_axis,
+    said_voltage,
 )
 
 if TYPE_CHECKING:
@@ -35,26 +47,11 @@ class ImportParameters(Parameters):
     alignment: str | None = parameter(
         None, "Alignment of another program (.xf, .aln, RELION .star) to take over."
     )
-    dataset: str = parameter("default", "Data set that the series belongs to.")
-    pixel_size_angstrom: float | None = parameter(
-        None,
-        "Pixel size of the stack; the mdoc's or the header's when not given.",
-        unit="angstrom",
-        gt=0,
-    )
-    tilt_axis_deg: float | None = parameter(
-        None,
-        "Tilt axis from the vertical, as far as known; alignment finds it anyway.",
-        unit="degree",
-        ge=-360,
-        le=360,
-    )
-    dose_e_per_a2: float | None = parameter(
-        None, "Exposure of each image.", unit="e/angstrom^2", ge=0
-    )
-    acquisition: Literal["dose-symmetric", "bidirectional", "continuous", "stack-order"] | None = (
-        parameter(None, "Order in which the tilts were taken, where no mdoc tells.")
-    )
+    dataset: str = said_dataset()
+    pixel_size_angstrom: float | None = said_pixel_size("stack")
+    tilt_axis_deg: float | None = said_tilt_axis()
+    dose_e_per_a2: float | None = said_dose()
+    acquisition: Scheme | None = said_acquisition()
     first_tilt_deg: float | None = parameter(
         None,
         "First tilt, where no file gives the angles.",
@@ -71,15 +68,9 @@ class ImportParameters(Parameters):
         ge=-30,
         le=30,
     )
-    voltage_kv: float | None = parameter(
-        None, "Acceleration voltage.", unit="kV", group="advanced", gt=0, le=1500
-    )
-    spherical_aberration_mm: float | None = parameter(
-        None, "Spherical aberration.", unit="mm", group="advanced", ge=0, le=20
-    )
-    amplitude_contrast: float | None = parameter(
-        None, "Share of amplitude contrast.", group="advanced", ge=0, le=1
-    )
+    voltage_kv: float | None = said_voltage()
+    spherical_aberration_mm: float | None = said_spherical_aberration()
+    amplitude_contrast: float | None = said_amplitude_contrast()
     copy_stack: bool = parameter(
         False,
         "Copy the stack into the project instead of linking to where it is.",
@@ -170,29 +161,15 @@ def plan_import(parameters: ImportParameters) -> ImportPlan:
 
 def _scan(task: Task, plan: ImportPlan) -> list[int]:
     """Look at every image; return the numbers of those that cannot be used."""
-    from tomotui.formats.stacks import image_warnings, judge_images, open_stack, scan_images
+    from tomotui.formats.stacks import open_stack, scan_images
 
     statistics: list[ImageStatistics] = []
     with open_stack(plan.stack) as stack:
         for image in scan_images(stack):
             statistics.append(image)
             task.progress(0.8 * len(statistics) / stack.shape[0], f"checked tilt {image.index}")
-    judged = judge_images(statistics)
-    bad = [image.index for image in judged if image.verdict in ("empty", "dark")]
-    bad += [
-        image.index
-        for image in judged
-        if image.verdict == "not finite"
-        and image.n_not_finite > 0.5 * stack.shape[1] * stack.shape[2]
-    ]
-    for warning in image_warnings(judged, {image.index for image in judged} - set(bad)):
-        task.warn(warning)
-    if len(judged) - len(bad) < 3:
-        raise StageError(
-            f"{plan.stack}: only {len(judged) - len(bad)} of {len(judged)} images hold a picture.",
-            "Check the stack in another viewer; it may not have been copied whole.",
-        )
-    return bad
+        n_pixels = stack.shape[1] * stack.shape[2]
+    return unusable_images(task, statistics, n_pixels, plan.stack)
 
 
 def _place(task: Task, stack: Path, copy: bool) -> tuple[str, str]:

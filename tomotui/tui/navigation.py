@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from tomotui.records import Job, JobRequest
-from tomotui.stages import all_stages
+from tomotui.stages import ENTRANCES, all_stages
 from tomotui.stages.base import Stage
 from tomotui.tui import command_line, outside
 from tomotui.tui.actions import ACTIONS
@@ -52,7 +52,7 @@ class Navigation(ProjectWork):
     @property
     def launchable(self) -> list[Stage]:
         """The stages that a form can run; importing has a screen of its own."""
-        return [stage for stage in self.stages if stage.name != "import"]
+        return [stage for stage in self.stages if stage.name not in ENTRANCES]
 
     def series_names(self) -> list[str]:
         """Return the names of the tilt series, for completion."""
@@ -121,7 +121,7 @@ class Navigation(ProjectWork):
         """Open the form that runs a stage."""
         from tomotui.tui.screens.launch import LaunchScreen
 
-        stages = self.stages if request.stage == "import" else self.launchable
+        stages = self.stages if request.stage in ENTRANCES else self.launchable
         if not any(stage.name == request.stage for stage in stages):
             self.show_error(f"there is no stage {request.stage} here.", "Is a plug-in missing?")
             return

@@ -25,7 +25,11 @@ _IMPORT_OPTIONS = {
     "spherical_aberration_mm": "--spherical-aberration",
     "amplitude_contrast": "--amplitude-contrast",
     "copy_stack": "--copy",
+    "frames": "--frames",
+    "gain": "--gain",
 }
+_FILE_OF = {"import": "stack", "motion": "movies"}
+"""The parameter that names the file of a series, of the stages that bring one in."""
 
 
 def run_command(request: JobRequest, project_folder: Path) -> str:
@@ -37,12 +41,12 @@ def run_command(request: JobRequest, project_folder: Path) -> str:
     groups: dict[str, tuple[list[str], list[str], dict[str, Any]]] = {}
     for target in request.targets:
         values = {**request.parameters, **target.parameters}
-        stack = str(values.pop("stack", "")) if request.stage == "import" else ""
+        stack = str(values.pop(_FILE_OF[request.stage], "")) if request.stage in _FILE_OF else ""
         key = repr(sorted(values.items()))
         names, stacks, _ = groups.setdefault(key, ([], [], values))
         names.append(target.name)
         stacks.append(stack)
-    make = _import_words if request.stage == "import" else _run_words
+    make = _import_words if request.stage in _FILE_OF else _run_words
     return "\n".join(
         shlex.join([*make(request, *group), "-p", str(project_folder)]) for group in groups.values()
     )
@@ -67,15 +71,19 @@ def _import_words(
     request: JobRequest, names: list[str], stacks: list[str], values: Mapping[str, Any]
 ) -> list[str]:
     words = ["tomotui", "import", *stacks]
+    rest = []
     for key, value in values.items():
         option = _IMPORT_OPTIONS.get(key, f"--{key}")
+        if key not in _IMPORT_OPTIONS and request.stage == "motion":
+            rest.append(f"{key}={spoken(value)}")
+            continue
         if value is True:
             words.append(option)
         elif value is not None and value is not False:
             words += [option, spoken(value)]
     if len(names) == 1 and not Path(stacks[0]).name.startswith(names[0]):
         words += ["--name", names[0]]
-    return words
+    return [*words, "--set", *rest] if rest else words
 
 
 def spoken(value: Any) -> str:

@@ -42,6 +42,7 @@ _OPTIONS = (
     ("pixel size Å", "--pixel-size", "from the files"),
     ("tilt axis deg", "--tilt-axis", "from the files"),
     ("dose e/Å²", "--dose", "from the files"),
+    ("gain of movies", "--gain", "none"),
 )
 
 
@@ -124,7 +125,8 @@ class ImportScreen(Modal):
 
     ABOUT = "import"
     PROSE = (
-        "Type a folder or a pattern such as  raw/*.mrc  and press enter. Nothing is copied or "
+        "Type a folder or a pattern such as  raw/*.mrc  (or  raw/*.mdoc  for movies) "
+        "and press enter. Nothing is copied or "
         "changed: the table shows what the files say, and where something is missing you can "
         "say it above. Stacks with problems are left out; mark some to import only those."
     )
@@ -263,7 +265,7 @@ class ImportScreen(Modal):
     def wish(self) -> JobRequest:
         """Return the import of all that can be imported, one task a stack."""
         return JobRequest(
-            stage="import",
+            stage=self.usable()[0].get("stage", "import"),
             targets=tuple(
                 Target(name=plan["name"], parameters=dict(plan["parameters"]))
                 for plan in self.usable()
