@@ -7,7 +7,6 @@ step in the order of time, and 0.05 degrees of tilt jitter.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -48,15 +47,16 @@ class Scene(NamedTuple):
     target_px
         Most RMS projection error: of the median of the seeds, and of the worst one.
     spoil
-        What happens to the files after the simulation.
+        What happens to the files after the simulation; takes the stack, the file of the tilts,
+        the seed, and the truth, and returns what is true afterwards.
     """
 
     parameters: dict[str, Any]
     target_px: tuple[float, float]
-    spoil: Callable[[Path, Path, int], None] | None = None
+    spoil: Callable[[Path, Path, int, Alignment], Alignment] | None = None
 
 
-def _lost_field(stack: Path, tilts: Path, seed: int) -> None:
+def _lost_field(stack: Path, tilts: Path, seed: int, truth: Alignment) -> Alignment:
     """Let the stage drift so far in the last eight images that a quarter of the field is lost."""
     with mrcfile.open(stack, "r+") as file:
         data = file.data
@@ -64,9 +64,16 @@ def _lost_field(stack: Path, tilts: Path, seed: int) -> None:
         for tilt in range(len(data) - 8, len(data)):
             data[tilt, :, :-side] = data[tilt, :, side:]
             data[tilt, :, -side:] = np.median(data[tilt])
+        drift = side * float(file.voxel_size.x)
+        first = len(data) - 8
+    moved = [
+        tilt.replace(shift_x_angstrom=tilt.shift_x_angstrom - drift * (tilt.index >= first))
+        for tilt in truth.tilts
+    ]
+    return truth.replace(tilts=moved)
 
 
-def _missing_tilts(stack: Path, tilts: Path, seed: int) -> None:
+def _missing_tilts(stack: Path, tilts: Path, seed: int, truth: Alignment) -> Alignment:
     """Take ten images away."""
     with mrcfile.open(stack) as file:
         data, pixel = file.data.copy(), file.voxel_size.copy()
@@ -76,20 +83,22 @@ def _missing_tilts(stack: Path, tilts: Path, seed: int) -> None:
         file.voxel_size = pixel
         file.set_image_stack()
     np.savetxt(tilts, angles[kept], fmt="%.2f")
-    (stack.parent / "kept.json").write_text(json.dumps(kept.tolist()), encoding="utf-8")
+    return truth.replace(tilts=[truth.tilts[old].replace(index=i) for i, old in enumerate(kept)])
 
 
-def _wrong_sign(stack: Path, tilts: Path, seed: int) -> None:
+def _wrong_sign(stack: Path, tilts: Path, seed: int, truth: Alignment) -> Alignment:
     np.savetxt(tilts, -np.loadtxt(tilts), fmt="%.2f")
+    return truth
 
 
-def _outliers(stack: Path, tilts: Path, seed: int) -> None:
+def _outliers(stack: Path, tilts: Path, seed: int, truth: Alignment) -> Alignment:
     """Put X-rays and dead pixels into every image."""
     chance = np.random.default_rng(seed)
     with mrcfile.open(stack, "r+") as file:
         for image in file.data:
             rows, columns = (chance.integers(0, side, 200) for side in image.shape)
             image[rows, columns] = chance.choice([0, 30_000, 5_000, 3_000], 200)
+    return truth
 
 
 SCENES: dict[str, Scene] = {
@@ -132,12 +141,7 @@ def make_case(name: str, seed: int, folder: Path) -> Case:
         write_simulation(simulation, place)
         truth = simulation.alignment
         if scene.spoil is not None:
-            scene.spoil(stack, tilts, seed)
+            truth = scene.spoil(stack, tilts, seed, truth)
         truth_file.write_text(truth.model_dump_json(), encoding="utf-8")
     truth = RECORD.validate_json(truth_file.read_bytes())
-    kept = place / "kept.json"
-    if kept.exists():
-        chosen = json.loads(kept.read_text(encoding="utf-8"))
-        renumbered = [truth.tilts[old].replace(index=new) for new, old in enumerate(chosen)]
-        truth = truth.replace(tilts=renumbered)
     return Case(stack, tilts, truth, parameters)
