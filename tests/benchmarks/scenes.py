@@ -74,7 +74,8 @@ def _lost_field(stack: Path, tilts: Path, seed: int, truth: Alignment) -> Alignm
 
 
 def _missing_tilts(stack: Path, tilts: Path, seed: int, truth: Alignment) -> Alignment:
-    """Take ten images away."""
+    """Take ten images away, and the mdoc, which still tells of them."""
+    stack.with_name(f"{stack.name}.mdoc").unlink()
     with mrcfile.open(stack) as file:
         data, pixel = file.data.copy(), file.voxel_size.copy()
     angles = np.loadtxt(tilts)
