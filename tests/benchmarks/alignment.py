@@ -62,6 +62,7 @@ def simulated(name: str, case: Case, folder: Path) -> float:
     figure(f"{name}: axis error", axis_deg, "deg", "within 0.1")
     left_out = [tilt.index for tilt in estimated.tilts if tilt.excluded]
     figure(f"{name}: tilts left out", len(left_out), "", " ".join(map(str, left_out)))
+    figure(f"{name}: agreement of the tilts", estimated.score or 0.0, "")
     print(f"{name}: {estimated.verdict} {estimated.note}", flush=True)
     figure(f"{name}: align, CPU time", cpu, "s")
     figure(f"{name}: align, wall time", wall, "s", "< 120")

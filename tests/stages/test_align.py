@@ -4,6 +4,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import mrcfile
 import numpy as np
 import pytest
 
@@ -167,3 +168,23 @@ def test_the_working_binning_reaches_a_pixel_size_within_a_frame(
     series = series_of(tmp_path / "a.mrc", np.zeros((1, 8, 8), np.float32))
     series = series.replace(pixel_size_angstrom=pixel, width_px=width)
     assert working_binning(series, 8.0, 1440) == expected
+
+
+@pytest.mark.parametrize("spoiled", ["order", "pictures"])
+def test_images_that_do_not_belong_together_are_never_called_good(
+    spoiled: str, aligned_series: Any, stage_runner: ModuleType, tmp_path: Path
+) -> None:
+    """A stack in the wrong order, and one of nothing but counting noise: no tomogram is there."""
+    chance = np.random.default_rng(4)
+    images = mrcfile.read(aligned_series.series.stack_path)
+    if spoiled == "order":
+        images = images[chance.permutation(len(images))]
+    else:
+        images = chance.poisson(images.mean(), images.shape).astype(images.dtype)
+    with mrcfile.new(tmp_path / "spoiled.mrc", images) as file:
+        file.voxel_size = aligned_series.series.pixel_size_angstrom
+    series = aligned_series.series.replace(stack_path=str(tmp_path / "spoiled.mrc"))
+    task = stage_runner.RecordingTask(tmp_path / "task", "spoiled", threads=1)
+    (alignment,) = stage_runner.run_stage("align", task, [series]).records
+    assert alignment.verdict == "bad", alignment.score
+    assert "hardly agree" in alignment.note

@@ -27,6 +27,10 @@ if TYPE_CHECKING:
 FINEST_PIXEL_ANGSTROM = 8.0
 LARGEST_FRAME_PX = 1440
 
+HOPELESS_SCORE, DOUBTFUL_SCORE = 0.09, 0.14
+"""Agreement of a series. Images that do not belong together reach 0.05, as each follows what it
+shares with others by chance; series at 1.5 e/A^2 per tilt reach 0.23 when they are aligned."""
+
 
 class AlignParameters(Parameters):
     """The choices of marker-free alignment."""
@@ -284,10 +288,10 @@ def _overall(
     """Judge the series as a whole."""
     included = [tilt for tilt in tilts if not tilt.excluded]
     score = float(np.nanmedian(found.score))
-    if score < 0.05 or len(included) < max(3, len(tilts) // 3):
+    if score < HOPELESS_SCORE or len(included) < max(3, len(tilts) // 3):
         return "bad", f"the tilts hardly agree (score {score:.2f}, {len(included)} usable)"
     doubtful = sum(tilt.verdict != "good" for tilt in included)
     residual = found.overall_residual_angstrom
-    if score < 0.12 or doubtful > len(included) / 4 or residual > 3 * pixel_size_angstrom:
+    if score < DOUBTFUL_SCORE or doubtful > len(included) / 4 or residual > 3 * pixel_size_angstrom:
         return "poor", f"score {score:.2f}, residual {residual:.0f} A, {doubtful} doubtful tilts"
     return "good", ""

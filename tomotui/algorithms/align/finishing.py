@@ -20,6 +20,7 @@ from tomotui.algorithms.align.joint import (
     clear_of,
     climb,
 )
+from tomotui.algorithms.align.landmarks import BORDER_SHARE
 from tomotui.algorithms.align.patches import PatchMatcher
 from tomotui.algorithms.align.samplings import Samplings
 
@@ -46,7 +47,10 @@ BEND_APART_DEG = 6.0
 """A specimen that bends is drawn after the smears of its matter more easily than a solid one."""
 
 MIN_LANDMARKS = 8
-N_BEND_LANDMARKS, MIN_BEND_LANDMARKS = 128, 48
+N_BEND_LANDMARKS, MIN_BEND_LANDMARKS = 160, 48
+BEND_BORDER_SHARE = 0.03
+"""Nothing else tells how the rim bends."""
+
 BEND_SIGNIFICANCE = 4.0
 
 TILT_DEVIATION_DEG = 0.05
@@ -143,9 +147,12 @@ class _Count:
         self._progress(self._start + (self._stop - self._start) * share, self._message)
 
 
-def _marks(samplings: Samplings, geometry: AxisGeometry, number: int) -> Tensor:
+def _marks(
+    samplings: Samplings, geometry: AxisGeometry, number: int, border_share: float = BORDER_SHARE
+) -> Tensor:
     voxel = samplings.at(DETECTION_PIXEL_ANGSTROM).pixel_size_angstrom
-    return samplings.landmarks(geometry, max(LANDMARK_DIAMETER_ANGSTROM, 3 * voxel), number)
+    diameter = max(LANDMARK_DIAMETER_ANGSTROM, 3 * voxel)
+    return samplings.landmarks(geometry, diameter, number, border_share=border_share)
 
 
 def _matcher(
@@ -185,7 +192,7 @@ def _bend(
     samplings: Samplings, geometry: AxisGeometry, plan: Finish, count: _Count
 ) -> tuple[AxisGeometry, float]:
     """Let the specimen bend, if that explains landmarks which the bending was not fitted to."""
-    marks = _marks(samplings, geometry, N_BEND_LANDMARKS)
+    marks = _marks(samplings, geometry, N_BEND_LANDMARKS, BEND_BORDER_SHARE)
     if len(marks) < MIN_BEND_LANDMARKS:
         return geometry, float("nan")
     width, height = samplings.field_angstrom
@@ -205,7 +212,7 @@ def _bend(
     if plan.local == "auto" and significance < BEND_SIGNIFICANCE:
         return geometry, significance
     for pixel, radius, steps in BEND_PASSES:
-        marks = _marks(samplings, geometry, N_BEND_LANDMARKS)
+        marks = _marks(samplings, geometry, N_BEND_LANDMARKS, BEND_BORDER_SHARE)
         matcher = _matcher(samplings, pixel, radius, BEND_APART_DEG)
         geometry = climb(JointObjective(matcher, geometry, marks, freedom), steps, count)
     return geometry, significance

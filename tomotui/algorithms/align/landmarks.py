@@ -12,7 +12,11 @@ BORDER_SHARE = 0.08
 
 
 def find_landmarks(
-    volume: Tensor, voxel_size_angstrom: float, diameter_angstrom: float, number: int
+    volume: Tensor,
+    voxel_size_angstrom: float,
+    diameter_angstrom: float,
+    number: int,
+    border_share: float = BORDER_SHARE,
 ) -> Tensor:
     """Return the strongest dark blobs of about one diameter.
 
@@ -26,12 +30,14 @@ def find_landmarks(
         Size of the features, and the least distance between two of them.
     number
         Most landmarks to return.
+    border_share
+        Of each side, where none is looked for.
 
     Returns
     -------
     Positions (x, y, z) in Angstrom from the centre, ``[n, 3]``, strongest first.
     """
-    return blobs(volume, voxel_size_angstrom, diameter_angstrom, number)[0]
+    return blobs(volume, voxel_size_angstrom, diameter_angstrom, number, border_share)[0]
 
 
 def blobs(

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from tomotui.algorithms.align.following import DETECTION_PIXEL_ANGSTROM
 from tomotui.algorithms.align.geometry import AxisGeometry
-from tomotui.algorithms.align.landmarks import find_landmarks
+from tomotui.algorithms.align.landmarks import BORDER_SHARE, find_landmarks
 from tomotui.algorithms.align.matching import ProjectionMatcher
 from tomotui.algorithms.align.prepare import WorkingImages, prepare_images
 
@@ -73,6 +73,7 @@ class Samplings:
         diameter_angstrom: float,
         number: int,
         pixel_size_angstrom: float = 0.0,
+        border_share: float = BORDER_SHARE,
     ) -> Tensor:
         """Return the strongest features of a tomogram, (x, y, z) in Angstrom, ``[n, 3]``.
 
@@ -82,7 +83,7 @@ class Samplings:
             When there are fewer than three.
         """
         volume, voxel = self.detection_volume(geometry, pixel_size_angstrom)
-        found = find_landmarks(volume, voxel, diameter_angstrom, number)
+        found = find_landmarks(volume, voxel, diameter_angstrom, number, border_share)
         if len(found) < 3:
             raise ValueError("the tomogram shows nothing to follow; is the stack empty?")
         return found
