@@ -134,6 +134,28 @@ def welcome() -> None:
         terminal.close()
 
 
+def motion() -> None:
+    """Take in a series of simulated movies, and show how they moved."""
+    tomotui = [sys.executable, "-m", "tomotui"]
+    with tempfile.TemporaryDirectory() as name:
+        folder, raw = Path(name) / "movies", Path(name) / "raw"
+        simulate = ["simulate", str(raw), "--name", "ts_1", "--size", "256", "--frames", "8"]
+        simulate += ["--seed", "1", "--set", "height_px=256", "pixel_size_angstrom=8"]
+        for words in (
+            simulate,
+            ["init", str(folder)],
+            ["import", str(raw / "movies/ts_1.mdoc"), "-p", str(folder)],
+        ):
+            subprocess.run([*tomotui, *words], check=True)
+        terminal = Terminal([*tomotui, str(folder)], _environment())
+        terminal.wait(5)
+        terminal.press("Q", 4)
+        # Back from the first panel to the last.
+        terminal.press("\x1b[Z", 2)
+        terminal.picture("quality-motion")
+        terminal.close()
+
+
 def _environment() -> dict[str, str]:
     """Describe a terminal that draws everything, and folders without a history."""
     for name in ("TMUX", "NO_COLOR", "TERM_PROGRAM"):
@@ -179,6 +201,7 @@ def main() -> None:
         subprocess.run(command, check=True)
     slice_picture(folder)
     screens(folder)
+    motion()
     welcome()
 
 

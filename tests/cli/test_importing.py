@@ -75,7 +75,8 @@ def test_the_parameters_of_a_plan_are_those_of_the_stage(call: Call, raw: Path) 
     )  # fmt: skip
     (plan,) = said.json["plans"]
     assert set(plan["parameters"]) == set(get("import").parameters_type.model_fields) - {
-        "alignment"
+        "alignment",
+        "ctf",
     }
     assert (plan["pixel_size_angstrom"], plan["tilt_axis_deg"]) == (9.5, 0.0)
     assert plan["facts"]["voltage_kv"] == {"value": 200.0, "from": "given"}
@@ -88,6 +89,7 @@ def test_the_parameters_of_a_plan_are_those_of_the_stage(call: Call, raw: Path) 
         (["RAW", "--mdoc", "RAW/ts_1.mrc.mdoc"], 2, "--mdoc: for a single stack, here are 2"),
         (["RAW", "--tilts", "a.rawtlt", "--name", "x"], 2, "--tilts, --name: for a single"),
         (["RAW", "--alignment", "a.xf"], 2, "--alignment: for a single stack"),
+        (["RAW", "--ctf", "a.defocus"], 2, "--ctf: for a single stack"),
         (["RAW/ts_1.mrc", "--name", "a/b"], 2, "without slashes"),
         (["RAW/ts_1.mrc", "--pixel-size", "0"], 2, "pixel_size_angstrom: input should be greater"),
         (["RAW/ts_1.mrc", "--pixel-size", "wide"], 2, "--pixel-size"),

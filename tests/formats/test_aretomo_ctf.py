@@ -48,6 +48,12 @@ def test_what_is_written_is_read_again(tmp_path: Path, shared_data: Path) -> Non
     assert path.read_text().splitlines()[0] == real.read_text().splitlines()[0]
 
 
+def test_ctffind_is_known_by_its_header(tmp_path: Path) -> None:
+    path = tmp_path / "ts.txt"
+    path.write_text("# Output from CTFFind version 4.1.14\n1 3e4 2.9e4 12 0 0.5 6\n")
+    assert read_ctf_text(path, series_uid="s").source == "ctffind"
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

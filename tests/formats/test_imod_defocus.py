@@ -94,6 +94,8 @@ def test_radians_are_understood(tmp_path: Path) -> None:
         ("1 1 a b 3000 2\n", "line 1: not numbers"),
         ("5 0 0.0 0.0 0.0 3\n1 1 0 0 3000 2900\n", "line 2: too few numbers"),
         ("9 9 0 0 3000 2\n", "of 9 views, the stack has 4"),
+        ("3 6 0 0 3000 2\n", "of 6 views, the stack has 4"),
+        ("0.99 -0.02 0.02 0.99 13.4 -7.1\n", "line 1: 0.99 and -0.02 are no views"),
     ],
 )
 def test_a_broken_file_is_named(tmp_path: Path, text: str, message: str) -> None:
@@ -101,6 +103,31 @@ def test_a_broken_file_is_named(tmp_path: Path, text: str, message: str) -> None
     path.write_text(text)
     with pytest.raises(FormatError, match=message):
         read_imod_defocus(path, series_uid="s", n_images=4)
+
+
+def test_the_note_tells_of_views_beyond_the_rows(tmp_path: Path) -> None:
+    path = tmp_path / "a.defocus"
+    path.write_text("2 3 0 0 3000 2\n")
+    ctf = read_imod_defocus(path, series_uid="s", n_images=4)
+    assert ctf.note == "a.defocus is of views 2 to 3 of 4: others take the nearest"
+    path.write_text("1 4 0 0 3000 2\n")
+    assert read_imod_defocus(path, series_uid="s", n_images=4).note == ""
+
+
+def test_the_file_of_another_series_is_known_by_its_tilts(tmp_path: Path) -> None:
+    path = write_imod_defocus(some_ctf(), tmp_path / "a.defocus", [-9.0, -3.0, 3.0, 9.0])
+
+    def read(tilts: list[float]) -> Ctf:
+        return read_imod_defocus(path, series_uid="s", n_images=4, tilts_deg=tilts)
+
+    assert read([-9.4, -3.2, 3.0, 9.1]).tilts[0].defocus_u_angstrom == pytest.approx(31_000)
+    # The whole specimen may have been turned, as by a pretilt.
+    read([2.0, 8.0, 14.0, 20.0])
+    with pytest.raises(FormatError, match=r"from -9\.0 to 9\.0 degrees, .* 40\.0 to 58\.0"):
+        read([58.0, 52.0, 46.0, 40.0])
+    # A flag says that the angles of the file are of the other sign.
+    path.write_text(path.read_text().replace("1\t0", "17\t0", 1))
+    read([9.0, 3.0, -3.0, -9.0])
 
 
 def test_tilts_must_be_those_of_the_ctf(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import subprocess
 import time
@@ -11,7 +12,10 @@ from typing import Literal
 from tomotui.records import Alignment, Tilt, TiltAlignment, TiltSeries
 from tomotui.stages.base import Inputs, Parameters, Stage, StageError, StageResult, Task, parameter
 
-Act = Literal["work", "wait", "stubborn", "fail", "crash", "memory", "full", "exit", "checkpoint"]
+Act = Literal[
+    "work", "wait", "stubborn", "fail", "crash", "memory", "full", "exit", "checkpoint",
+    "environment",
+]  # fmt: skip
 
 
 class FakeParameters(Parameters):
@@ -80,6 +84,10 @@ class FakeStage(Stage):
 
     def _exit(self, task: Task, parameters: FakeParameters) -> None:
         os._exit(5)
+
+    def _environment(self, task: Task, parameters: FakeParameters) -> None:
+        """Leave what the libraries of this process are told."""
+        (task.folder / "environment.json").write_text(json.dumps(dict(os.environ)))
 
     def _checkpoint(self, task: Task, parameters: FakeParameters) -> None:
         """Break off after two of four steps at the first attempt."""

@@ -9,6 +9,7 @@ import pytest
 import tifffile
 
 from tests.jobs.microscope import SIZE, leave_series
+from tomotui.jobs.arrivals import Arrivals, Look
 from tomotui.jobs.recipe import Recipe, RecipeError, read_recipe
 from tomotui.jobs.watch_presence import WatchOptions
 from tomotui.jobs.watcher import Happening, Watcher
@@ -90,6 +91,37 @@ def test_a_series_is_taken_when_all_its_movies_are_there(
         "movies": str(session / "ts_1.mdoc"),
     }
     assert watch.step() == []
+
+
+def test_movies_are_waited_for_as_long_as_more_of_them_come(session: Path) -> None:
+    time = [1000.0]
+    arrivals = Arrivals(
+        session, lambda _: 3, settle_seconds=10, clock=lambda: time[0], wall_clock=lambda: 0.0
+    )
+
+    def look(seconds: float) -> Look:
+        time[0] += seconds
+        return arrivals.look(())
+
+    # The mdoc comes first, as from a microscope that writes it from its plan.
+    movies = _leave_mdoc(session, "ts_1")
+    reasons = []
+    for movie in movies[:-1]:
+        reasons.append(look(8).waiting[0])
+        _leave_movie(session / "frames", movie)
+    reasons.append(look(8).waiting[0])
+    assert [waiting.reason[:6] for waiting in reasons] == ["0 of 3", "1 of 3", "2 of 3"]
+    assert all(waiting.settling for waiting in reasons)
+    # The last one is copied slowly.
+    last = session / "frames" / movies[-1]
+    _leave_movie(session / "frames", movies[-1])
+    content = last.read_bytes()
+    last.write_bytes(content[:100])
+    assert look(8).waiting[0].reason == "still growing"
+    last.write_bytes(content)
+    assert not look(8).arrivals
+    (arrival,) = look(11).arrivals
+    assert (arrival.name, arrival.n_images) == ("ts_1", 3)
 
 
 def test_movies_beside_their_mdoc_are_no_stacks(

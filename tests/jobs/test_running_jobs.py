@@ -52,6 +52,23 @@ def test_the_last_progress_is_always_written(bench: Bench) -> None:
     assert len(progress) < 50
 
 
+def test_threads_of_a_worker_are_few_and_wait_without_work(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("OMP_NUM_THREADS", "OMP_WAIT_POLICY", "KMP_BLOCKTIME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("GOMP_SPINCOUNT", "100")
+    job = bench.request("fake", "ts_01", act="environment")
+    bench.run()
+    told = json.loads((bench.folder(job, "ts_01") / "environment.json").read_text())
+    for library in ("OMP", "MKL", "OPENBLAS", "NUMEXPR"):
+        assert told[f"{library}_NUM_THREADS"] == "1"
+    assert told["CUDA_VISIBLE_DEVICES"] == ""
+    assert (told["OMP_WAIT_POLICY"], told["KMP_BLOCKTIME"]) == ("passive", "0")
+    # What the user has said stays.
+    assert told["GOMP_SPINCOUNT"] == "100"
+
+
 def test_a_job_folder_is_complete_in_itself(bench: Bench) -> None:
     first = bench.request("fake", "ts_01")
     second = bench.request("next", "ts_01", after=(first.id,))

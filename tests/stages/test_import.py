@@ -9,12 +9,15 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tomotui.formats.aretomo_ctf import write_ctf_text
+from tomotui.formats.imod_defocus import write_imod_defocus
 from tomotui.formats.mdoc_writing import write_mdoc
 from tomotui.formats.mrc import write_stack
 from tomotui.formats.stacks import sha256
 from tomotui.formats.tilts import write_angles
-from tomotui.records import Alignment, TiltSeries
+from tomotui.records import Alignment, Ctf, TiltCtf, TiltSeries
 from tomotui.resources import sample_data_folder
+from tomotui.stages import get
 from tomotui.stages.base import Cancelled, StageError
 
 ANGLES = [-30.0, -20.0, -10.0, 0.0, 10.0, 20.0, 30.0]
@@ -77,6 +80,48 @@ def test_an_alignment_comes_along(run_import: Import, stack: Path) -> None:
     assert isinstance(alignment, Alignment)
     assert alignment.series_uid == series.uid
     assert len(alignment.tilts) == len(ANGLES)
+
+
+def some_ctf(n: int = len(ANGLES)) -> Ctf:
+    return Ctf(
+        series_uid="elsewhere",
+        tilts=tuple(
+            TiltCtf(
+                index=i,
+                defocus_u_angstrom=31_000.0 + 50 * i,
+                defocus_v_angstrom=30_000.0,
+                astigmatism_angle_deg=20.0,
+            )
+            for i in range(n)
+        ),
+    )
+
+
+def test_a_ctf_comes_along_beside_an_alignment(run_import: Import, stack: Path) -> None:
+    xf = stack.with_suffix(".xf")
+    xf.write_text("1 0 0 1 2 0\n" * len(ANGLES))
+    text = write_ctf_text(some_ctf(), stack.with_name("ts_CTF.txt"))
+    done, _ = run_import(stack, alignment=str(xf), ctf=str(text))
+    series, alignment, ctf = done.records
+    assert isinstance(alignment, Alignment)
+    assert isinstance(ctf, Ctf)
+    assert (ctf.series_uid, ctf.alignment_uid) == (series.uid, None)
+    assert (ctf.source, ctf.handedness) == ("aretomo", None)
+    assert [t.defocus_u_angstrom for t in ctf.tilts] == [31_000 + 50 * i for i in range(7)]
+    assert {record.kind for record in done.records} == set(get("import").gives)
+
+
+def test_a_ctf_is_only_taken_when_it_was_given(run_import: Import, stack: Path) -> None:
+    write_imod_defocus(some_ctf(), stack.with_suffix(".defocus"), ANGLES)
+    done, _ = run_import(stack)
+    assert len(done.records) == 1
+
+
+def test_views_without_defocus_are_told(run_import: Import, stack: Path) -> None:
+    path = write_imod_defocus(some_ctf(5), stack.with_suffix(".defocus"), ANGLES[:5])
+    done, task = run_import(stack, ctf=str(path))
+    assert done.records[1].tilts[6].defocus_u_angstrom == pytest.approx(31_200)
+    assert task.warnings == ["ts.defocus is of views 1 to 5 of 7: others take the nearest"]
 
 
 def test_a_stack_may_be_copied(run_import: Import, stack: Path) -> None:
@@ -185,6 +230,29 @@ def blank(stack: Path) -> dict[str, Any]:
     return {}
 
 
+def short_ctf(stack: Path) -> dict[str, Any]:
+    return {"ctf": str(write_ctf_text(some_ctf(5), stack.with_name("ts_CTF.txt")))}
+
+
+def ctf_of_another_series(stack: Path) -> dict[str, Any]:
+    path = stack.with_suffix(".defocus")
+    return {"ctf": str(write_imod_defocus(some_ctf(), path, [3.0 * a for a in ANGLES]))}
+
+
+def no_ctf(stack: Path) -> dict[str, Any]:
+    return {"ctf": str(stack.with_suffix(".rawtlt"))}
+
+
+def missing_ctf(stack: Path) -> dict[str, Any]:
+    return {"ctf": str(stack.with_name("gone.defocus"))}
+
+
+def impossible_ctf(stack: Path) -> dict[str, Any]:
+    path = stack.with_suffix(".txt")
+    path.write_text("1 nan 3e4 0 0 0.5 6\n" * len(ANGLES))
+    return {"ctf": str(path)}
+
+
 @pytest.mark.parametrize(
     ("spoil", "file", "said", "remedy"),
     [
@@ -197,6 +265,11 @@ def blank(stack: Path) -> dict[str, Any]:
         (text_file, "ts.mrc", "is not an MRC file", "check that it is an image stack"),
         (wrong_mdoc, "ts.mrc.mdoc", "has 6 sections", "give the mdoc of this stack"),
         (missing_mdoc, "gone.mdoc", "does not exist", "check the path"),
+        (short_ctf, "ts_CTF.txt", "has 5 lines, 7 images", "that belongs to this stack"),
+        (ctf_of_another_series, "ts.defocus", "tilts from -90.0 to 90.0", "belongs to this stack"),
+        (no_ctf, "ts.rawtlt", "is no CTF known here", "give .defocus"),
+        (missing_ctf, "gone.defocus", "does not exist", "check the path"),
+        (impossible_ctf, "ts.txt", "a defocus of nan and 30000 A", "the CTF of this series"),
         (blank, "ts.mrc", "only 0 of 7 images hold a picture", "Check the stack"),
     ],
     ids=lambda value: getattr(value, "__name__", None),

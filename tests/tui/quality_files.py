@@ -18,7 +18,7 @@ def with_quality(project: Project, series: TiltSeries, seed: int = 0) -> Alignme
     """Give a series an alignment, a CTF and a tomogram, each with a file of details."""
     rng = np.random.default_rng(seed)
     folder = project.folder / "jobs" / f"details-{series.name}"
-    folder.mkdir(parents=True)
+    folder.mkdir(parents=True, exist_ok=True)
     alignment = _alignment(series, rng).replace(details_path=_relative(folder, "alignment"))
     ctf = _ctf(series, alignment, rng).replace(details_path=_relative(folder, "ctf"))
     tomogram = Tomogram(
@@ -43,6 +43,39 @@ def with_quality(project: Project, series: TiltSeries, seed: int = 0) -> Alignme
     project.add_records([alignment], parents=[series.uid])
     project.add_records([ctf, tomogram], parents=[series.uid, alignment.uid])
     return alignment
+
+
+def with_motion(project: Project, series: TiltSeries, seed: int = 0) -> TiltSeries:
+    """Give a series what is known of the motion of its movies: local motion past 40 degrees."""
+    rng = np.random.default_rng(seed)
+    folder = project.folder / "jobs" / f"details-{series.name}"
+    folder.mkdir(parents=True, exist_ok=True)
+    angles = np.array([tilt.nominal_tilt_deg for tilt in series.tilts])
+    n, n_frames, n_patches = len(angles), 8, 4
+    step = rng.normal([1.5, 0.4], 0.3, (n, n_frames, 2)) * np.exp(-np.arange(n_frames) / 3)[:, None]
+    step *= (1 + np.abs(angles) / 30)[:, None, None]
+    shift = np.cumsum(step, axis=1)
+    # One movie is shorter than the others.
+    shift[BAD_TILT, -2:] = np.nan
+    bent = np.abs(angles) > 40
+    drift = np.nansum(np.linalg.norm(np.diff(shift, axis=1), axis=2), axis=1)
+    patch = np.cumsum(rng.normal(0, 0.3, (n, n_patches, n_frames, 2)), axis=2)
+    patch[~bent] = np.nan
+    np.savez(
+        folder / "motion.npz",
+        tilt_index=np.arange(n),
+        tilt_deg=angles,
+        n_frames=np.where(np.arange(n) == BAD_TILT, n_frames - 2, n_frames),
+        shift_angstrom=shift.astype(np.float32),
+        patch_centre=np.array([(-1, -1), (1, -1), (-1, 1), (1, 1)], np.float32),
+        patch_angstrom=patch.astype(np.float32),
+        local_accepted=bent,
+        local_rms_angstrom=np.where(bent, 0.8, 0.0),
+        drift_angstrom=drift,
+        early_angstrom=0.6 * drift,
+        poor=np.arange(n) == BAD_TILT,
+    )
+    return series.replace(details_path=_relative(folder, "motion"))
 
 
 def _relative(folder: Path, name: str) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tests.tui.conftest import AppMaker, make_series, until
-from tests.tui.quality_files import BAD_TILT, with_quality
+from tests.tui.quality_files import BAD_TILT, with_motion, with_quality
 from tomotui.project import Project
 from tomotui.records import Alignment
 from tomotui.tui.details import read_details
@@ -24,11 +24,16 @@ from tomotui.tui.screens.quality_charts import (
     axis_curve,
     defocus,
     depth,
+    drift,
+    frame_path,
+    panels_of,
     residuals,
     shifts,
     spectrum,
 )
+from tomotui.tui.screens.quality_words import series_facts, tilt_line
 from tomotui.tui.screens.slices_mode import SlicesMode
+from tomotui.tui.theme import FALLBACK
 from tomotui.tui.widgets.chart import ChartView
 from tomotui.tui.widgets.rings_view import RingsView
 from tomotui.tui.widgets.table import Table
@@ -42,6 +47,16 @@ def measured(folder: Path) -> Path:
         (folder / "raw").mkdir()
         images = np.random.default_rng(0).normal(size=(41, 48, 64)).astype(np.float32)
         mrcfile.write(folder / series.stack_path, images)
+        project.add_records([series])
+        with_quality(project, series)
+    return folder
+
+
+@pytest.fixture
+def moved(folder: Path) -> Path:
+    """ts_030, made of movies, with an alignment and all else."""
+    with Project.open(folder) as project:
+        series = with_motion(project, make_series("ts_030"))
         project.add_records([series])
         with_quality(project, series)
     return folder
@@ -91,6 +106,60 @@ def test_charts_show_what_was_measured(measured: Path) -> None:
     both = defocus(seen, middle)
     assert isinstance(both, Chart)
     assert both.layers[0].y.max() < both.layers[2].y.min()
+
+
+def test_the_motion_of_movies_is_drawn(moved: Path) -> None:
+    seen = seen_of(moved, "ts_030")
+    middle, last = seen.order[20], seen.order[-1]
+    ways = drift(seen, middle)
+    assert isinstance(ways, Chart)
+    assert ways.cursor == seen.angle(middle)
+    # The tilt that is left out is no part of the line.
+    assert len(ways.layers[0].x) == 40
+    bent = next(one for one in ways.layers if one.role == "series.1")
+    assert bent.x.tolist() == [angle for angle in map(seen.angle, seen.order) if abs(angle) > 40]
+    assert set(bent.y.tolist()) == {0.8}
+    poor = next(one for one in ways.layers if one.role == "warning")
+    assert poor.x.tolist() == [seen.angle(BAD_TILT)]
+
+    way = frame_path(seen, middle)
+    assert isinstance(way, Chart)
+    assert way.is_map
+    assert [one.role for one in way.layers] == ["series.0", "dim", "accent"]
+    whole = way.layers[0]
+    assert (len(whole.x), whole.x[0], whole.y[0]) == (8, 0, 0)
+    # The file's y grows downwards, that of a chart upwards.
+    details = seen.motion_details.arrays["shift_angstrom"][middle]
+    assert (whole.x[-1], -whole.y[-1]) == pytest.approx(tuple(details[-1] - details[0]))
+    with_patches = frame_path(seen, last)
+    assert isinstance(with_patches, Chart)
+    patches = with_patches.layers[0]
+    assert patches.role == "series.1"
+    assert np.isnan(patches.x).sum() == 4
+    shorter = frame_path(seen, BAD_TILT)
+    assert isinstance(shorter, Chart)
+    assert len(next(one for one in shorter.layers if one.role == "series.0").x) == 6
+
+
+def test_words_tell_how_the_specimen_moved(moved: Path) -> None:
+    seen = seen_of(moved, "ts_030")
+    whole = series_facts(seen, seen.order[20], FALLBACK).plain
+    assert "in 14 of 41 tilts" in whole
+    assert "not taken" in whole
+    assert "0.80 Å taken" in series_facts(seen, seen.order[0], FALLBACK).plain
+    assert " drift " in tilt_line(seen, seen.order[0], FALLBACK).plain
+
+
+def test_only_series_of_movies_have_panes_of_motion(measured: Path, moved: Path) -> None:
+    without, with_ = seen_of(measured, "ts_020"), seen_of(moved, "ts_030")
+    keys = [panel.key for panel in panels_of(without)]
+    assert [panel.key for panel in panels_of(with_)] == [*keys, "drift", "frames"]
+    assert "drift" not in tilt_line(without, 0, FALLBACK).plain
+    # Details that went lost are told, in the place of the charts.
+    (moved / "jobs/details-ts_030/motion.npz").unlink()
+    lost = seen_of(moved, "ts_030")
+    assert "motion.npz is not there any more" in str(drift(lost, 0))
+    assert "motion.npz is not there any more" in str(frame_path(lost, 0))
 
 
 def test_missing_records_say_what_to_run(folder: Path) -> None:
@@ -149,8 +218,8 @@ def test_panes_fit_the_terminal() -> None:
     assert grid_of(120, 31) == (3, 3)
     assert grid_of(80, 21) == (2, 2)
     assert grid_of(20, 4) == (1, 1)
-    assert list(page_of(5, 4)) == [4, 5, 6, 7]
-    assert list(page_of(8, 4)) == [8]
+    assert list(page_of(5, 4, 9)) == [4, 5, 6, 7]
+    assert list(page_of(8, 4, 9)) == [8]
 
 
 async def open_quality(app: object, pilot: object, name: str = "ts_020") -> QualityScreen:
@@ -204,6 +273,25 @@ async def test_tab_goes_from_panel_to_panel_and_z_enlarges_one(
         await until(pilot, lambda: not screen.has_class("-zoomed"))
         await pilot.press("escape")
         await until(pilot, lambda: not isinstance(app.screen, QualityScreen))
+
+
+async def test_panes_of_motion_come_with_a_series_of_movies_and_go(
+    make_app: AppMaker, measured: Path, moved: Path
+) -> None:
+    app = make_app()
+    async with app.run_test(size=(120, 34)) as pilot:
+        screen = await open_quality(app, pilot, "ts_030")
+        await until(pilot, lambda: len(screen.panels) == 11)
+        await pilot.press("shift+tab")
+        await until(pilot, lambda: screen.query_one("#panel-frames").size.width > 50)
+        assert screen.query_one("#panel-drift").display
+        assert not screen.query_one("#panel-residual").display
+        assert screen.query_one("#panel-frames ChartView", ChartView).chart is not None
+        screen.show_series("ts_020")
+        await until(pilot, lambda: screen.snapshot.name == "ts_020")
+        assert screen.panel == 8
+        assert screen.query_one("#panel-facts").display
+        assert not screen.query_one("#panel-frames").display
 
 
 async def test_a_tilt_is_left_out_and_taken_in_again(make_app: AppMaker, measured: Path) -> None:

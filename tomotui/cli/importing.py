@@ -37,6 +37,7 @@ def import_(
     mdoc: Path | None = None,
     tilts: Path | None = None,
     alignment: Path | None = None,
+    ctf: Path | None = None,
     dataset: str = "default",
     name: str | None = None,
     pixel_size: float | None = None,
@@ -77,6 +78,8 @@ def import_(
         Tilt angles of a single stack, one a line.
     alignment
         Alignment of another program: .xf (IMOD), .aln (AreTomo), .star (RELION 5).
+    ctf
+        CTF of another program: .defocus (IMOD), .txt (AreTomo, CTFFIND), .star (RELION 5).
     dataset
         Data set that the series belong to.
     name
@@ -117,7 +120,7 @@ def import_(
     if not dry_run:
         # Before anything is read: the first thing that a new user lacks is a project.
         open_project(project).close()
-    given = {"mdoc": mdoc, "tilts": tilts, "alignment": alignment}
+    given = {"mdoc": mdoc, "tilts": tilts, "alignment": alignment, "ctf": ctf}
     common = {
         "dataset": dataset,
         "pixel_size_angstrom": pixel_size,
@@ -261,6 +264,7 @@ def _plan_json(target: Target, plan: ImportPlan, request: JobRequest) -> dict[st
         "tilt_axis_deg": fact.get("nominal_tilt_axis_deg"),
         "dose_e_per_a2": dose[0] if dose else None,
         "alignment": str(plan.alignment_file) if plan.alignment else None,
+        "ctf": str(plan.ctf_file) if plan.ctf else None,
         "facts": {
             name: {"value": fact.value, "from": fact.source} for name, fact in plan.facts.items()
         },

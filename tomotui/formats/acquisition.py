@@ -41,3 +41,18 @@ def acquisition_order(tilts_deg: Sequence[float], scheme: Scheme) -> tuple[int, 
     for rank, index in enumerate(taken):
         ranks[index] = rank
     return tuple(ranks)
+
+
+def summed_before(
+    dose: tuple[float | None, ...], order: tuple[int, ...]
+) -> tuple[float | None, ...]:
+    """Return the exposure before every image, of their exposures and ranks in time.
+
+    Nothing is known of any where one exposure is not.
+    """
+    if None in dose:
+        return (None,) * len(dose)
+    return tuple(
+        sum(d or 0.0 for d, rank in zip(dose, order, strict=True) if rank < order[i])
+        for i in range(len(dose))
+    )

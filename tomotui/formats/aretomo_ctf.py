@@ -50,7 +50,10 @@ def read_ctf_text(path: Path | str, *, series_uid: str, n_images: int | None = N
     """
     path = Path(path)
     tilts: list[TiltCtf] = []
+    source = "aretomo"
     for number, line in enumerate(read_lines(path), start=1):
+        if line.startswith("#") and "ctffind" in line.lower():
+            source = "ctffind"
         if not line.strip() or line.lstrip().startswith("#"):
             continue
         try:
@@ -60,7 +63,7 @@ def read_ctf_text(path: Path | str, *, series_uid: str, n_images: int | None = N
         if len(values) < _N_COLUMNS:
             raise FormatError(
                 f"{path}, line {number}: not the {_N_COLUMNS} numbers of an image",
-                "check the file",
+                "give the text that AreTomo or CTFFIND writes of a series",
             )
         _, u, v, azimuth, phase, score, resolution = values[:_N_COLUMNS]
         found = math.isfinite(resolution) and resolution > 0
@@ -81,4 +84,4 @@ def read_ctf_text(path: Path | str, *, series_uid: str, n_images: int | None = N
             f"{path} has {len(tilts)} lines, {wanted} images were expected",
             "give the file that belongs to this stack, with one line for each image",
         )
-    return Ctf(series_uid=series_uid, source="aretomo", tilts=tuple(tilts))
+    return Ctf(series_uid=series_uid, source=source, tilts=tuple(tilts))

@@ -24,6 +24,7 @@ PHASE, PHASE_RADIANS = 4, 8
 TILTS_INVERTED, CUT_ON = 16, 32
 _VERSION = 3
 _ANGSTROM_PER_NM = 10.0
+_SAME_TILT_DEG = 5.0
 
 
 def write_imod_defocus(ctf: Ctf, path: Path | str, tilt_deg: Sequence[float]) -> Path:
@@ -63,16 +64,28 @@ def write_imod_defocus(ctf: Ctf, path: Path | str, tilt_deg: Sequence[float]) ->
     return path
 
 
-def read_imod_defocus(path: Path | str, *, series_uid: str, n_images: int) -> Ctf:
+def read_imod_defocus(
+    path: Path | str,
+    *,
+    series_uid: str,
+    n_images: int,
+    tilts_deg: Sequence[float] | None = None,
+) -> Ctf:
     """Read a defocus file.
 
     A row for several views stands for their middle; views between rows are interpolated, those
-    beyond take the nearest.
+    beyond take the nearest, of which the note of the record tells.
+
+    Parameters
+    ----------
+    tilts_deg
+        Tilts of the stack, which those of the file must resemble; a file without is believed.
 
     Raises
     ------
     FormatError
-        The file is missing, has a row that cannot be read, or views that the stack has not.
+        The file is missing, has a row that cannot be read, or views or tilts that the stack has
+        not.
     """
     path = Path(path)
     flags, rows = _rows(path)
@@ -81,6 +94,11 @@ def read_imod_defocus(path: Path | str, *, series_uid: str, n_images: int) -> Ct
     for number, (line, row) in enumerate(rows):
         if len(row) < 5 + sum(width for _, width in columns):
             raise FormatError(f"{path}, line {line}: too few numbers", "check the file")
+        if not (1 <= row[0] <= row[1] and row[0].is_integer() and row[1].is_integer()):
+            raise FormatError(
+                f"{path}, line {line}: {row[0]:g} and {row[1]:g} are no views",
+                "give a defocus file of Ctfplotter",
+            )
         values[number] = [0.5 * (row[0] + row[1]) - 1, row[4], row[4], 0.0, 0.0]
         place = 5
         for target, width in columns:
@@ -89,11 +107,15 @@ def read_imod_defocus(path: Path | str, *, series_uid: str, n_images: int) -> Ct
             elif target == "phase":
                 values[number, 4] = row[place]
             place += width
-    if values[:, 0].max() > n_images - 1 or values[:, 0].min() < 0:
+    first = int(min(row[0] for _, row in rows))
+    last = int(max(row[1] for _, row in rows))
+    if last > n_images:
         raise FormatError(
-            f"{path} is of {int(values[:, 0].max()) + 1} views, the stack has {n_images} images",
+            f"{path} is of {last} views, the stack has {n_images} images",
             "give the defocus file that belongs to this stack",
         )
+    if tilts_deg is not None:
+        _check_tilts(path, flags, rows, tilts_deg)
     angle = values[:, 3] if flags & ASTIGMATISM_RADIANS else np.deg2rad(values[:, 3])
     phase = np.rad2deg(values[:, 4]) if flags & PHASE_RADIANS else values[:, 4]
     u, v = _ANGSTROM_PER_NM * values[:, 1], _ANGSTROM_PER_NM * values[:, 2]
@@ -103,9 +125,11 @@ def read_imod_defocus(path: Path | str, *, series_uid: str, n_images: int) -> Ct
     views = np.arange(n_images)
     mean, cos, sin, shift = (np.interp(views, values[order, 0], part[order]) for part in parts)
     half, angle = np.hypot(cos, sin), np.rad2deg(0.5 * np.arctan2(sin, cos))
+    beyond = f"{path.name} is of views {first} to {last} of {n_images}: others take the nearest"
     return Ctf(
         series_uid=series_uid,
         source="imod",
+        note=beyond if (first, last) != (1, n_images) else "",
         tilts=tuple(
             TiltCtf(
                 index=i,
@@ -117,6 +141,25 @@ def read_imod_defocus(path: Path | str, *, series_uid: str, n_images: int) -> Ct
             for i in range(n_images)
         ),
     )
+
+
+def _check_tilts(
+    path: Path, flags: int, rows: list[tuple[int, list[float]]], tilts_deg: Sequence[float]
+) -> None:
+    """Refuse the file of another series; a turn of the whole specimen may lie between tilts."""
+    said = np.array([0.5 * (row[2] + row[3]) for _, row in rows])
+    if not said.any():
+        return
+    views = [np.asarray(tilts_deg)[int(row[0]) - 1 : int(row[1])] for _, row in rows]
+    mine = np.array([0.5 * (view.min() + view.max()) for view in views])
+    signs = (1, -1) if flags & TILTS_INVERTED else (1,)
+    apart = [sign * said - mine for sign in signs]
+    if min(np.abs(one - np.median(one)).max() for one in apart) > _SAME_TILT_DEG:
+        raise FormatError(
+            f"{path} is of tilts from {said.min():.1f} to {said.max():.1f} degrees, where the "
+            f"stack has {mine.min():.1f} to {mine.max():.1f}",
+            "give the defocus file that belongs to this stack",
+        )
 
 
 def _columns(flags: int) -> list[tuple[str, int]]:

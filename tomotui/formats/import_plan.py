@@ -9,9 +9,9 @@ from typing import Any, Literal, TypedDict
 
 from tomotui.formats.acquisition import Scheme
 from tomotui.formats.errors import FormatError
-from tomotui.records import Alignment, Tilt, TiltSeries
+from tomotui.records import Alignment, Ctf, Tilt, TiltSeries
 
-Source = Literal["given", "mdoc", "header", "tilt file", "derived", "assumed"]
+Source = Literal["given", "mdoc", "header", "tilt file", "CTF file", "derived", "assumed"]
 
 
 class Given(TypedDict, total=False):
@@ -46,7 +46,8 @@ class ImportPlan:
     facts
         By the names of the fields of :class:`~tomotui.records.TiltSeries`, and ``tilts_deg``,
         ``dose_e_per_a2``, ``prior_dose_e_per_a2``, ``acquisition_order``,
-        ``target_defocus_angstrom``; what nothing tells is absent.
+        ``target_defocus_angstrom``, and ``defocus_angstrom`` (the mean of both axes) where a
+        CTF comes along; what nothing tells is absent.
     warnings
         What the user should know; nothing is refused for it.
     problems
@@ -67,6 +68,8 @@ class ImportPlan:
     series_uid: str
     alignment: Alignment | None = None
     local_shifts: Any = None
+    ctf_file: Path | None = None
+    ctf: Ctf | None = None
 
     @property
     def is_usable(self) -> bool:

@@ -160,13 +160,32 @@ def series_files(paths: Sequence[Path]) -> list[Path]:
     return list(found.values())
 
 
+class MissingMovies(FormatError):
+    """Movies of a series are not there, or not yet.
+
+    Parameters
+    ----------
+    present
+        Those that are there.
+    n_movies
+        All that the series has.
+    """
+
+    def __init__(
+        self, message: str, remedy: str, present: Sequence[Path] = (), n_movies: int = 0
+    ) -> None:
+        super().__init__(message, remedy)
+        self.present = tuple(present)
+        self.n_movies = n_movies
+
+
 def movie_files(source: Path, frames: Path | None = None) -> list[Path]:
     """Return the movies of a series in the order of its tilts, with its own files at the end.
 
     Raises
     ------
     FormatError
-        The series cannot be read, or a movie is missing.
+        The series cannot be read, or a movie is missing (`MissingMovies`).
     """
     _, _, movies = _entries(source, frames)
     return [*movies, *_own_files(source)]
@@ -240,10 +259,12 @@ def _found(names: Sequence[str], source: Path, frames: Path | None) -> list[Path
             movies.append(movie)
     if missing:
         where = frames if frames is not None else source.parent
-        raise FormatError(
+        raise MissingMovies(
             f"{len(missing)} of the {len(names)} movies of {source} are not in {where}: "
             f"{', '.join(missing[:3])}{', ...' if len(missing) > 3 else ''}",
             "say with --frames in which folder they lie, or copy them again",
+            movies,
+            len(names),
         )
     twice = {str(movie) for movie in movies if movies.count(movie) > 1}
     if twice:

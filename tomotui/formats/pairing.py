@@ -30,6 +30,8 @@ class StackFiles:
         Nominal tilts (``.rawtlt``, otherwise ``.tlt``).
     alignment
         ``.aln`` or ``.xf``.
+    ctf
+        Only as it was given: a CTF beside the stack may be an old one, and tells no handedness.
     """
 
     stack: Path
@@ -37,6 +39,7 @@ class StackFiles:
     mdoc: Path | None = None
     tilts: Path | None = None
     alignment: Path | None = None
+    ctf: Path | None = None
 
 
 def series_name(stack: Path | str) -> str:
@@ -84,6 +87,7 @@ def pair_files(
     mdoc: Path | str | None = None,
     tilts: Path | str | None = None,
     alignment: Path | str | None = None,
+    ctf: Path | str | None = None,
 ) -> list[StackFiles]:
     """Find the metadata of each stack by name.
 
@@ -92,16 +96,17 @@ def pair_files(
 
     Parameters
     ----------
-    mdoc, tilts, alignment
+    mdoc, tilts, alignment, ctf
         Given by the user for a single stack; they replace what would be found.
 
     Raises
     ------
     FormatError
-        One mdoc, tilt file or alignment would serve several stacks, or two stacks have one name.
+        One mdoc, tilt file, alignment or CTF would serve several stacks, or two stacks have one
+        name.
     """
     paths = [Path(stack) for stack in stacks]
-    given = {"mdoc": mdoc, "tilts": tilts, "alignment": alignment}
+    given = {"mdoc": mdoc, "tilts": tilts, "alignment": alignment, "ctf": ctf}
     for kind, file in given.items():
         if file is not None and len(paths) > 1 and Path(file).suffix != ".star":
             raise FormatError(
@@ -115,6 +120,7 @@ def pair_files(
             mdoc=Path(mdoc) if mdoc else pair.mdoc,
             tilts=Path(tilts) if tilts else pair.tilts,
             alignment=Path(alignment) if alignment else pair.alignment,
+            ctf=Path(ctf) if ctf else None,
         )
         for pair in pairs
     ]
@@ -145,7 +151,8 @@ def _refuse_shared(pairs: Sequence[StackFiles]) -> None:
     names: dict[str, list[StackFiles]] = defaultdict(list)
     for pair in pairs:
         names[pair.name].append(pair)
-        for file in (pair.mdoc, pair.tilts, pair.alignment):
+        # A file that was given for two things of one stack is for its readers to judge.
+        for file in dict.fromkeys((pair.mdoc, pair.tilts, pair.alignment, pair.ctf)):
             if file is not None and file.suffix != ".star":
                 users[file].append(pair)
     for file, sharing in users.items():

@@ -8,8 +8,9 @@ from typing import Any, Unpack
 
 import numpy as np
 
-from tomotui.formats.acquisition import acquisition_order
+from tomotui.formats.acquisition import acquisition_order, summed_before
 from tomotui.formats.alignments import read_alignment
+from tomotui.formats.ctfs import read_ctf
 from tomotui.formats.errors import FormatError
 from tomotui.formats.import_plan import Fact, Given, ImportPlan, Source
 from tomotui.formats.imported import ImportedAlignment
@@ -17,7 +18,7 @@ from tomotui.formats.mdoc import Mdoc, exposure, read_mdoc
 from tomotui.formats.pairing import series_name
 from tomotui.formats.stacks import open_stack
 from tomotui.formats.tilts import read_angles
-from tomotui.records import Tilt, TiltSeries, new_uid
+from tomotui.records import Ctf, Tilt, TiltSeries, new_uid
 
 _SAME_TILT_DEG = 0.5
 
@@ -27,6 +28,7 @@ def understand(
     mdoc: Path | str | None = None,
     tilts: Path | str | None = None,
     alignment: Path | str | None = None,
+    ctf: Path | str | None = None,
     **given: Unpack[Given],
 ) -> ImportPlan:
     """Say what is known about a stack without reading its images or writing anything.
@@ -39,6 +41,8 @@ def understand(
     alignment
         IMOD ``.xf`` (``.tlt`` and ``.xtilt`` beside it are used), AreTomo ``.aln``, or
         RELION 5 ``.star``.
+    ctf
+        IMOD ``.defocus``, ``.txt`` of AreTomo or CTFFIND, or RELION 5 ``.star``.
 
     Returns
     -------
@@ -58,6 +62,8 @@ def understand(
     imported = None
     if alignment is not None and reading.is_complete:
         imported = reading.read_alignment(Path(alignment))
+    if ctf is not None and reading.is_complete:
+        reading.attempt(lambda: reading.read_ctf(Path(ctf)))
     return ImportPlan(
         stack=Path(stack),
         name=series_name(stack),
@@ -71,6 +77,8 @@ def understand(
         series_uid=reading.series_uid,
         alignment=imported.alignment if imported else None,
         local_shifts=imported.local_shifts if imported else None,
+        ctf_file=Path(ctf) if ctf else None,
+        ctf=reading.ctf,
     )
 
 
@@ -88,6 +96,7 @@ class Reading:
     header_pixel_angstrom: float = 0.0
     header_tilts_deg: tuple[float, ...] | None = None
     mdoc: Mdoc | None = None
+    ctf: Ctf | None = None
     series_uid: str = field(default_factory=new_uid)
 
     @property
@@ -253,7 +262,7 @@ class Reading:
                 )
         if scheme is not None and (self.mdoc is None or known.order_from == "ZValue"):
             order, source = acquisition_order(angles, scheme), "given"
-            prior = _summed(dose, order)
+            prior = summed_before(dose, order)
         if given_dose is not None and order is None:
             self.warnings.append(
                 "the order of acquisition is unknown, so the dose before each image is too: say "
@@ -297,6 +306,20 @@ class Reading:
                 f"expected ({axis.source})"
             )
         return imported
+
+    def read_ctf(self, path: Path) -> None:
+        """Take over the CTF of another program."""
+        found = read_ctf(
+            path,
+            series_uid=self.series_uid,
+            series_name=series_name(self.stack),
+            nominal_tilts_deg=self.facts["tilts_deg"].value,
+        )
+        defocus = tuple((t.defocus_u_angstrom + t.defocus_v_angstrom) / 2 for t in found.tilts)
+        self.keep("defocus_angstrom", defocus, "CTF file")
+        if found.note:
+            self.warnings.append(found.note)
+        self.ctf = found
 
     def _angles(self, path: Path | None) -> tuple[tuple[float, ...], Source]:
         if path is not None:
@@ -379,12 +402,3 @@ class Reading:
         if defocus[0] is not None:
             self.keep("target_defocus_angstrom", defocus[0], "mdoc")
         return defocus
-
-
-def _summed(dose: tuple[float | None, ...], order: tuple[int, ...]) -> tuple[float | None, ...]:
-    if None in dose:
-        return (None,) * len(dose)
-    return tuple(
-        sum(d or 0.0 for d, rank in zip(dose, order, strict=True) if rank < order[i])
-        for i in range(len(dose))
-    )

@@ -174,6 +174,9 @@ class Arrivals:
         sighting = self._sight(path, signature)
         if not self._has_settled(sighting, self.settle_seconds):
             words = "still growing" if sighting.changed else "seen, waiting whether it grows"
+            if path in self._movies.lacking:
+                there, expected = self._movies.lacking[path]
+                words = f"{there} of {expected} movies are there: waits for the others"
             return Waiting(path, words, settling=True)
         is_stack = path.suffix.lower() != ".mdoc"
         if mdoc_expected and files.mdoc is None and is_stack:

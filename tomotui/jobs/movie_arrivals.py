@@ -8,7 +8,12 @@ from pathlib import Path
 
 from tomotui.formats.errors import FormatError
 from tomotui.formats.mdoc import read_mdoc
-from tomotui.formats.movie_series import movie_files, movie_series_name, names_movies
+from tomotui.formats.movie_series import (
+    MissingMovies,
+    movie_files,
+    movie_series_name,
+    names_movies,
+)
 
 Signature = tuple[tuple[str, int, int], ...]
 
@@ -21,9 +26,12 @@ class MovieFolder:
     ----------
     names
         Names of all movies that mdocs tell of: they are no stacks.
+    lacking
+        How many movies are there of how many, by the mdocs of series that have not all.
     """
 
     names: set[str] = field(default_factory=set)
+    lacking: dict[Path, tuple[int, int]] = field(default_factory=dict)
     _read: dict[Path, tuple[tuple[int, int], bool]] = field(default_factory=dict)
 
     def series(self, mdocs: Iterable[Path]) -> list[Path]:
@@ -37,11 +45,15 @@ class MovieFolder:
     def signature(self, mdoc: Path, frames: Path | None) -> Signature:
         """Return names, sizes and times of the mdoc and of the movies that are there.
 
-        A series of which movies are missing has no more than its mdoc: it is examined, and what
-        is missing is then told.
+        A series that cannot be read has no more than its mdoc: it is examined, and what is wrong
+        is then told.
         """
+        self.lacking.pop(mdoc, None)
         try:
             files = movie_files(mdoc, frames)
+        except MissingMovies as error:
+            files = [*error.present, mdoc]
+            self.lacking[mdoc] = (len(error.present), error.n_movies)
         except FormatError:
             files = [mdoc]
         status = [(path.name, path.stat()) for path in files]

@@ -49,7 +49,7 @@ from tomotui.stages.base import ParameterError, Parameters, Stage
 FORMAT = 1
 SERIES = "series"
 """The name under which conditions know the tilt series itself."""
-OF_ONE_STACK = ("stack", "mdoc", "tilts", "alignment")
+OF_ONE_STACK = ("stack", "mdoc", "tilts", "alignment", "ctf")
 """Parameters of an import that no two series share."""
 OF_ONE_SERIES = {"import": OF_ONE_STACK, "motion": ("movies",)}
 """The same by the stage that brings series in."""

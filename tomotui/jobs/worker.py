@@ -41,6 +41,7 @@ _PR_SET_PDEATHSIG = 1
 _LOCK_PATIENCE_SECONDS = 1.0
 _STOP = {signal.SIGTERM, signal.SIGINT}
 _WATCHED = {signal.SIGCHLD, *_STOP}
+_PATIENCE = {"OMP_WAIT_POLICY": "passive", "KMP_BLOCKTIME": "0", "GOMP_SPINCOUNT": "0"}
 
 
 class Supervisor:
@@ -182,6 +183,9 @@ def _prepare_environment(specification: TaskSpecification) -> None:
     """Tell the numerical libraries, none of which is loaded yet, what they may use."""
     for name in ("OMP", "MKL", "OPENBLAS", "NUMEXPR"):
         os.environ[f"{name}_NUM_THREADS"] = str(specification.threads)
+    # Jobs may share the cores, of which a thread that waits busily takes one from another job.
+    for name, value in _PATIENCE.items():
+        os.environ.setdefault(name, value)
     os.environ["CUDA_VISIBLE_DEVICES"] = specification.gpu
 
 

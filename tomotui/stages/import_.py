@@ -47,6 +47,10 @@ class ImportParameters(Parameters):
     alignment: str | None = parameter(
         None, "Alignment of another program (.xf, .aln, RELION .star) to take over."
     )
+    ctf: str | None = parameter(
+        None,
+        "CTF of another program (.defocus, .txt of AreTomo or CTFFIND, RELION .star) to take over.",
+    )
     dataset: str = said_dataset()
     pixel_size_angstrom: float | None = said_pixel_size("stack")
     tilt_axis_deg: float | None = said_tilt_axis()
@@ -92,7 +96,7 @@ class ImportStage(Stage):
     title = "Import"
     summary = "Read a stack and its metadata, check every image, and keep a link to it."
     parameters_type = ImportParameters
-    gives = ("tilt_series", "alignment")
+    gives = ("tilt_series", "alignment", "ctf")
 
     def run(self, task: Task, inputs: Inputs, parameters: ImportParameters) -> StageResult:
         """Understand the files of one stack, look at every image, and make its records."""
@@ -116,7 +120,7 @@ class ImportStage(Stage):
             excluded=excluded,
         )
         low, high = series.tilt_range_deg
-        records = (series,) if plan.alignment is None else (series, plan.alignment)
+        records = tuple(one for one in (series, plan.alignment, plan.ctf) if one is not None)
         return StageResult(
             records=records,
             metrics={"tilts": float(series.n_tilts), "excluded": float(len(excluded))},
@@ -141,12 +145,14 @@ def plan_import(parameters: ImportParameters) -> ImportPlan:
         mdoc=parameters.mdoc,
         tilts=parameters.tilts,
         alignment=parameters.alignment,
+        ctf=parameters.ctf,
     )[0]
     return understand(
         files.stack,
         files.mdoc,
         files.tilts,
         files.alignment,
+        files.ctf,
         pixel_size_angstrom=parameters.pixel_size_angstrom,
         tilt_axis_deg=parameters.tilt_axis_deg,
         dose_e_per_a2=parameters.dose_e_per_a2,

@@ -11,16 +11,15 @@ import json
 import shutil
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
-from tomotui.algorithms.motion.movie import CorrectedMovie, Figures, Settings, correct_movie
+from tomotui.algorithms.motion.movie import Figures, Settings, correct_movie
 from tomotui.algorithms.motion.sums import Exposure
 from tomotui.formats.gain import Gain, is_eer
 from tomotui.formats.movies import Frame, Movie, open_movie
@@ -30,6 +29,13 @@ from tomotui.records import Tilt, TiltSeries
 from tomotui.stages.base import StageError, Task
 from tomotui.stages.image_judgement import unusable_images
 from tomotui.stages.motion import MotionParameters, fractions_of, read_gain_for
+from tomotui.stages.movie_parts import (
+    MoviePart,
+    motion_metrics,
+    read_part,
+    write_details,
+    write_part,
+)
 
 if TYPE_CHECKING:
     from tomotui.formats.movie_series import MoviePlan
@@ -129,29 +135,11 @@ class _Work:
     voltage: float
 
 
-@dataclass(frozen=True)
-class _Part:
-    """What was made of one movie; the sums are read when they are needed."""
-
-    path: Path
-    n_frames: int
-    figures: Figures
-    shift_px: NDArray[np.float32]
-    centres: NDArray[np.float32]
-    patch_px: NDArray[np.float32]
-    local_px: NDArray[np.float32]
-
-    def sums(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Return the sums of even and odd frames."""
-        with np.load(self.path) as data:
-            return data["even"], data["odd"]
-
-
-def _part(work: _Work, folder: Path, tilt: Tilt, path: Path, n_movies: int) -> _Part:
+def _part(work: _Work, folder: Path, tilt: Tilt, path: Path, n_movies: int) -> MoviePart:
     """Return what was made of a movie, now or before the task was interrupted."""
     target = folder / f"{tilt.index:04d}.npz"
     key = _key(work, tilt, path)
-    found = _read_part(target, key)
+    found = read_part(target, key)
     if found is not None:
         work.task.log(f"{path.name}: was corrected before")
         return found
@@ -180,9 +168,9 @@ def _part(work: _Work, folder: Path, tilt: Tilt, path: Path, n_movies: int) -> _
             raise StageError(
                 f"{path}: {error}.", "Look at the frames and at the gain reference."
             ) from error
-    _write_part(target, key, made)
+    write_part(target, key, made)
     _tell(work.task, tilt, made.figures)
-    again = _read_part(target, key)
+    again = read_part(target, key)
     assert again is not None
     return again
 
@@ -245,52 +233,11 @@ def _key(work: _Work, tilt: Tilt, path: Path) -> str:
     return hashlib.sha256(json.dumps(everything).encode()).hexdigest()
 
 
-def _write_part(path: Path, key: str, made: CorrectedMovie) -> None:
-    partial = path.with_suffix(".partial")
-    local = made.field.local_px
-    try:
-        with partial.open("wb") as file:
-            np.savez(
-                file,
-                key=np.array(key),
-                figures=np.array(json.dumps(asdict(made.figures))),
-                even=made.sums.even.cpu().numpy(),
-                odd=made.sums.odd.cpu().numpy(),
-                shift_px=made.field.shift_px.numpy(),
-                local_px=np.zeros(0, np.float32) if local is None else local.numpy(),
-                centres=made.centres,
-                patch_px=made.patch_px,
-            )
-        partial.replace(path)
-    except OSError as error:
-        partial.unlink(missing_ok=True)
-        raise StageError(
-            f"{path} cannot be written: {error.strerror or error}.", "Make room there."
-        ) from error
-
-
-def _read_part(path: Path, key: str) -> _Part | None:
-    """Return what an earlier attempt has made of a movie, if it was made in the same way."""
-    try:
-        with np.load(path) as data:
-            if str(data["key"]) != key:
-                return None
-            values = json.loads(str(data["figures"]))
-            shift = data["shift_px"]
-            figures = Figures(**{field.name: values[field.name] for field in fields(Figures)})
-            return _Part(
-                path, len(shift), figures, shift, data["centres"], data["patch_px"],
-                data["local_px"],
-            )  # fmt: skip
-    except (OSError, ValueError, KeyError, EOFError):
-        return None
-
-
 def _join(
     task: Task,
     planned: MoviePlan,
     parameters: MotionParameters,
-    parts: Sequence[_Part],
+    parts: Sequence[MoviePart],
     pixel: float,
 ) -> CorrectedSeries:
     """Write the stacks and the details, make the record, and clear up."""
@@ -303,7 +250,9 @@ def _join(
     statistics, size = _write_stacks(task, paths, parts, parameters, pixel)
     excluded = unusable_images(task, statistics, size[0] * size[1], planned.plan.stack)
     details = task.folder / f"{name}_motion.npz"
-    _write_details(details, planned, parts, pixel / (parameters.binning or planned.binning))
+    write_details(
+        details, planned.plan.tilts, parts, pixel / (parameters.binning or planned.binning)
+    )
     task.progress(0.98, "computing the checksum")
     series = planned.plan.to_series(
         name,
@@ -324,13 +273,13 @@ def _join(
         task.artifact(path.stem, path)
     # The record stands for them from here on.
     shutil.rmtree(task.folder / PARTS, ignore_errors=True)
-    return CorrectedSeries(series, _metrics(parts, excluded))
+    return CorrectedSeries(series, motion_metrics(parts, excluded))
 
 
 def _write_stacks(
     task: Task,
     paths: Sequence[Path],
-    parts: Sequence[_Part],
+    parts: Sequence[MoviePart],
     parameters: MotionParameters,
     pixel: float,
 ) -> tuple[list[ImageStatistics], tuple[int, int]]:
@@ -354,53 +303,3 @@ def _write_stacks(
             share = SHARE_OF_MOVIES + (0.97 - SHARE_OF_MOVIES) * (index + 1) / len(parts)
             task.progress(share, f"writing tilt {index}")
     return statistics, size
-
-
-def _write_details(path: Path, planned: MoviePlan, parts: Sequence[_Part], pixel: float) -> None:
-    """Write what the quality screen draws, lengths in Angstrom; NaN fills what is not there."""
-    n_frames = max(part.n_frames for part in parts)
-    n_patches = max(len(part.centres) for part in parts)
-    shift = np.full((len(parts), n_frames, 2), np.nan, dtype=np.float32)
-    patch = np.full((len(parts), n_patches, n_frames, 2), np.nan, dtype=np.float32)
-    centres = np.full((n_patches, 2), np.nan, dtype=np.float32)
-    for row, part in enumerate(parts):
-        shift[row, : part.n_frames] = part.shift_px * pixel
-        patch[row, : len(part.centres), : part.n_frames] = part.patch_px * pixel
-        if len(part.centres) == n_patches:
-            centres = part.centres
-    numbers: dict[str, Any] = {
-        f"{name}_angstrom": np.array([getattr(part.figures, name) for part in parts], np.float32)
-        for name in ("drift", "early", "late", "span", "fastest", "residual", "local_rms")
-    }
-    tilts = planned.plan.tilts
-    partial = path.with_suffix(".partial")
-    with partial.open("wb") as file:
-        np.savez_compressed(
-            file,
-            tilt_index=np.array([tilt.index for tilt in tilts]),
-            tilt_deg=np.array([tilt.nominal_tilt_deg for tilt in tilts], np.float32),
-            n_frames=np.array([part.n_frames for part in parts]),
-            shift_angstrom=shift,
-            patch_centre=centres,
-            patch_angstrom=patch,
-            local_accepted=np.array([part.local_px.size > 0 for part in parts]),
-            local_gain=np.array([part.figures.local_gain for part in parts], np.float32),
-            n_defects=np.array([part.figures.n_defects for part in parts]),
-            poor=np.array([part.figures.verdict != "good" for part in parts]),
-            **numbers,
-        )
-    partial.replace(path)
-
-
-def _metrics(parts: Sequence[_Part], excluded: Sequence[int]) -> dict[str, float]:
-    figures = [part.figures for part in parts]
-    errors = [one.residual for one in figures if np.isfinite(one.residual)]
-    return {
-        "tilts": float(len(parts)),
-        "excluded": float(len(excluded)),
-        "drift_angstrom": float(np.median([one.drift for one in figures])),
-        "worst_drift_angstrom": float(max(one.drift for one in figures)),
-        "residual_angstrom": float(np.median(errors)) if errors else float("nan"),
-        "local_tilts": float(sum(part.local_px.size > 0 for part in parts)),
-        "poor_tilts": float(sum(one.verdict != "good" for one in figures)),
-    }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -30,6 +31,7 @@ class QualitySnapshot:
     alignment_details: Details = NO_DETAILS
     ctf_details: Details = NO_DETAILS
     tomogram_details: Details = NO_DETAILS
+    motion_details: Details = NO_DETAILS
     counts: Counts = NO_COUNTS
 
     @cached_property
@@ -53,6 +55,14 @@ class QualitySnapshot:
         assert self.series is not None
         aligned = self.aligned.get(index)
         return aligned.excluded if aligned else self.series.tilts[index].excluded
+
+    def motion_of(self, index: int, name: str) -> float | None:
+        """Return a figure of the motion of an image; ``None`` when it is not known."""
+        values, row = self.motion_details.get(name, 1), self.motion_details.row_of(index)
+        if values is None or row is None or row >= len(values):
+            return None
+        value = float(values[row])
+        return value if math.isfinite(value) else None
 
     @cached_property
     def order(self) -> tuple[int, ...]:
@@ -79,6 +89,7 @@ def read_quality(project: Project, name: str | None) -> QualitySnapshot:
         _details(project.folder, alignment),
         _details(project.folder, ctf),
         _details(project.folder, tomogram),
+        _details(project.folder, series),
         read_counts(project),
     )
 

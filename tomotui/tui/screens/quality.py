@@ -20,7 +20,13 @@ from tomotui.tui.quality_feed import QualitySnapshot, read_quality
 from tomotui.tui.raster.picture import Trail
 from tomotui.tui.raster.rings import ring_trails
 from tomotui.tui.screens.base import Frame
-from tomotui.tui.screens.quality_charts import PANELS, PAST_RINGS, Panel, needs_ctf
+from tomotui.tui.screens.quality_charts import (
+    PANELS,
+    PAST_RINGS,
+    Panel,
+    needs_ctf,
+    panels_of,
+)
 from tomotui.tui.screens.quality_words import series_facts, tilt_line
 from tomotui.tui.screens.tilt_choices import launch_again, toggle_tilt
 from tomotui.tui.widgets.chart import ChartView, role_colour
@@ -41,10 +47,10 @@ def grid_of(width: int, height: int) -> tuple[int, int]:
     return columns, min(max(height // ROW_CELLS, 1), MOST_ROWS)
 
 
-def page_of(place: int, per_page: int) -> range:
+def page_of(place: int, per_page: int, n_panes: int) -> range:
     """Return the panes that are shown together with one."""
     first = place - place % per_page
-    return range(first, min(first + per_page, len(PANELS)))
+    return range(first, min(first + per_page, n_panes))
 
 
 class QualityScreen(Frame):
@@ -60,7 +66,8 @@ class QualityScreen(Frame):
 
     ABOUT = "quality"
     PROSE = (
-        "What alignment, CTF and tomogram of one tilt series are worth. Left and right move the "
+        "What alignment, CTF and tomogram of one tilt series are worth; of movies, also how the "
+        "specimen moved. Left and right move the "
         "tilt cursor of all panels; tab goes from panel to panel, z enlarges one. x leaves the "
         "tilt under the cursor out, u takes that back, L runs a stage again."
     )
@@ -80,6 +87,7 @@ class QualityScreen(Frame):
         self.mode = mode  # type: ignore[misc]
         self.series_name = series_name
         self.snapshot = QualitySnapshot(series_name)
+        self.panels = panels_of(self.snapshot)
         self.place = 0
         self.panel = 0
         self._has_place = False
@@ -142,7 +150,12 @@ class QualityScreen(Frame):
             # A new alignment may put the angles into another order.
             self.place = order.index(at)
         self.place = min(self.place, max(len(order) - 1, 0))
-        self._show_all()
+        panels = panels_of(now)
+        if panels == self.panels:
+            self._show_all()
+        else:
+            self.panels, self.panel = panels, min(self.panel, len(panels) - 1)
+            self._arrange()
         self.update_header()
 
     def _show_all(self) -> None:
@@ -151,7 +164,7 @@ class QualityScreen(Frame):
         look = self.tomotui.look
         self.query_one("#quality-line", Static).update(tilt_line(self.snapshot, self.index, look))
         shown = self._shown()
-        for at, panel in enumerate(PANELS):
+        for at, panel in enumerate(self.panels):
             pane = self._pane(at)
             pane.border_title = self._title(panel)
             if at in shown:
@@ -195,7 +208,7 @@ class QualityScreen(Frame):
     # ---- layout
 
     def _pane(self, at: int) -> Pane:
-        return self.query_one(f"#panel-{PANELS[at].key}", Pane)
+        return self.query_one(f"#panel-{self.panels[at].key}", Pane)
 
     def _grid(self) -> tuple[int, int]:
         if self.has_class("-zoomed"):
@@ -205,19 +218,20 @@ class QualityScreen(Frame):
 
     def _shown(self) -> range:
         columns, rows = self._grid()
-        return page_of(self.panel, columns * rows)
+        return page_of(self.panel, columns * rows, len(self.panels))
 
     def _arrange(self) -> None:
         """Show as many panes as there is room for, among them the one with the focus."""
         columns, rows = self._grid()
-        shown = page_of(self.panel, columns * rows)
+        shown = page_of(self.panel, columns * rows, len(self.panels))
         grid = self.query_one("#panels")
-        grid.styles.grid_size_columns = columns
-        # The last page may have fewer rows.
+        # The last page may have fewer columns and rows.
+        grid.styles.grid_size_columns = min(columns, len(shown))
         grid.styles.grid_size_rows = min(rows, -(-len(shown) // columns))
-        for at in range(len(PANELS)):
-            self._pane(at).display = at in shown
-        pages = -(-len(PANELS) // (columns * rows))
+        seen = {self.panels[at].key for at in shown}
+        for panel in PANELS:
+            self.query_one(f"#panel-{panel.key}", Pane).display = panel.key in seen
+        pages = -(-len(self.panels) // (columns * rows))
         page = shown.start // (columns * rows) + 1
         self.status_bar.show_right(f"page {page} of {pages}: tab" if pages > 1 else "")
         self._pane(self.panel).focus()
@@ -229,7 +243,7 @@ class QualityScreen(Frame):
 
     def on_descendant_focus(self, event: events.DescendantFocus) -> None:
         """Take note of the pane that was chosen, also with the mouse."""
-        for at in range(len(PANELS)):
+        for at in range(len(self.panels)):
             if event.widget is self._pane(at):
                 self.panel = at
 
@@ -252,7 +266,7 @@ class QualityScreen(Frame):
 
     def action_panel(self, step: int) -> None:
         """Go to the next panel."""
-        self.panel = (self.panel + step) % len(PANELS)
+        self.panel = (self.panel + step) % len(self.panels)
         self._arrange()
 
     def action_zoom_pane(self) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tomotui.tui.details import Details
+from tomotui.tui.details import NO_DETAILS, Details
 from tomotui.tui.quality_feed import QualitySnapshot
 from tomotui.tui.raster.chart import Chart, Layer, layer
 
@@ -33,11 +33,14 @@ class Panel:
     build
         Makes the chart of a series with the cursor on an image; ``None`` for a pane that is not
         a chart.
+    of_movies
+        Only for series that were made of movies.
     """
 
     key: str
     title: str
     build: Callable[[QualitySnapshot, int], Drawn] | None = None
+    of_movies: bool = False
 
 
 def needs_alignment(seen: QualitySnapshot, what: str) -> str:
@@ -251,6 +254,59 @@ def depth(seen: QualitySnapshot, index: int) -> Drawn:
     return Chart(layers, uprights=uprights)
 
 
+def _needs_motion(seen: QualitySnapshot, what: str) -> str:
+    return seen.motion_details.problem or f"no {what} with this series"
+
+
+def _motion(seen: QualitySnapshot, name: str) -> Floats:
+    """Return a figure of the motion of every tilt in their order, NaN where there is none."""
+    known = [seen.motion_of(each, name) for each in seen.order]
+    return np.array([math.nan if one is None else one for one in known])
+
+
+def drift(seen: QualitySnapshot, index: int) -> Drawn:
+    """Return the way of the specimen under the beam over the tilts, and where it bent."""
+    way = _motion(seen, "drift_angstrom")
+    if not np.isfinite(way).any():
+        return _needs_motion(seen, "drift")
+    x, out = _angles(seen), _out(seen)
+    bent = _motion(seen, "local_accepted") > 0
+    local = _motion(seen, "local_rms_angstrom")
+    poor = _motion(seen, "poor") > 0
+    layers = (
+        *_curve(x, way, out, "series.0"),
+        layer(x[bent], local[bent], "series.1", "marks", "●"),
+        layer(x[poor], way[poor], "warning", "marks", "▲"),
+    )
+    top = 1.1 * float(np.nanmax(way))
+    return Chart(layers, cursor=_cursor(seen, index), y_range=(0.0, max(top, 1e-3)))
+
+
+def frame_path(seen: QualitySnapshot, index: int) -> Drawn:
+    """Return the way from the first frame of an image to its last, whole and of its patches."""
+    details = seen.motion_details
+    shift, row = details.get("shift_angstrom", 3), details.row_of(index)
+    if shift is None or row is None or row >= len(shift) or shift.shape[2] != 2:
+        return _needs_motion(seen, "path of the frames")
+    way = np.asarray(shift[row], np.float64)
+    way = way[np.isfinite(way).all(axis=1)]
+    if len(way) < 2:
+        return "this tilt has a single frame"
+    # Rows of an image grow downwards on the screen, as y does.
+    path = (way - way[0]) * (1.0, -1.0)
+    layers = [layer(path[:, 0], path[:, 1], "series.0")]
+    patches = details.get("patch_angstrom", 4)
+    if patches is not None and seen.motion_of(index, "local_accepted"):
+        beside = np.asarray(patches[row, :, : len(way)], np.float64)
+        paths = path + (beside - beside[:, :1]) * (1.0, -1.0)
+        # A gap after each patch keeps their lines apart.
+        paths = np.pad(paths, ((0, 0), (0, 1), (0, 0)), constant_values=np.nan).reshape(-1, 2)
+        layers.insert(0, layer(paths[:, 0], paths[:, 1], "series.1"))
+    layers.append(layer([0.0], [0.0], "dim", "marks", "○"))
+    layers.append(layer(path[-1:, 0], path[-1:, 1], "accent", "marks", "◆"))
+    return Chart(tuple(layers), is_map=True)
+
+
 PANELS = (
     Panel("residual", "residual Å", residuals),
     Panel("shift", "shift Å [series.0]x[/] [series.1]y[/]", shifts),
@@ -261,5 +317,13 @@ PANELS = (
     Panel("defocus", "defocus µm [series.0]U[/] [series.1]V[/]", defocus),
     Panel("depth", "depth nm", depth),
     Panel("facts", "series"),
+    Panel("drift", "motion Å [series.0]drift[/] [series.1]● local[/]", drift, of_movies=True),
+    Panel("frames", "frames Å [series.0]all[/] [series.1]patches[/]", frame_path, of_movies=True),
 )
 """The panes in their order on the screen."""
+
+
+def panels_of(seen: QualitySnapshot) -> tuple[Panel, ...]:
+    """Return the panes that a series has."""
+    has_motion = seen.motion_details != NO_DETAILS
+    return tuple(panel for panel in PANELS if has_motion or not panel.of_movies)

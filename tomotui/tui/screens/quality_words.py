@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import statistics
+
 from rich.text import Text
 
 from tomotui.tui.quality_feed import QualitySnapshot
@@ -21,6 +23,9 @@ def tilt_line(seen: QualitySnapshot, index: int, look: Look) -> Text:
     words.append(f"{index + 1}/{seen.series.n_tilts}  {seen.angle(index):+.1f}°", look.foreground)
     if seen.is_excluded(index):
         words.append("  left out", look.warning)
+    drift = seen.motion_of(index, "drift_angstrom")
+    if drift is not None:
+        _figure(words, "drift", f"{drift:.1f} Å", look)
     tilt = seen.aligned.get(index)
     if tilt is not None:
         if tilt.residual_angstrom is not None:
@@ -48,11 +53,23 @@ def series_facts(seen: QualitySnapshot, index: int, look: Look) -> Facts:
     facts = Facts(look, label_cells=10)
     if seen.series is None:
         return facts
+    _motion_lines(facts, seen)
     _alignment_lines(facts, seen)
     _ctf_lines(facts, seen)
     _tomogram_lines(facts, seen)
     _tilt_lines(facts, seen, index)
     return facts
+
+
+def _motion_lines(facts: Facts, seen: QualitySnapshot) -> None:
+    assert seen.series is not None
+    drifts = [seen.motion_of(each, "drift_angstrom") for each in seen.order]
+    known = [drift for drift in drifts if drift is not None]
+    if not known:
+        return
+    bent = sum(bool(seen.motion_of(each, "local_accepted")) for each in seen.order)
+    facts.line("drift", f"{statistics.median(known):.1f}", "Å")
+    facts.line("local m.", f"in {bent} of {seen.series.n_tilts}", "tilts")
 
 
 def _alignment_lines(facts: Facts, seen: QualitySnapshot) -> None:
@@ -104,6 +121,7 @@ def _tilt_lines(facts: Facts, seen: QualitySnapshot, index: int) -> None:
     facts.heading(f"tilt {index + 1}, {seen.angle(index):+.1f}°")
     out = seen.is_excluded(index)
     facts.line("use", "left out: x takes it in" if out else "yes: x leaves it out")
+    _tilt_motion_lines(facts, seen, index)
     tilt, transfer = seen.aligned.get(index), seen.transfer.get(index)
     if tilt is not None:
         if tilt.residual_angstrom is not None:
@@ -120,3 +138,18 @@ def _tilt_lines(facts: Facts, seen: QualitySnapshot, index: int) -> None:
     dose = seen.series.tilts[index].prior_dose_e_per_a2
     if dose is not None:
         facts.line("dose", f"{dose:.0f}", "e/Å² before")
+
+
+def _tilt_motion_lines(facts: Facts, seen: QualitySnapshot, index: int) -> None:
+    drift = seen.motion_of(index, "drift_angstrom")
+    if drift is None:
+        return
+    early = seen.motion_of(index, "early_angstrom")
+    words = f"Å, {early:.1f} early" if early is not None else "Å"
+    role = "warning" if seen.motion_of(index, "poor") else "foreground"
+    facts.line("drift", f"{drift:.1f}", words, role=role)
+    local = seen.motion_of(index, "local_rms_angstrom")
+    if seen.motion_of(index, "local_accepted") and local is not None:
+        facts.line("local m.", f"{local:.2f}", "Å taken")
+    else:
+        facts.line("local m.", "not taken")
