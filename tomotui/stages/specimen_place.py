@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tomotui.stages.aligned_images import AlignedImages
 
 COARSE_VOXEL_ANGSTROM = 50.0
-SEARCH_THICKNESS_ANGSTROM = 7000.0
+SEARCH_THICKNESS_ANGSTROM = 6000.0
 LEAST_EXPLAINED = 0.25
 """Share of the halves' agreement that a slab must explain before the volume is turned for it."""
 

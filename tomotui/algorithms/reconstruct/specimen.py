@@ -285,6 +285,7 @@ class _Fit:
             np.array([thickness, height, 0.0, 0.0])
             for thickness in np.geomspace(2 * LEAST_THICKNESS_ANGSTROM, 0.8 * span, 14)
             for height in np.linspace(-0.35, 0.35, 15) * span
+            if thickness / 2 + abs(height) <= span / 2
         ]
         costs = [
             float((_without_scale(mean, self._curves(start, np.zeros((1, 2)))) ** 2).sum())
@@ -324,7 +325,7 @@ class _Fit:
 
     def _curves(self, parameters: Array, places: Array) -> Array:
         """Return the smeared slab of each block, ``[n_z, blocks]``."""
-        thickness, height, *lean = parameters
+        thickness, height, *lean = self._inside(parameters)
         # Whole particles evenly spread between the faces: how much of them lies at a depth.
         radius = min(self.radius, thickness / 2 - self.voxel / 8)
         inner = thickness / 2 - radius
@@ -334,6 +335,15 @@ class _Fit:
         curves: Array = np.interp(self.depth[:, None] - middle[None, :], self.fine, smeared)
         return curves
 
+    def _inside(self, parameters: Array) -> Array:
+        """Return the parameters of a slab whose faces lie within the sections that there are.
+
+        A slab that reaches beyond them would be one face only, and that of anything.
+        """
+        half = float(self.depth[-1] - self.depth[0]) / 2
+        most = max(2 * (half - abs(float(parameters[1]))), LEAST_THICKNESS_ANGSTROM)
+        return np.array([min(float(parameters[0]), most), *parameters[1:]])
+
     def _residual(self, parameters: Array) -> Array:
         residual = _without_scale(self.agreement, self._curves(parameters, self.places))
         return self.weight * residual
@@ -342,7 +352,7 @@ class _Fit:
         return self._residual(parameters).ravel()
 
     def _result(self, best: OptimizeResult, disagreement: Array) -> SlabFit:
-        parameters: Array = best.x
+        parameters = self._inside(best.x)
         residual = self._residual(parameters)
         # Sections of a block are smeared into each other, and one particle fills many: only the
         # blocks count as independent (a cluster-robust estimate).
