@@ -33,7 +33,7 @@ of 150 A on)."""
 BEAD_RADIUS = 0.8
 """Radius of the balls about gold, in the diameters it answers to."""
 
-STEPS_ON_GOLD = 32
+STEPS_ON_GOLD = 64
 """Gold knows its places far better than other features: the climb is steep along them."""
 
 CLEAR_OF_BEADS_ANGSTROM = 250.0
