@@ -70,7 +70,7 @@ def test_an_unknown_parameter_is_told_the_known_ones(stage: Stage) -> None:
         ("voxel_size_angstrom", float("inf"), "finite"),
         ("thickness_angstrom", 50, "greater than or equal to 100"),
         ("filter", "ram-lak", "'ramp', 'hamming'"),
-        ("halves", "perhaps", "'auto', 'tilts'"),
+        ("halves", "perhaps", "'auto', 'frames', 'noise'"),
     ],
 )
 def test_a_wrong_value_is_named_with_what_is_allowed(name: str, value: Any, reason: str) -> None:

@@ -36,7 +36,7 @@ def test_the_record_says_what_was_made(reconstructed: tuple[Any, Any], aligned_s
     assert tomogram.pixel_size_angstrom == 32
     assert tomogram.size_xyz[:2] == (72, 64)
     assert tomogram.method == "wbp-hamming"
-    assert tomogram.half_kind == "tilts"
+    assert tomogram.half_kind == "noise"
     assert not tomogram.restored
     assert tomogram.window_low < tomogram.window_high
     assert f"{len(aligned_series.alignment.included)} tilts" in result.summary
@@ -153,7 +153,7 @@ def test_alignment_makes_the_tomogram(
 
     def agreement(alignment: Any, name: str) -> float:
         task = stage_runner.RecordingTask(tmp_path / name, "small", threads=1)
-        parameters = {"thickness_angstrom": 800.0}
+        parameters = {"thickness_angstrom": 800.0, "halves": "tilts"}
         records = [aligned_series.series, alignment]
         (made,) = stage_runner.run_stage("reconstruct", task, records, parameters).records
         even, odd = (read_volume(path)[0][:, 8:-8, 8:-8].ravel() for path in made.half_paths)

@@ -39,6 +39,33 @@ def exposure_weights(
     Factors between 0 and 1 on the ``rfft2`` grid, ``[n_tilts, height, width // 2 + 1]``.
     """
     frequency = radial_frequency(shape, exposure_e_per_a2.device) / pixel_size_angstrom
-    nearest = min(VOLTAGE_FACTOR, key=lambda known: abs(known - voltage_kv))
-    critical = critical_exposure(frequency) * VOLTAGE_FACTOR[nearest]
+    critical = critical_exposure(frequency) * _voltage_factor(voltage_kv)
     return torch.exp(-exposure_e_per_a2[:, None, None] / (2 * critical))
+
+
+def exposure_weights_1d(
+    frequency_per_angstrom: Tensor, exposure_e_per_a2: Tensor, voltage_kv: float = 300.0
+) -> Tensor:
+    """Return the same along a line of frequencies.
+
+    Parameters
+    ----------
+    frequency_per_angstrom
+        Shape ``[n]``; 0 is allowed, nothing is lost there.
+    exposure_e_per_a2
+        ``[n_tilts]``.
+    voltage_kv
+        As in `exposure_weights`.
+
+    Returns
+    -------
+    Factors between 0 and 1, ``[n_tilts, n]``.
+    """
+    critical = critical_exposure(frequency_per_angstrom.clamp_min(1e-6))
+    critical = critical * _voltage_factor(voltage_kv)
+    return torch.exp(-exposure_e_per_a2[:, None] / (2 * critical))
+
+
+def _voltage_factor(voltage_kv: float) -> float:
+    nearest = min(VOLTAGE_FACTOR, key=lambda known: abs(known - voltage_kv))
+    return VOLTAGE_FACTOR[nearest]

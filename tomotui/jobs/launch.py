@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from tomotui import __version__
 from tomotui.jobs.files import write_model
@@ -18,7 +20,7 @@ from tomotui.jobs.specification import (
     JobSpecification,
     TaskSpecification,
 )
-from tomotui.project import Project
+from tomotui.project import InputWish, Project
 from tomotui.records import Job, Task
 from tomotui.stages.base import Stage
 
@@ -49,13 +51,25 @@ def specify(
         target=task.target,
         attempt=task.attempt,
         parameters=parameters.model_dump(mode="json"),
-        inputs=project.resolve_inputs(stage.takes, stage.optional, task.target),
+        inputs=project.resolve_inputs(
+            stage.takes, stage.optional, task.target, wish_of(stage, task.parameters)
+        ),
         gpu=gpu,
         threads=threads,
         project_folder=project.folder,
         heartbeat_seconds=heartbeat_seconds,
         kill_after_seconds=kill_after_seconds,
         version=__version__,
+    )
+
+
+def wish_of(stage: Stage, parameters: Mapping[str, Any]) -> InputWish:
+    """Return what a stage and its parameters ask of the records it works on."""
+    return InputWish(
+        of_series=tuple(parameters.get("series", ())) if stage.scope == "sample" else None,
+        restored=stage.takes_restored,
+        network=str(parameters.get("network") or ""),
+        network_purpose=stage.uses_network,
     )
 
 

@@ -4,8 +4,36 @@ from __future__ import annotations
 
 from tomotui.jobs.presence import ensure_agent
 from tomotui.project import Project, ProjectError
-from tomotui.records import Job, JobRequest
+from tomotui.records import Job, JobRequest, Target
 from tomotui.stages import get
+
+SAMPLE = "sample"
+"""Target of jobs that work on several tilt series together, unless a label names it."""
+
+
+def for_sample(project: Project, request: JobRequest) -> JobRequest:
+    """Return a wish whose tilt series are one task instead of one each.
+
+    Raises
+    ------
+    ProjectError
+        When the name of the task is that of a tilt series.
+    """
+    known = {series.name for series in project.tilt_series()}
+    names = [target.name for target in request.targets]
+    if not set(names) & known:
+        return request
+    # A name that no series bears yet is one that an earlier job is about to make.
+    everything = known <= set(names)
+    name = request.label or SAMPLE
+    if name in known:
+        raise ProjectError(
+            f"{name} is the name of a tilt series.", "Give the job another label: --label NAME."
+        )
+    chosen = {} if everything else {"series": names}
+    return request.replace(
+        parameters={**request.parameters, **chosen}, targets=(Target(name=name),)
+    )
 
 
 def submit(project: Project, request: JobRequest, start_agent: bool = True) -> Job:
@@ -30,6 +58,8 @@ def submit(project: Project, request: JobRequest, start_agent: bool = True) -> J
         raise ProjectError(
             f"the executor {request.executor} is not available here.", "Use the executor local."
         )
+    if stage.scope == "sample":
+        request = for_sample(project, request)
     own = [target.parameters for target in request.targets if target.parameters]
     if len(own) < len(request.targets):
         own.append({})

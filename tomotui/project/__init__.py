@@ -7,11 +7,12 @@ from tomotui.project.exclusion import TiltChoice
 from tomotui.project.matrix import Cell, SeriesRow
 from tomotui.project.particles import Judgement, fold
 from tomotui.project.project import Project
-from tomotui.project.records import Ancestor
+from tomotui.project.records import Ancestor, InputWish
 
 __all__ = [
     "Ancestor",
     "Cell",
+    "InputWish",
     "Judgement",
     "MissingInput",
     "Project",

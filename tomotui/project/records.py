@@ -69,6 +69,30 @@ class Ancestor(NamedTuple):
     job_id: int | None
 
 
+class InputWish(NamedTuple):
+    """What is to be known, beside kinds and target, to find the records a stage works on.
+
+    Attributes
+    ----------
+    of_series
+        Names of the series of a stage that works on several together, none for all; ``None``
+        for a stage that works on one.
+    restored
+        Whether tomograms that a network has changed will do.
+    network, network_purpose
+        Name of the network, empty for the newest; what it must have been trained for, empty
+        for anything.
+    """
+
+    of_series: Sequence[str] | None = None
+    restored: bool = False
+    network: str = ""
+    network_purpose: str = ""
+
+
+PLAIN = InputWish()
+
+
 class RecordPart(Part):
     """Adding, finding and tracing records."""
 
@@ -238,54 +262,105 @@ class RecordPart(Part):
         return [Ancestor(row["uid"], row["kind"], row["job_id"]) for row in rows]
 
     def resolve_inputs(
-        self, takes: Sequence[str], optional: Sequence[str], target: str
+        self, takes: Sequence[str], optional: Sequence[str], target: str, wish: InputWish = PLAIN
     ) -> dict[str, list[AnyRecord]]:
         """Return the newest records that a stage works on, by kind.
 
         For a target that is a tilt series those of the series; for any other target those of
-        every series. Of the kinds that belong to no series the one named like the target, and
-        otherwise the newest.
+        every series, or of those that the wish names. Alignments and CTFs that come with
+        tomograms are those the tomograms were made with. Of the kinds that belong to no series
+        the one named like the target, and otherwise the newest.
 
         Raises
         ------
         MissingInput
             When a kind in ``takes`` has no record.
         """
-        series = self.series_named(target)
+        series = self._series_meant(target, wish)
         found: dict[str, list[AnyRecord]] = {}
         for kind in dict.fromkeys((*takes, *optional)):
-            records = self._inputs_of(kind, series, target)
+            records = self._inputs_of(kind, series, target, wish)
             if records:
                 found[kind] = records
-            elif kind in takes:
+        for kind in ("alignment", "ctf"):
+            if kind in found and "tomogram" in found:
+                found[kind] = self._made_with(found["tomogram"], kind)
+        for kind in takes:
+            if not found.get(kind):
                 noun = kind.replace("_", " ")
                 raise MissingInput(
                     f"{target} has no {noun}.", f"Run the stage that makes a {noun} first."
                 )
-        return found
+        return {kind: records for kind, records in found.items() if records}
 
-    def _inputs_of(self, kind: str, series: TiltSeries | None, target: str) -> list[AnyRecord]:
+    def _series_meant(self, target: str, wish: InputWish) -> list[TiltSeries] | None:
+        """Return the series whose records are wanted; ``None`` for all."""
+        if wish.of_series is None:
+            series = self.series_named(target)
+            return None if series is None else [series]
+        if not wish.of_series:
+            return None
+        by_name = {one.name: one for one in self.tilt_series()}
+        unknown = [name for name in wish.of_series if name not in by_name]
+        if unknown:
+            raise MissingInput(
+                f"there is no tilt series {', '.join(unknown)}.", "See: tomotui status"
+            )
+        return [by_name[name] for name in wish.of_series]
+
+    def _inputs_of(
+        self, kind: str, series: list[TiltSeries] | None, target: str, wish: InputWish
+    ) -> list[AnyRecord]:
+        if kind == "network":
+            return self._network(wish.network or target, wish)
         if kind not in PER_SERIES:
             named = self._load(
                 "id = (SELECT max(id) FROM records WHERE kind = ? AND name = ?)", (kind, target)
             )
             newest = self.latest(kind)
             return named or ([newest] if newest else [])
-        if series is None:
-            if kind == "tilt_series":
-                return list(self.tilt_series())
-            return self._load(
-                f"""id IN (
-                    SELECT max(id) FROM records WHERE kind = ? AND series_uid IN (
-                        SELECT uid FROM records WHERE id IN ({_CURRENT_SERIES})
-                    ) GROUP BY series_uid
-                )""",
-                (kind,),
-            )
         if kind == "tilt_series":
-            return [series]
-        newest = self.latest(kind, series.uid)
-        return [newest] if newest else []
+            return list(self.tilt_series() if series is None else series)
+        whose = _CURRENT_SERIES
+        values: tuple[str, ...] = ()
+        if series is not None:
+            places = ", ".join("?" * len(series))
+            whose = f"SELECT id FROM records WHERE uid IN ({places})"
+            values = tuple(one.uid for one in series)
+        only = ""
+        if kind == "tomogram" and not wish.restored:
+            only = "AND uid IN (SELECT uid FROM tomograms WHERE restored = 0)"
+        return self._load(
+            f"""id IN (
+                SELECT max(id) FROM records WHERE kind = ? {only} AND series_uid IN (
+                    SELECT uid FROM records WHERE id IN ({whose})
+                ) GROUP BY series_uid
+            )""",
+            (kind, *values),
+        )
+
+    def _network(self, name: str, wish: InputWish) -> list[AnyRecord]:
+        """Return the newest network of a purpose: of a name where there is one, or any."""
+        purpose = wish.network_purpose
+        mine = "uid IN (SELECT uid FROM networks WHERE purpose = ? OR ? = '')"
+        named = self._load(
+            f"""id = (SELECT max(id) FROM records
+                      WHERE kind = 'network' AND name = ? AND {mine})""",
+            (name, purpose, purpose),
+        )
+        if named or wish.network:
+            return named
+        return self._load(
+            f"id = (SELECT max(id) FROM records WHERE kind = 'network' AND {mine})",
+            (purpose, purpose),
+        )
+
+    def _made_with(self, tomograms: Sequence[AnyRecord], kind: str) -> list[AnyRecord]:
+        """Return the alignments or CTFs that tomograms were made with."""
+        uids = [getattr(tomogram, f"{kind}_uid") for tomogram in tomograms]
+        known = [uid for uid in uids if uid is not None]
+        places = ", ".join("?" * len(known))
+        return self._load(f"uid IN ({places})", known) if known else []
 
     def _load(self, where: str, values: Sequence[Any] = ()) -> list[AnyRecord]:
         """Return records, oldest first, parsing only those not seen in their present revision.

@@ -21,7 +21,8 @@ class Tomogram(Record):
     half_paths
         Two tomograms of independent halves of the data, for self-supervised training.
     half_kind
-        What was halved: every other tilt, or every other frame of each tilt.
+        What was halved: every other tilt, or every other frame of each tilt; or ``noise``, where
+        both hold all data, with noise that was dealt out between them.
     thickness_angstrom
         Thickness of the specimen as found in the volume.
     window_low, window_high
@@ -30,8 +31,16 @@ class Tomogram(Record):
         Small central slice as 8-bit MRC for instant preview.
     details_path
         What the quality screen draws, as ``.npz``; relative to the project folder.
+    ctf_correction
+        How the contrast transfer function was corrected; ``None`` where it was not.
+    exposure_filtered
+        Whether what radiation had destroyed was damped.
     restored
         True for a volume changed by a network; averaging refuses those.
+    network_uid
+        The network that changed it.
+    uncertainty_path
+        Standard deviation of the network's answers, voxel by voxel, as an MRC volume.
     """
 
     kind: Literal["tomogram"] = "tomogram"
@@ -43,13 +52,17 @@ class Tomogram(Record):
     pixel_size_angstrom: float = Field(gt=0)
     method: str = "wbp"
     half_paths: tuple[str, str] | None = None
-    half_kind: Literal["tilts", "frames"] | None = None
+    half_kind: Literal["tilts", "frames", "noise"] | None = None
     thickness_angstrom: float | None = None
     window_low: float
     window_high: float
     thumbnail_path: str | None = None
     details_path: str | None = None
+    ctf_correction: Literal["flip", "wiener"] | None = None
+    exposure_filtered: bool = False
     restored: bool = False
+    network_uid: str | None = None
+    uncertainty_path: str | None = None
 
 
 class Map(Record):
@@ -67,7 +80,22 @@ class Map(Record):
 
 
 class Network(Record):
-    """Trained weights of a learned stage."""
+    """Trained weights of a learned stage.
+
+    Attributes
+    ----------
+    purpose
+        The stage that applies it.
+    path
+        Weights and what is needed to build the network again, as PyTorch saves them; relative
+        to the project folder.
+    architecture
+        Its sizes in words.
+    metrics
+        What it reached in training.
+    details_path
+        What the screen of its training draws, as ``.npz``; relative to the project folder.
+    """
 
     kind: Literal["network"] = "network"
     name: str
@@ -75,3 +103,4 @@ class Network(Record):
     path: str
     architecture: str = ""
     metrics: dict[str, float] = Field(default_factory=dict)
+    details_path: str | None = None

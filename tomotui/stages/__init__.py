@@ -21,6 +21,8 @@ _BUILT_IN = {
     "align": "tomotui.stages.align:AlignStage",
     "ctf": "tomotui.stages.ctf:CtfStage",
     "reconstruct": "tomotui.stages.reconstruct:ReconstructStage",
+    "restore-train": "tomotui.stages.restore_train:RestoreTrainStage",
+    "restore": "tomotui.stages.restore:RestoreStage",
 }
 """In the order of the pipeline."""
 

@@ -18,6 +18,7 @@ from tomotui.records import AnyRecord
 
 Group = Literal["basic", "advanced"]
 Needs = Literal["cpu", "gpu"]
+Scope = Literal["series", "sample"]
 RecordT = TypeVar("RecordT")
 
 
@@ -75,6 +76,12 @@ class Parameters(BaseModel):
     model_config = ConfigDict(
         frozen=True, extra="forbid", validate_default=True, defer_build=True, allow_inf_nan=False
     )
+
+
+class SampleParameters(Parameters):
+    """The parameters of a stage that works on several tilt series together."""
+
+    series: tuple[str, ...] = parameter((), "Tilt series to work on; all when none is named.")
 
 
 class ParameterInfo(NamedTuple):
@@ -154,6 +161,23 @@ class Inputs:
         found = self.all(record_type)
         return found[0] if found else None
 
+    def measured(self, record_type: Callable[..., RecordT]) -> RecordT:
+        """Return the single record of a type, which must not have been changed by a network.
+
+        Raises
+        ------
+        StageError
+            When there is not exactly one, or a network has changed it.
+        """
+        found = self.one(record_type)
+        if getattr(found, "restored", False):
+            raise StageError(
+                f"{getattr(found, 'path', 'the tomogram')} was changed by a network: what it "
+                "shows in the missing wedge was never measured.",
+                "Use the tomogram that it was made from.",
+            )
+        return found
+
     def all(self, record_type: Callable[..., RecordT]) -> list[RecordT]:
         """Return all records of a type."""
         return list(self.records.get(_kind_of(record_type), ()))  # type: ignore[arg-type]
@@ -196,6 +220,14 @@ class Stage(ABC):
         Kinds of records it needs, uses when they exist, and makes.
     needs
         ``gpu`` when it should have a GPU where one is free; every stage also runs on a CPU.
+    scope
+        ``series`` when each tilt series is a task of its own; ``sample`` when one task works on
+        several together: its parameters are a `SampleParameters`.
+    takes_restored
+        Whether it may work on tomograms that a network has changed. By default stages get the
+        newest tomogram as it was measured, also where a restored one is newer.
+    uses_network
+        Purpose of the networks it takes; empty for none.
     """
 
     name: ClassVar[str]
@@ -206,6 +238,9 @@ class Stage(ABC):
     optional: ClassVar[tuple[str, ...]] = ()
     gives: ClassVar[tuple[str, ...]] = ()
     needs: ClassVar[Needs] = "cpu"
+    scope: ClassVar[Scope] = "series"
+    takes_restored: ClassVar[bool] = False
+    uses_network: ClassVar[str] = ""
 
     @abstractmethod
     def run(self, task: Task, inputs: Inputs, parameters: Any) -> StageResult:
@@ -231,6 +266,10 @@ class Stage(ABC):
             return self.parameters_type.model_validate(dict(values))
         except ValidationError as error:
             raise ParameterError(self, error) from error
+
+    def outlook(self, parameters: Any) -> str:
+        """Say before it starts how long the work will take and what it needs; may be empty."""
+        return ""
 
     def describe(self) -> list[ParameterInfo]:
         """List the parameters as the faces show them."""

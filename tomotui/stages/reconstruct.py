@@ -70,10 +70,11 @@ class ReconstructParameters(Parameters):
     exposure_filter: bool = parameter(
         True, "Damp what radiation had destroyed, where the exposure is known."
     )
-    halves: Literal["auto", "tilts", "frames", "off"] = parameter(
+    halves: Literal["auto", "frames", "noise", "tilts", "off"] = parameter(
         "auto",
-        "Also write two tomograms for training networks: from every other frame where there "
-        "are frames, otherwise from every other tilt.",
+        "Also write two tomograms with independent noise for training networks: of every other "
+        "frame where there are frames, otherwise with the images' noise dealt out (noise); or of "
+        "every other tilt, each of which lacks what the other has measured.",
     )
     frame: Literal["centre", "level", "alignment"] = parameter(
         "centre",
@@ -193,17 +194,19 @@ class _Reconstruction:
                 kept.append(max(1.0, binning))
         return kept
 
-    def _kind_of_halves(self) -> Literal["tilts", "frames"] | None:
+    def _kind_of_halves(self) -> Literal["tilts", "frames", "noise"] | None:
         wanted = self.parameters.halves
         there = self.series.even_stack_path is not None and self.series.odd_stack_path is not None
         if wanted == "frames" and not there:
             raise StageError(
                 f"{self.series.name} has no stacks of every other frame.",
-                "Make them from the movies, or choose halves=tilts.",
+                "Make them from the movies, or choose halves=noise.",
             )
         if wanted == "off":
             return None
-        return "frames" if there and wanted != "tilts" else "tilts"
+        if wanted in ("tilts", "noise"):
+            return wanted
+        return "frames" if there else "noise"
 
     def _recipe(self) -> Recipe:
         from tomotui.algorithms.reconstruct.volumes import Recipe
@@ -336,6 +339,7 @@ class _Reconstruction:
     def _material(self, images: Images, binning: float) -> tuple[Material, tuple[float, float]]:
         import torch
 
+        from tomotui.algorithms.reconstruct.dealing import deal_noise
         from tomotui.algorithms.reconstruct.prepare import normalise
         from tomotui.algorithms.reconstruct.volumes import Material
 
@@ -348,6 +352,8 @@ class _Reconstruction:
                 normalise(self.source.binned(half, binning)[0], whole)
                 for half in images.frame_halves
             ]
+        elif self.halves == "noise":
+            halves = deal_noise(normalise(whole), seed=0)
         known = self.exposure
         material = Material(
             normalise(whole),
@@ -395,6 +401,8 @@ class _Reconstruction:
             method=self.recipe.name,
             half_paths=(relative[1], relative[2]) if self.halves else None,
             half_kind=self.halves,
+            ctf_correction=self.recipe.correction if corrected else None,
+            exposure_filtered=self.exposure is not None,
             thickness_angstrom=place.thickness_angstrom,
             window_low=written.window[0],
             window_high=written.window[1],

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tomotui.records import JobRequest
+from tomotui.stages import get
 
 _IMPORT_OPTIONS = {
     "mdoc": "--mdoc",
@@ -55,7 +56,13 @@ def run_command(request: JobRequest, project_folder: Path) -> str:
 def _run_words(
     request: JobRequest, names: list[str], stacks: list[str], values: Mapping[str, Any]
 ) -> list[str]:
-    words = ["tomotui", "run", request.stage, "--on", *names]
+    words = ["tomotui", "run", request.stage]
+    if get(request.stage).scope == "sample":
+        # What a stage of the whole sample works on is one of its parameters.
+        names = list(values.get("series") or ())
+        values = {key: value for key, value in values.items() if key != "series"}
+    if names:
+        words += ["--on", *names]
     if values:
         words += ["--set", *(f"{key}={spoken(value)}" for key, value in values.items())]
     if request.after:
