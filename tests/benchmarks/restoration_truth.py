@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 
 COARSEST_ANGSTROM, FINEST_ANGSTROM = 300.0, 25.0
 SHELL_PER_ANGSTROM = 1 / 800.0
+REACH = 1.6
+"""Of what is cut about a particle, over its radius."""
 Volume = NDArray[np.float32]
 
 
@@ -27,8 +29,8 @@ class Figures:
         Correlation with truth inside the missing wedge, outside, and in the whole band.
     fsc_wedge, fsc_measured
         By shell of 1/800 per Angstrom.
-    elongation
-        RMS extent of particles along z over that across z, minus 1.
+    particles
+        Sum of the density about all particles of a kind.
     """
 
     wedge: float
@@ -36,7 +38,7 @@ class Figures:
     whole: float
     fsc_wedge: NDArray[np.float64]
     fsc_measured: NDArray[np.float64]
-    elongation: float
+    particles: NDArray[np.float64]
 
 
 class Truth:
@@ -93,13 +95,13 @@ class Truth:
             self._correlation(spectrum, self.band),
             self._shells(spectrum, self.wedge & self.band),
             self._shells(spectrum, self.measured & self.band),
-            self.elongation(volume),
+            self.particle_sum(volume),
         )
 
-    def elongation(self, volume: Volume) -> float:
-        """Return how much longer particles are along z than across it, in the mean of all."""
+    def particle_sum(self, volume: Volume) -> NDArray[np.float64]:
+        """Return the sum of the density about all particles that lie inside."""
         centres, radius = self.particles
-        reach = int(np.ceil(1.6 * radius / self.voxel))
+        reach = int(np.ceil(REACH * radius / self.voxel))
         shape = np.array(volume.shape)
         total = np.zeros((2 * reach + 1,) * 3)
         for x, y, z in centres:
@@ -108,13 +110,7 @@ class Truth:
                 continue
             low, high = middle - reach, middle + reach + 1
             total += volume[low[0] : high[0], low[1] : high[1], low[2] : high[2]]
-        line = np.arange(-reach, reach + 1)
-        z, y, x = np.meshgrid(line, line, line, indexing="ij")
-        distance = np.sqrt(x**2 + y**2 + z**2)
-        rim = (distance > 0.85 * reach) & (distance <= reach)
-        density = np.where(distance <= reach, np.maximum(total - total[rim].mean(), 0), 0)
-        along = (density * z**2).sum()
-        return float(np.sqrt(along / ((density * (x**2 + y**2)).sum() / 2)) - 1)
+        return total
 
     def _transform(self, volume: Volume) -> NDArray[np.complex64]:
         return np.fft.rfftn((volume - volume.mean()) * self.window)
@@ -135,6 +131,22 @@ class Truth:
 
         powers = sums(np.abs(a) ** 2) * sums(np.abs(b) ** 2)
         return sums((a * b.conj()).real) / np.sqrt(powers + 1e-30)
+
+
+def elongation(density: NDArray[np.float64]) -> float:
+    """Return RMS extent along z over that across z, minus 1, of a mean of many particles.
+
+    Second moments of what is above a tenth of the greatest density, that at the rim being zero.
+    """
+    reach = density.shape[0] // 2
+    line = np.arange(-reach, reach + 1)
+    z, y, x = np.meshgrid(line, line, line, indexing="ij")
+    distance = np.sqrt(x**2 + y**2 + z**2)
+    rim = (distance > 0.85 * reach) & (distance <= reach)
+    inside = np.where(distance <= reach, density - density[rim].mean(), 0)
+    inside = np.where(inside > 0.1 * inside.max(), inside, 0)
+    along, across = (inside * z**2).sum(), (inside * (x**2 + y**2)).sum() / 2
+    return float(np.sqrt(along / across) - 1)
 
 
 def _window(shape: tuple[int, ...]) -> Volume:

@@ -22,7 +22,7 @@ from typing import Any
 import mrcfile
 import numpy as np
 from report import figure
-from restoration_truth import Figures, Truth
+from restoration_truth import Figures, Truth, elongation
 from stage_runner import RecordingTask, run_stage
 
 from tomotui.formats.mrc import write_stack
@@ -30,6 +30,8 @@ from tomotui.records import RECORD, AnyRecord, Tomogram
 from tomotui.resources import sample_data_folder
 from tomotui.simulate import SimulationParameters, simulate_tilt_series, write_simulation
 from tomotui.simulate.simulation import Simulation
+from tomotui.stages.base import Inputs
+from tomotui.stages.restore_inputs import load_material, subjects_of
 
 PER_SAMPLE = 2
 SHOWN_ANGSTROM = (200, 100, 70, 50, 40, 35, 30, 27)
@@ -111,6 +113,21 @@ def bright(path: str | Path) -> np.ndarray:
     return -np.asarray(mrcfile.read(path), dtype=np.float32)
 
 
+def filtered(records: list[AnyRecord], folder: Path) -> np.ndarray:
+    """Return a tomogram with the best linear filter alone: what the network is given."""
+    by_kind: dict[str, list[AnyRecord]] = {}
+    for record in records:
+        by_kind.setdefault(record.kind, []).append(record)
+    task = RecordingTask(folder / "filtered", "filtered")
+    subject = subjects_of(task, Inputs(by_kind))[0]
+    return np.asarray(load_material(task, subject, "cpu").inputs.mean(dim=0))
+
+
+def elongation_of(found: list[Figures]) -> float:
+    """Return the elongation of the mean particle of a sample."""
+    return elongation(np.sum([one.particles for one in found], axis=0))
+
+
 def report(name: str, found: list[Figures], before: list[Figures] | None) -> None:
     """Print the means over the tomograms of a sample, and how shells compare with before."""
 
@@ -121,7 +138,7 @@ def report(name: str, found: list[Figures], before: list[Figures] | None) -> Non
     figure(f"{name}: correlation in the wedge", mean("wedge"), "", target)
     figure(f"{name}: correlation outside it", mean("measured"), "")
     figure(f"{name}: correlation of the whole", mean("whole"), "")
-    figure(f"{name}: elongation along z", mean("elongation"), "", "-" if before is None else "half")
+    figure(f"{name}: elongation along z", elongation_of(found), "")
     for what in ("fsc_measured", "fsc_wedge"):
         curve = mean(what)
         shown = " ".join(
@@ -143,8 +160,10 @@ def sample(
     before = [t.figures(bright(one.path)) for t, one in zip(truths, tomograms, strict=True)]
     name = f"seed {seed} {halves}"
     report(f"{name} before", before, None)
-    for t in truths:
-        figure(f"{name} truth: elongation along z", t.elongation(t.volume), "")
+    linear = [t.figures(filtered(r, folder)) for t, r in zip(truths, scenes, strict=True)]
+    report(f"{name} filtered", linear, None)
+    true_length = elongation(sum(t.particle_sum(t.volume) for t in truths))
+    figure(f"{name} truth: elongation along z", true_length, "")
     for method in methods:
         place = folder / f"restored{seed}-{halves}-{method}"
         task = RecordingTask(place, "sample")
@@ -161,6 +180,8 @@ def sample(
             print(f"  {result.summary}", flush=True)
         whole = time.perf_counter() - began
         report(f"{name} {method}", after, before)
+        shrunk = elongation_of(after) / elongation_of(linear)
+        figure(f"{name} {method}: elongation over filtered", shrunk, "", "< 0.5")
         limit = "< 600" if settings.get("preset", "preview") == "preview" else "-"
         figure(f"{name} {method}: training", training, "s")
         figure(f"{name} {method}: training and applying", whole, "s", limit)
@@ -207,6 +228,7 @@ def main() -> None:
     parser.add_argument("--halves", nargs="*", default=["noise", "frames"])
     parser.add_argument("--preset", default="preview")
     parser.add_argument("--steps", type=int, default=None)
+    parser.add_argument("--set", nargs="*", default=[], help="parameters of restore-train")
     parser.add_argument("--keep", type=Path, default=None, help="scenes, for the next time")
     parser.add_argument("--real", action="store_true", help="the real series too")
     parser.add_argument("--peer-python", type=Path, default=None)
@@ -215,6 +237,9 @@ def main() -> None:
     settings: dict[str, Any] = {"preset": arguments.preset}
     if arguments.steps:
         settings["steps"] = arguments.steps
+    for word in arguments.set:
+        key, _, value = word.partition("=")
+        settings[key] = json.loads(value)
     with tempfile.TemporaryDirectory() as name:
         folder = arguments.keep or Path(name)
         for seed in arguments.seeds:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tomotui.project import MissingInput, Project, ProjectError, RefusedChange
+from tomotui.project import InputWish, MissingInput, Project, ProjectError, RefusedChange
 from tomotui.records import Alignment, Ctf, Map, Network, ParticleSet, TiltCtf, TiltSeries, Tomogram
 
 Maker = Callable[..., TiltSeries]
@@ -147,3 +147,65 @@ def test_inputs_are_the_newest_of_the_target(
     assert project.resolve_inputs(["network"], [], "ours") == {"network": [networks[0]]}
     with pytest.raises(MissingInput, match="one has no ctf"):
         project.resolve_inputs(["ctf"], [], "one")
+
+
+def test_restored_tomograms_are_given_to_nobody_who_does_not_ask(
+    project: Project, make_series: Maker, make_alignment: Aligner
+) -> None:
+    series = make_series("one")
+    alignment = make_alignment(series)
+    plain = _tomogram(series, alignment).replace(restored=False)
+    restored = plain.replace(uid="f" * 16, restored=True)
+    project.add_records([series, alignment, plain, restored])
+    assert project.latest("tomogram", series.uid) == restored
+    assert project.resolve_inputs(["tomogram"], [], "one") == {"tomogram": [plain]}
+    asked = InputWish(restored=True)
+    assert project.resolve_inputs(["tomogram"], [], "one", asked) == {"tomogram": [restored]}
+
+
+def test_the_alignment_is_that_of_the_tomogram(
+    project: Project, make_series: Maker, make_alignment: Aligner
+) -> None:
+    series = make_series("one")
+    used, newer = make_alignment(series), make_alignment(series)
+    tomogram = _tomogram(series, used).replace(restored=False)
+    project.add_records([series, used, tomogram, newer])
+    found = project.resolve_inputs(["tomogram", "alignment"], [], "one")
+    assert found["alignment"] == [used]
+    assert project.resolve_inputs(["alignment"], [], "one") == {"alignment": [newer]}
+
+
+def test_a_sample_is_some_series_or_all(
+    project: Project, make_series: Maker, make_alignment: Aligner
+) -> None:
+    series = [make_series(name) for name in ("one", "two", "three")]
+    alignments = [make_alignment(one) for one in series]
+    tomograms = [
+        _tomogram(s, a).replace(restored=False)
+        for s, a in zip(series[:2], alignments[:2], strict=True)
+    ]
+    project.add_records([*series, *alignments, *tomograms])
+    takes = ["tilt_series", "tomogram"]
+    some = project.resolve_inputs(takes, [], "sample", InputWish(of_series=("three", "one")))
+    assert {one.name for one in some["tilt_series"]} == {"one", "three"}
+    assert some["tomogram"] == [tomograms[0]]
+    everything = project.resolve_inputs(takes, [], "sample", InputWish(of_series=()))
+    assert everything == {"tilt_series": series, "tomogram": tomograms}
+    with pytest.raises(MissingInput, match="no tilt series four"):
+        project.resolve_inputs(takes, [], "sample", InputWish(of_series=("four",)))
+
+
+def test_a_network_is_the_newest_of_its_purpose_or_the_one_named(project: Project) -> None:
+    ours, theirs, picker = (
+        Network(name=name, purpose=purpose, path=f"{name}.pt")
+        for name, purpose in (("ours", "restore"), ("theirs", "restore"), ("picker", "find"))
+    )
+    project.add_records([ours, theirs, picker])
+
+    def found(wish: InputWish) -> object:
+        return project.resolve_inputs([], ["network"], "ts_01", wish).get("network")
+
+    assert found(InputWish(network_purpose="restore")) == [theirs]
+    assert found(InputWish(network_purpose="restore", network="ours")) == [ours]
+    assert found(InputWish(network_purpose="restore", network="picker")) is None
+    assert found(InputWish(network_purpose="classify")) is None

@@ -24,15 +24,16 @@ from tomotui.stages.restore_train import PURPOSE
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from tomotui.algorithms.restore.honesty import NullTest
+    from tomotui.algorithms.restore.honesty import Honesty
     from tomotui.algorithms.restore.material import Material
     from tomotui.algorithms.restore.network import RestorationNet
     from tomotui.stages.restore_inputs import Subject
     from tomotui.stages.tomogram_files import Written
 
 NULL_SIDE = 128
-NULL_SHARE_LIMIT = 0.5
-"""What a network may fill into structureless data, over what it fills into real data."""
+LEAST_FILLED, MOST_NULL = 0.2, 0.1
+"""Correlations of what is filled with what was kept back, below and above which there is a word of
+warning."""
 
 SECTIONS_AT_ONCE = 16
 
@@ -54,7 +55,9 @@ class RestoreParameters(Parameters):
         False, "Also write the standard deviation of several answers: doubles the time."
     )
     null_test: bool = parameter(
-        True, "Show the network data without structure, and report what it fills into them."
+        True,
+        "Report how well a wedge is filled of which the truth is known, the tomogram lying on its "
+        "side, and what is made of data without structure and of noise.",
     )
     tile: int | None = parameter(
         None,
@@ -184,7 +187,7 @@ class _Restoration:
             ]
         )
         spread = self._spread(material, answers) if self.parameters.uncertainty else None
-        test = self._null_test(material, answers) if self.parameters.null_test else None
+        test = self._examined(material, answers) if self.parameters.null_test else None
         volume = self._combined(material, answers, puts_back)
         self.task.progress(0.96, "writing")
         written = self._write(volume, "restored", material)
@@ -240,18 +243,18 @@ class _Restoration:
         self.trained.network.drop.eval()
         return torch.cat([answers, turned]).std(dim=0) * material.scale
 
-    def _null_test(self, material: Material, answers: Tensor) -> NullTest:
-        from tomotui.algorithms.restore.honesty import null_test
+    def _examined(self, material: Material, answers: Tensor) -> Honesty:
+        from tomotui.algorithms.restore.honesty import examine
 
         self.task.progress(0.88, "null test")
-        test = null_test(material, answers, self._restored, NULL_SIDE)
-        if test.filling_share > NULL_SHARE_LIMIT:
+        found = examine(material, answers, self._restored, NULL_SIDE)
+        if found.filled < LEAST_FILLED or found.null > MOST_NULL:
             self.task.warn(
-                f"into data without any structure the network fills {test.filling_share:.0%} of "
-                "what it fills into the tomogram: do not trust what the wedge shows. Train "
-                "longer, or on more tomograms."
+                f"a wedge whose truth is known is filled with a correlation of {found.filled:.2f} "
+                f"to it ({found.null:.2f} for data without structure): do not trust what the "
+                "wedge shows. Train longer, or on more tomograms."
             )
-        return test
+        return found
 
     def _combined(self, material: Material, answers: Tensor, puts_back: bool) -> Tensor:
         """Return the volume to write, protein dark."""
@@ -272,7 +275,7 @@ class _Restoration:
 
         n_z, n_y, n_x = volume.shape
         volume_set = VolumeSet(
-            f"{self.name}_{what}",
+            self.name,
             (n_x, n_y, n_z),
             material.voxel_size_angstrom,
             False,
@@ -281,6 +284,7 @@ class _Restoration:
                 f"tomotui {__version__}: {what} by a network; {words}",
                 f"{self.name}; not for averaging",
             ),
+            what,
         )
         check_room(self.task.folder, [volume_set], False, 0)
 
@@ -289,7 +293,7 @@ class _Restoration:
                 yield Slab(first, (volume[first : first + SECTIONS_AT_ONCE],))
 
         written = write_volumes(self.task, volume_set, slabs())
-        self.task.artifact(what, written.paths[0])
+        self.task.artifact(written.paths[0].stem, written.paths[0])
         return written
 
     def _record(self, written: Written, uncertainty: Written | None, puts_back: bool) -> Tomogram:
@@ -309,23 +313,22 @@ class _Restoration:
             uncertainty_path=self.task.relative(uncertainty.paths[0]) if uncertainty else None,
         )
 
-    def _summary(self, test: NullTest | None, puts_back: bool) -> str:
+    def _summary(self, test: Honesty | None, puts_back: bool) -> str:
         words = f"{self.trained.method} by {self.trained.record.name}"
         if puts_back:
             words += ", measured kept"
         if test is not None:
-            words += f", null {test.filling_share:.0%}"
-            if test.agreement is not None:
-                words += f", halves agree {test.agreement:.2f} in the wedge"
+            words += f", known wedge filled {test.filled:.2f}, null {test.null:.2f}"
         return words
 
 
-def _metrics(test: NullTest | None) -> dict[str, float]:
+def _metrics(test: Honesty | None) -> dict[str, float]:
     if test is None:
         return {}
     found = {
-        "null_filling_share": test.filling_share,
-        "null_agreement": test.null_agreement,
+        "filled_correlation": test.filled,
+        "null_correlation": test.null,
+        "noise_share": test.noise_share,
     }
     if test.agreement is not None:
         found["wedge_agreement"] = test.agreement

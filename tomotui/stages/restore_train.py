@@ -11,6 +11,7 @@ import numpy as np
 
 from tomotui.records import Network
 from tomotui.stages.base import (
+    Cancelled,
     Inputs,
     SampleParameters,
     Stage,
@@ -316,10 +317,14 @@ class _Training:
         if now - self.saved_at > CHECKPOINT_SECONDS:
             self.saved_at = now
             self._keep(trainer)
-        self._progress(step)
+        try:
+            self._progress(step)
+        except Cancelled:
+            self._keep(trainer)
+            raise
 
     def _progress(self, step: int) -> None:
-        """Report how far it is; a request to stop is met with a checkpoint."""
+        """Report how far it is."""
         self.task.progress(
             0.05 + 0.93 * step / self.preset.steps,
             f"step {step} of {self.preset.steps}, denoising {self.looks.denoising:.3f}, "

@@ -44,6 +44,8 @@ class VolumeSet:
         Number format.
     labels
         Words for the headers.
+    noun
+        End of the first one's file name.
     """
 
     stem: str
@@ -52,12 +54,13 @@ class VolumeSet:
     with_halves: bool
     data_type: Literal["float32", "float16"]
     labels: tuple[str, ...] = ()
+    noun: str = "tomogram"
 
     @property
     def names(self) -> tuple[str, ...]:
         """File names, the whole first."""
         halves = ("half_even", "half_odd") if self.with_halves else ()
-        return tuple(f"{self.stem}_{name}.mrc" for name in ("tomogram", *halves))
+        return tuple(f"{self.stem}_{name}.mrc" for name in (self.noun, *halves))
 
     @property
     def n_bytes(self) -> int:
