@@ -75,7 +75,7 @@ class Terminal:
 
 def screens(folder: Path) -> None:
     """Walk through the screens of a project."""
-    terminal = Terminal([sys.executable, "-m", "tomotui", str(folder)], _environment())
+    terminal = Terminal([sys.executable, "-m", "tomotui", str(folder)], environment())
     terminal.wait(5)
     terminal.picture("datasets")
     terminal.press("L", 2)
@@ -128,7 +128,7 @@ def welcome() -> None:
     """Start where there is no project."""
     with tempfile.TemporaryDirectory() as name:
         os.chdir(name)
-        terminal = Terminal([sys.executable, "-m", "tomotui"], _environment())
+        terminal = Terminal([sys.executable, "-m", "tomotui"], environment())
         terminal.wait(4)
         terminal.picture("welcome")
         terminal.close()
@@ -147,7 +147,7 @@ def motion() -> None:
             ["import", str(raw / "movies/ts_1.mdoc"), "-p", str(folder)],
         ):
             subprocess.run([*tomotui, *words], check=True)
-        terminal = Terminal([*tomotui, str(folder)], _environment())
+        terminal = Terminal([*tomotui, str(folder)], environment())
         terminal.wait(5)
         terminal.press("Q", 4)
         # Back from the first panel to the last.
@@ -156,7 +156,7 @@ def motion() -> None:
         terminal.close()
 
 
-def _environment() -> dict[str, str]:
+def environment() -> dict[str, str]:
     """Describe a terminal that draws everything, and folders without a history."""
     for name in ("TMUX", "NO_COLOR", "TERM_PROGRAM"):
         os.environ.pop(name, None)

@@ -12,7 +12,7 @@ import pytest
 
 from tomotui.formats.particles_csv import COLUMNS
 from tomotui.project import Project
-from tomotui.records import Alignment, Particle, ParticleSet, TiltSeries, Tomogram
+from tomotui.records import Alignment, Particle, ParticleSet, TiltSeries, Tomogram, new_uid
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -122,6 +122,21 @@ def _exports_the_tomogram(call: Call, folder: Path) -> None:
     assert f"{folder / tomogram.path} is missing" in gone.err
     assert not Path("again").exists()
     (folder / "elsewhere.mrc").rename(folder / tomogram.path)
+    _exports_what_was_restored_when_asked(call, folder, tomogram)
+
+
+def _exports_what_was_restored_when_asked(call: Call, folder: Path, measured: Tomogram) -> None:
+    none = call("export", "tomogram", "--restored", "-o", "restored", "-p", folder)
+    assert none.code == 1
+    assert "no restored tomogram" in none.err
+    (folder / "filled.mrc").write_bytes(b"filled")
+    changes = {"uid": new_uid(), "path": "filled.mrc", "restored": True}
+    with Project.open(folder) as project:
+        project.add_records([measured.replace(**changes)])
+    said = call.well("export", "tomogram", "-o", "measured", "--json", "-p", folder)
+    assert Path(said.json[0]).read_bytes() == (folder / measured.path).read_bytes()
+    said = call.well("export", "tomogram", "--restored", "-o", "restored", "--json", "-p", folder)
+    assert Path(said.json[0]).read_bytes() == b"filled"
 
 
 def _particles(folder: Path, name: str) -> list[Particle]:

@@ -185,6 +185,7 @@ def test_a_recipe_is_queued_whole_or_not_at_all(project: Project, tmp_path: Path
         ("steps = []\n[[step]]\nstage = 'fake'", "steps: no such key; there are format, name"),
         ("[[step]]\nparameters = {}", "step 1: stage: is required; tomotui stages lists them"),
         ("[[step]]\nstage = 'fak'", "step 1 (fak): stage: there is no stage fak; there are import"),
+        ("[[step]]\nstage = 'restore-train'", "works on several series together: run it by itself"),
         ("[[step]]\nstage = 'import'", "importing is no step; its parameters stand in [import]"),
         (
             "[[step]]\nstage = 'fake'\n[[step]]\nstage = 'measure'\nparameters = {residual = 3}",

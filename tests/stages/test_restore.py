@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
@@ -9,6 +12,8 @@ import pytest
 import torch
 
 from tomotui.formats.mrc import read_volume, write_volume
+from tomotui.jobs.files import read_model, write_model
+from tomotui.jobs.specification import TaskResult, TaskSpecification
 from tomotui.records import Alignment, AnyRecord, Tilt, TiltAlignment, TiltSeries, Tomogram
 from tomotui.stages import get
 from tomotui.stages.base import Cancelled, StageError
@@ -273,3 +278,33 @@ def test_the_cost_is_told_before_it_starts() -> None:
     assert "GiB on 2 cores" in words
     longer = stage.outlook(stage.validate({"preset": "best"}))
     assert " h and " in longer
+
+
+def test_several_processes_train_one_network(sample: Sample, tmp_path: Path) -> None:
+    """As torchrun starts them: one result, and weights that both have moved."""
+    specification = TaskSpecification(
+        job_id=1,
+        stage="restore-train",
+        target="vivo",
+        attempt=1,
+        parameters={**QUICK, "steps": 2},
+        inputs={
+            kind: [r for r in sample.records if r.kind == kind]
+            for kind in ("tilt_series", "alignment", "tomogram")
+        },
+        project_folder=tmp_path,
+        version="0",
+    )
+    write_model(tmp_path / "task.json", specification)
+    words = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    words += ["-m", "tomotui.jobs.ranks", str(tmp_path)]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+    done = subprocess.run(
+        [sys.executable, *words], env=environment, capture_output=True, text=True, timeout=240
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    result = read_model(tmp_path / "result.json", TaskResult)
+    assert result is not None
+    assert result.status == "done"
+    assert len(result.records) == 1
+    assert (tmp_path / "network.pt").is_file()

@@ -36,7 +36,7 @@ async def opened(pilot: Pilot[Any], app: TomotuiApp, wish: JobRequest) -> Launch
     await until(pilot, lambda: app.screen.query_one(Table).total == 6)
     app.launch(wish)
     await until(pilot, lambda: isinstance(app.screen, LaunchScreen) and app.screen.query(Field))
-    await until(pilot, lambda: app.screen._outlook is not None)
+    await until(pilot, lambda: app.screen._foresight is not None)
     assert isinstance(app.screen, LaunchScreen)
     return app.screen
 

@@ -54,6 +54,7 @@ def export(
     format_: Annotated[str, Parameter(name="--format")] = "",
     project: ProjectOption = None,
     on: OnOption = None,
+    restored: bool = False,
     json: JsonOption = False,
 ) -> int:
     """Write alignments, CTFs, tomograms, particles or maps for other programs.
@@ -74,9 +75,13 @@ def export(
         Project folder; the present one by default.
     on
         Tilt series (or particle sets, or maps) by name or pattern; all by default.
+    restored
+        Tomograms as a network has restored them, not as they were measured.
     json
         Print the paths as JSON; otherwise one a line.
     """
+    if restored and what != "tomogram":
+        raise WrongWords(f"--restored: there are restored tomograms only, not {what}")
     if what not in FORMATS:
         raise WrongWords(f"export {what}: there are {', '.join(FORMATS)}")
     chosen = format_ or FORMATS[what][0]
@@ -89,12 +94,13 @@ def export(
         "relion": _relion if what != "particles" else _particles,
         "ctffind": _ctf_text,
         "csv": _particles,
-        "mrc": _tomograms if what == "tomogram" else _maps,
+        "mrc": partial(_tomograms, restored=restored) if what == "tomogram" else _maps,
     }
     with open_project(project, read_only=True) as opened:
         written = writers[chosen](opened, on or [], place)
     if not written:
-        raise WorkFailed(f"the project has no {what} to export yet")
+        which = f"restored {what}" if restored else what
+        raise WorkFailed(f"the project has no {which} to export yet")
     if json:
         print_json([str(path) for path in written])
     else:
@@ -217,9 +223,12 @@ def _relion(project: Project, names: Sequence[str], place: _Place) -> list[Path]
     return [write_relion(folder, entries)] if entries else []
 
 
-def _tomograms(project: Project, names: Sequence[str], place: _Place) -> list[Path]:
-    found = [(s.name, project.latest("tomogram", s.uid)) for s in chosen_series(project, names)]
-    volumes = {name: one.path for name, one in found if isinstance(one, Tomogram)}
+def _tomograms(
+    project: Project, names: Sequence[str], place: _Place, *, restored: bool
+) -> list[Path]:
+    series = chosen_series(project, names)
+    found = [(one.name, project.newest_tomogram(one.uid, restored)) for one in series]
+    volumes = {name: one.path for name, one in found if one is not None}
     return _copied(project, volumes, place)
 
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from tomotui.cli.errors import WorkFailed, WrongWords
 from tomotui.project import Project
-from tomotui.records import ParticleSet, Tomogram
+from tomotui.records import ParticleSet
 
 
 class Picked(NamedTuple):
@@ -74,10 +74,10 @@ def add_particles(
 
 
 def tomogram_uids(project: Project) -> dict[str, str]:
-    """Return the newest tomogram of each series by the series' name."""
+    """Return the newest measured tomogram of each series by the series' name."""
     found = {}
     for series in project.tilt_series():
-        tomogram = project.latest("tomogram", series.uid)
-        if isinstance(tomogram, Tomogram):
+        tomogram = project.newest_tomogram(series.uid)
+        if tomogram is not None:
             found[series.name] = tomogram.uid
     return found

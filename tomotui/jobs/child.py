@@ -23,7 +23,7 @@ from tomotui.stages.base import Cancelled, Inputs, StageError, StageResult
 _EXIT_CODES = {"done": 0, "failed": 1, "cancelled": 3}
 
 
-def run_task(folder: Path, specification: TaskSpecification) -> int:
+def run_task(folder: Path, specification: TaskSpecification, device: str | None = None) -> int:
     """Run the stage of a task in this process and write its result.
 
     Parameters
@@ -32,6 +32,8 @@ def run_task(folder: Path, specification: TaskSpecification) -> int:
         The task's folder.
     specification
         What ``task.json`` says.
+    device
+        Where to work, when not on the GPU that the specification names.
 
     Returns
     -------
@@ -39,7 +41,7 @@ def run_task(folder: Path, specification: TaskSpecification) -> int:
         Exit code: 0 done, 1 failed, 3 cancelled.
     """
     events = EventWriter(folder / EVENTS_FILE, specification.attempt)
-    task = RunningTask(folder, specification, events)
+    task = RunningTask(folder, specification, events, device)
 
     def stop(signal_number: int, frame: FrameType | None) -> None:
         task.cancel()

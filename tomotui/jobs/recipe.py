@@ -242,10 +242,14 @@ class _Reading:
             self.wrong(place, "stage", "is required; tomotui stages lists them")
             return None
         try:
-            return get(name)
+            stage = get(name)
         except UnknownStage as error:
             self.wrong(place, "stage", str(error))
             return None
+        if stage.scope == "sample":
+            self.wrong(place, "stage", f"{name} works on several series together: run it by itself")
+            return None
+        return stage
 
     def _parameters(self, stage: Stage, values: Any, place: str, key: str) -> dict[str, Any]:
         if not isinstance(values, dict):

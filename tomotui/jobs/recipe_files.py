@@ -81,7 +81,7 @@ def recipe_of_history(
         raise ProjectError(f"there is no job {missing[0]}.", "See: tomotui jobs")
     entrances = {stage: _newest_parameters(project, known, stage) for stage in ENTRANCES}
     chosen = [known[number] for number in jobs] or _newest_of_each_stage(project, known)
-    chosen = [job for job in chosen if job.stage not in ENTRANCES]
+    chosen = [job for job in chosen if job.stage not in ENTRANCES and not _is_of_sample(job)]
     if not chosen:
         raise ProjectError(
             f"{project.folder} has no job that a recipe could repeat.", "Run a stage first."
@@ -97,6 +97,14 @@ def recipe_of_history(
         import_parameters=entrances["import"],
         motion_parameters=entrances["motion"],
     )
+
+
+def _is_of_sample(job: Job) -> bool:
+    """Tell whether a job works on several series together, which no step of a recipe does."""
+    try:
+        return get(job.stage).scope == "sample"
+    except UnknownStage:
+        return False
 
 
 def _newest_parameters(project: Project, jobs: Mapping[int, Job], stage: str) -> dict[str, Any]:

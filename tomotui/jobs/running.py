@@ -27,13 +27,21 @@ class RunningTask:
         What ``task.json`` says.
     events
         Where to write what the stage reports.
+    device
+        Where to work; by default the GPU that the specification names, as the only one seen.
     """
 
-    def __init__(self, folder: Path, specification: TaskSpecification, events: EventWriter) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        specification: TaskSpecification,
+        events: EventWriter,
+        device: str | None = None,
+    ) -> None:
         self.target = specification.target
         self.folder = folder
         self.project_folder = specification.project_folder
-        self.device = "cuda:0" if specification.gpu else "cpu"
+        self.device = device or ("cuda:0" if specification.gpu else "cpu")
         self.threads = specification.threads
         self.attempt = specification.attempt
         self._events = events

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from tomotui.project.base import Part
 from tomotui.project.database import Row
 from tomotui.project.errors import MissingInput, ProjectError
-from tomotui.records import RECORD, AnyRecord, TiltSeries
+from tomotui.records import RECORD, AnyRecord, TiltSeries, Tomogram
 
 _TABLES: dict[str, tuple[str, tuple[str, ...]]] = {
     "tilt_series": (
@@ -190,6 +190,15 @@ class RecordPart(Part):
             values,
         )
         return found[0] if found else None
+
+    def newest_tomogram(self, series_uid: str, restored: bool = False) -> Tomogram | None:
+        """Return the newest tomogram of a series as it was measured, or as a network left it."""
+        found = self._load(
+            """id = (SELECT max(r.id) FROM records r JOIN tomograms t ON t.uid = r.uid
+                     WHERE t.series_uid = ? AND t.restored = ?)""",
+            (series_uid, int(restored)),
+        )
+        return found[0] if found and isinstance(found[0], Tomogram) else None
 
     def tilt_series(self) -> list[TiltSeries]:
         """Return the tilt series, oldest first; of those imported again only the newest."""

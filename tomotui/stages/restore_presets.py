@@ -40,7 +40,7 @@ class Preset(NamedTuple):
 
 PRESETS: dict[str, dict[str, Preset]] = {
     "3d": {
-        "preview": Preset(24, 64, 300, 1, 0.0, 1e-3),
+        "preview": Preset(24, 64, 300, 1, 0.0, 2e-3),
         "standard": Preset(48, 96, 6000, 4, 0.2, 6e-4),
         "best": Preset(64, 96, 30000, 4, 0.2, 5e-4),
     },
@@ -75,8 +75,10 @@ def _operations(preset: Preset, n_dims: int) -> float:
 
 def memory_gib(preset: Preset, method: str) -> float:
     """Return about how much memory training needs beside the tomograms."""
-    voxels = float(preset.side ** (3 if method == "3d" else 2)) * preset.batch
-    return TILE_GIB + voxels * 4 * (8 * 6 + preset.width * 14 / (8 if method == "3d" else 4)) / 2**30
+    n_dims = 3 if method == "3d" else 2
+    kept_per_voxel = 8 * 6 + preset.width * 14 / 2**n_dims
+    voxels = float(preset.side**n_dims) * preset.batch
+    return float(TILE_GIB + 4 * voxels * kept_per_voxel / 2**30)
 
 
 def duration_in_words(seconds: float) -> str:

@@ -211,12 +211,26 @@ _DECLARED = (
     Action("job.yank", "copy", "Copy path, name or command line of the job.", "yank", True),
     Action("job.pager", "log in pager", "Open the log in $PAGER.", "pager"),
     Action("job.metric", "next metric", "Plot the next metric.", "next_metric"),
+    Action(
+        "job.pictures",
+        "pictures",
+        "Give the pictures of a training the whole screen, or share it again.",
+        "pictures",
+        True,
+    ),
     # The live board.
     Action("live.next", "next to look at", "To the next series to look at.", "next_odd", True),
     Action("live.trend", "next trend", "Plot the next quantity over arrival.", "next_trend", True),
     Action("live.retry", "retry", "Run again what failed of the series.", "retry", True),
     Action("live.yank", "copy", "Copy path, name or command of the series.", "yank"),
     # Slices; the other keys of theirs stand with their screen.
+    Action(
+        "slice.blink",
+        "blink",
+        "Show the restored and the measured tomogram in turn, at the same place.",
+        "blink",
+        True,
+    ),
     Action("slice.yank", "copy", "Copy path, name or position of what is seen.", "yank"),
     Action("slice.bookmark", "set bookmark", "Keep this place under a letter.", "bookmark"),
     Action("slice.recall", "to bookmark", "Go to the place kept under a letter.", "recall"),

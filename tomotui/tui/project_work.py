@@ -10,6 +10,7 @@ from typing import Any
 from textual import work
 
 from tomotui.jobs import ensure_agent, submit
+from tomotui.jobs.submission import SAMPLE
 from tomotui.project import Project, ProjectError
 from tomotui.records import Job, JobRequest
 from tomotui.stages import UnknownStage
@@ -175,7 +176,8 @@ class ProjectWork(Appearance):
         def submitted(job: Job) -> None:
             done(job)
             series = counted(len(job.targets), "series", "series")
-            self.say(f"{job.name} queued for {series}; 4 shows it")
+            is_whole = job.targets == (request.label or SAMPLE,)
+            self.say(f"{job.name} queued{'' if is_whole else f' for {series}'}; 4 shows it")
             self.look_again()
 
         self.change(lambda project: submitter(project, request, start_agents), submitted, failed)

@@ -21,6 +21,8 @@ class QualitySnapshot:
     ----------
     series
         ``None`` when there is no series of this name.
+    tomogram
+        As it was measured: what a network has made of it says nothing of the data.
     """
 
     name: str
@@ -79,13 +81,13 @@ def read_quality(project: Project, name: str | None) -> QualitySnapshot:
         return QualitySnapshot(name or "", counts=read_counts(project))
     alignment = project.latest("alignment", series.uid)
     ctf = project.latest("ctf", series.uid)
-    tomogram = project.latest("tomogram", series.uid)
+    tomogram = project.newest_tomogram(series.uid)
     return QualitySnapshot(
         series.name,
         series,
         alignment if isinstance(alignment, Alignment) else None,
         ctf if isinstance(ctf, Ctf) else None,
-        tomogram if isinstance(tomogram, Tomogram) else None,
+        tomogram,
         _details(project.folder, alignment),
         _details(project.folder, ctf),
         _details(project.folder, tomogram),

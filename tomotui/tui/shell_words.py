@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from tomotui.jobs.submission import SAMPLE
 from tomotui.records import JobRequest
 from tomotui.stages import get
 
@@ -58,8 +59,9 @@ def _run_words(
 ) -> list[str]:
     words = ["tomotui", "run", request.stage]
     if get(request.stage).scope == "sample":
-        # What a stage of the whole sample works on is one of its parameters.
-        names = list(values.get("series") or ())
+        # What a stage of the whole sample works on is one of its parameters, once it is submitted.
+        whole = names == [request.label or SAMPLE]
+        names = list(values.get("series") or (() if whole else names))
         values = {key: value for key, value in values.items() if key != "series"}
     if names:
         words += ["--on", *names]

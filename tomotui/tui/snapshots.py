@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from tomotui.jobs.figures import Figures, read_figures
@@ -19,6 +19,7 @@ from tomotui.records import (
     TiltSeries,
     Tomogram,
 )
+from tomotui.tui.training_pictures import PicturesReader, TrainingPictures
 from tomotui.tui.wording import listed, one_line
 
 
@@ -45,13 +46,21 @@ class DatasetsSnapshot:
 
 @dataclass(frozen=True)
 class SeriesDetail:
-    """One tilt series with the newest that was made of it."""
+    """One tilt series with the newest that was made of it.
+
+    Attributes
+    ----------
+    filled
+        How well the network of a restored tomogram fills a wedge whose truth is known, and what
+        the same gives for data without structure, as correlations; ``None`` when not known.
+    """
 
     name: str
     row: SeriesRow | None = None
     alignment: Alignment | None = None
     tomogram: Tomogram | None = None
     folder: Path = Path()
+    filled: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -78,7 +87,7 @@ class JobsSnapshot:
 
 @dataclass(frozen=True)
 class JobDetail:
-    """One job with its tasks, and the events and metrics of the task looked at."""
+    """One job with its tasks; events, metrics and pictures are of the task looked at."""
 
     line: JobLine
     tasks: tuple[Task, ...]
@@ -87,6 +96,7 @@ class JobDetail:
     events: tuple[Event, ...] = ()
     metrics: dict[str, list[Metric]] = field(default_factory=dict)
     counts: Counts = NO_COUNTS
+    pictures: TrainingPictures | None = None
 
     @property
     def task(self) -> Task | None:
@@ -115,7 +125,19 @@ def read_series(project: Project, name: str | None) -> SeriesDetail | None:
         alignment if isinstance(alignment, Alignment) else None,
         tomogram if isinstance(tomogram, Tomogram) else None,
         project.folder,
+        _filled(project, row) if getattr(tomogram, "restored", False) else None,
     )
+
+
+def _filled(project: Project, row: SeriesRow) -> tuple[float, float] | None:
+    """Return the figures of the newest restoration, when that has succeeded."""
+    cell = row.cells.get("restore")
+    if cell is None or cell.status != Status.DONE or cell.job_id is None:
+        return None
+    metrics = project.metrics(cell.job_id, row.name)
+    found = [metrics.get(name) for name in ("filled_correlation", "null_correlation")]
+    values = [each[-1].value for each in found if each]
+    return (values[0], values[1]) if len(values) == 2 else None
 
 
 class JobsReader:
@@ -166,6 +188,25 @@ def read_job(project: Project, subject: tuple[int, str | None]) -> JobDetail:
         metrics=metrics,
         counts=read_counts(project),
     )
+
+
+class JobReader:
+    """Reads a job, with the pictures of its training where it has any."""
+
+    def __init__(self) -> None:
+        self._pictures = PicturesReader()
+
+    def __call__(self, project: Project, subject: tuple[int, str | None]) -> JobDetail:
+        """Read a job and the task of one of its targets."""
+        detail = read_job(project, subject)
+        task = detail.task
+        if task is None:
+            return detail
+        return replace(detail, pictures=self._pictures.read(project.folder, task.folder))
+
+    def pulse(self) -> int:
+        """Return what changes when there are other pictures."""
+        return self._pictures.modified_ns()
 
 
 def count(lines: Sequence[JobLine]) -> Counts:

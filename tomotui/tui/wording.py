@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from tomotui.records import Tomogram
+
 _AGES = ((10, "now"), (30, "10 s"), (60, "30 s"), (120, "1 min"), (300, "2 min"), (900, "5 min"))
 
 
@@ -94,3 +96,9 @@ def plain_value(value: Any) -> str:
     if isinstance(value, Mapping):
         return ",".join(f"{key}={plain_value(item)}" for key, item in value.items())
     return str(getattr(value, "value", value))
+
+
+def made_how(tomogram: Tomogram) -> str:
+    """Return the method of a tomogram; a restored one says that it is."""
+    is_said = not tomogram.restored or "restored" in tomogram.method
+    return tomogram.method if is_said else f"{tomogram.method}, restored"

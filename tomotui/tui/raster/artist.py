@@ -41,11 +41,17 @@ class SliceArtist:
         What the terminal can show.
     lut
         Name of the colour look-up table.
+
+    Attributes
+    ----------
+    subject
+        What is drawn; automatic windows of different subjects are kept apart.
     """
 
     def __init__(self, capability: Capability, lut: str = "grey") -> None:
         self.capability = capability
         self.lut = lut
+        self.subject: Hashable = None
         self.window: Window | None = None
         self._roles: Mapping[str, Rgb] = {}
         self._auto_windows: dict[Hashable, Window] = {}
@@ -145,11 +151,12 @@ class SliceArtist:
         if chosen is None:
             each = view.index if source.is_stack else -1
             way = (view.axis, view.zoom, view.slab, view.filter_name, view.aligned, drawn_with)
-            chosen = self._auto_windows.get((way, each))
+            key = (self.subject, way, each)
+            chosen = self._auto_windows.get(key)
             if chosen is None:
                 chosen = auto_window(_shown(values, inside))
                 chosen = chosen or source.default_window or _around(values)
-                self._auto_windows[(way, each)] = chosen
+                self._auto_windows[key] = chosen
         return Window(chosen.low, chosen.high, view.inverted)
 
 

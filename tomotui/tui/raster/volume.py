@@ -102,6 +102,8 @@ class VolumeReader(Sliced):
         Physical value = stored value * scale + offset; read from the header when not given.
     is_stack
         The sections are images of their own: only slices across z, no slabs.
+    remark
+        What must be said with every slice.
 
     Raises
     ------
@@ -119,11 +121,13 @@ class VolumeReader(Sliced):
         intensity_scale: float | None = None,
         intensity_offset: float | None = None,
         is_stack: bool = False,
+        remark: str = "",
         max_bytes: int = 128 * 2**20,
     ) -> None:
         self.path = path
         self.name = name or path.stem
         self.is_stack = is_stack
+        self.remark = remark
         self.default_window = default_window
         self._data, header = open_map(path)
         self.shape = header.shape
@@ -157,6 +161,10 @@ class VolumeReader(Sliced):
             total += self._plane(axis, i)
         total /= np.float32(last - first + 1)
         return total
+
+    def describe(self, axis: Axis, index: int) -> str:
+        """Say in a few words which slice this is, and the remark."""
+        return f"{super().describe(axis, index)} {self.remark}".rstrip()
 
     def _plane(self, axis: Axis, index: int) -> Image:
         key = (axis, index)

@@ -64,7 +64,8 @@ class DatasetsScreen(Frame):
 
     def __init__(self, stages: Sequence[Stage]) -> None:
         super().__init__()
-        self.stages = list(stages)
+        # What works on several series together has nothing to say of one.
+        self.stages = [stage for stage in stages if stage.scope == "series"]
         self.snapshot = DatasetsSnapshot()
         self.detail: SeriesDetail | None = None
         self._arrived = False
@@ -269,7 +270,7 @@ class DatasetsScreen(Frame):
     def _next_stage(self, name: str) -> str:
         """Return the first stage that a series has not been through."""
         row = next(row for row in self.snapshot.rows if row.name == name)
-        stages = self.tomotui.launchable
+        stages = [stage for stage in self.tomotui.launchable if stage.scope == "series"]
         for stage in stages:
             cell = row.cells.get(stage.name)
             if cell is None or cell.progress < 1:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
 
@@ -11,6 +12,7 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.message import Message
+from textual.widget import Widget
 from textual.widgets import Static
 
 from tomotui.records import Job
@@ -19,11 +21,17 @@ from tomotui.tui.feeds import Feed, Observation
 from tomotui.tui.screens.job_keys import JobKeysFrame, task_log
 from tomotui.tui.screens.job_words import TASK_COLUMNS, job_facts, task_row
 from tomotui.tui.screens.jobs import AGES_SECONDS
-from tomotui.tui.snapshots import JobDetail, read_job
+from tomotui.tui.snapshots import JobDetail, JobReader
 from tomotui.tui.status import SIGNS
+from tomotui.tui.training_pictures import TrainingPictures
+from tomotui.tui.widgets.chart import role_colour
 from tomotui.tui.widgets.log_view import LogView
-from tomotui.tui.widgets.plot import MetricPlot, curve_of
+from tomotui.tui.widgets.plot import Curve, MetricPlot, curve_of
 from tomotui.tui.widgets.table import Table
+from tomotui.tui.widgets.training_view import TrainingView
+
+HELD_OUT = "held-out "
+"""Begins the name of a metric that is plotted together with the one of the rest of its name."""
 
 
 class JobDetailScreen(JobKeysFrame):
@@ -41,9 +49,11 @@ class JobDetailScreen(JobKeysFrame):
     ABOUT = "one job"
     PROSE = (
         "One row for each tilt series of the job. Plot and log belong to the row under the "
-        "cursor; m plots the next metric, f goes to the log, y copies path, name or command line."
+        "cursor; m plots the next metric, f goes to the log, y copies path, name or command line. "
+        "What a training shows of itself stands above the plot: a side view and its spectrum, "
+        "before and after; p gives these pictures the whole screen, and takes it back."
     )
-    BINDINGS: ClassVar[list[BindingType]] = bindings("job.metric", "list.filter")
+    BINDINGS: ClassVar[list[BindingType]] = bindings("job.metric", "job.pictures", "list.filter")
 
     class Seen(Message, bubble=False):
         """The feed has something new."""
@@ -59,6 +69,7 @@ class JobDetailScreen(JobKeysFrame):
         self._target = target
         self._metric = ""
         self._feed: Feed[JobDetail] | None = None
+        self._focus_before: Widget | None = None
 
     def compose_body(self) -> ComposeResult:
         """Lay out tasks and facts on the left, plot and log on the right."""
@@ -70,6 +81,8 @@ class JobDetailScreen(JobKeysFrame):
                     pane.border_title = "job"
                     yield Static(id="facts", markup=False)
             with Vertical(id="job-right"):
+                with Vertical(id="pictures-pane", classes="pane"):
+                    yield TrainingView(self.tomotui.capability)
                 with Vertical(id="plot-pane", classes="pane"):
                     yield MetricPlot()
                 with Vertical(id="log-pane", classes="pane"):
@@ -80,11 +93,13 @@ class JobDetailScreen(JobKeysFrame):
         self.table.focus()
         folder = self.tomotui.folder
         assert folder is not None
+        reader = JobReader()
         self._feed = Feed(
             folder,
-            read_job,
+            reader,
             lambda seen: self.post_message(self.Seen(seen)),
             subject=(self.job_id, self._target),
+            pulse=reader.pulse,
         )
         self.watch_feed(self._feed)
         self.set_interval(AGES_SECONDS, self._age)
@@ -126,6 +141,7 @@ class JobDetailScreen(JobKeysFrame):
         words = job_facts(detail, self.tomotui.folder or Path(), self.tomotui.look)
         self.query_one("#facts", Static).update(words)
         self._show_plot(detail)
+        self._show_pictures(detail.pictures)
         task = detail.task
         if task is not None and self.tomotui.folder is not None:
             self.query_one(LogView).show(task_log(self.tomotui.folder, task.folder))
@@ -145,7 +161,7 @@ class JobDetailScreen(JobKeysFrame):
             self._show_rows(self.detail)
 
     def _show_plot(self, detail: JobDetail) -> None:
-        names = self._plottable(detail)
+        names, both = self._plottable(detail), self._curves(detail)
         if self._metric not in names:
             self._metric = names[0] if names else ""
         pane, plot = self.query_one("#plot-pane"), self.query_one(MetricPlot)
@@ -154,16 +170,73 @@ class JobDetailScreen(JobKeysFrame):
             plot.show(None)
             pane.border_title, pane.border_subtitle = "metrics", ""
             return
-        curve = curve_of(self._metric, detail.metrics[self._metric], 2 * max(plot.size.width, 40))
-        plot.show(curve)
-        last = f" {curve.y[-1]:.4g} {curve.unit}" if curve.y else ""
-        pane.border_title = f"{self._metric}{last.rstrip()} · {detail.target}"
+        most = 2 * max(plot.size.width, 40)
+        curve = curve_of(self._metric, detail.metrics[self._metric], most)
+        partner = HELD_OUT + self._metric
+        beside = [curve_of(partner, detail.metrics[partner], most)] if partner in both else []
+        plot.show(curve, *beside)
+        pane.border_title = f"{self._plot_title(curve, beside)} · {detail.target}"
         place = names.index(self._metric) + 1
         pane.border_subtitle = f"{place} of {len(names)}, m next" if len(names) > 1 else ""
 
-    def _plottable(self, detail: JobDetail) -> list[str]:
+    def _plot_title(self, curve: Curve, beside: Sequence[Curve]) -> str:
+        last = f" {curve.y[-1]:.4g} {curve.unit}".rstrip() if curve.y else ""
+        if not beside or not beside[0].y:
+            return f"{curve.name}{last}"
+        look = self.tomotui.look
+        first, second = (role_colour(look, f"series.{number}") for number in range(2))
+        return f"[{first}]{curve.name}{last}[/], [{second}]held-out {beside[0].y[-1]:.4g}[/]"
+
+    def _curves(self, detail: JobDetail) -> set[str]:
         """Return the metrics that make a curve."""
-        return [name for name, values in detail.metrics.items() if len(values) > 1]
+        return {name for name, values in detail.metrics.items() if len(values) > 1}
+
+    def _plottable(self, detail: JobDetail) -> list[str]:
+        """Return what can be plotted, one after the other; held-out values go with the others."""
+        curves = self._curves(detail)
+        names = [
+            name
+            for name in detail.metrics
+            if name in curves
+            and not (name.startswith(HELD_OUT) and name.removeprefix(HELD_OUT) in curves)
+        ]
+        # What is judged by held-out data is what one looks for.
+        return sorted(names, key=lambda name: HELD_OUT + name not in curves)
+
+    # ---- the pictures of a training
+
+    def _show_pictures(self, pictures: TrainingPictures | None) -> None:
+        pane, view = self.query_one("#pictures-pane"), self.query_one(TrainingView)
+        appears = (pictures is None) != (view.pictures is None)
+        view.show(pictures)
+        pane.set_class(pictures is not None, "-shown")
+        pane.border_title = f"training, step {pictures.step}" if pictures else ""
+        if appears:
+            if pictures is None and view.has_focus:
+                self.action_pictures()
+            # Narrow terminals have no room for them beside the rest.
+            self.query_one("#main").border_subtitle = "p pictures" if pictures else ""
+            self.refresh_bindings()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Offer pictures only where there are some."""
+        if action == "pictures":
+            return self.query_one(TrainingView).pictures is not None if self.is_mounted else False
+        return super().check_action(action, parameters)
+
+    def action_pictures(self) -> None:
+        """Give the pictures of the training the whole screen, or share it again."""
+        view = self.query_one(TrainingView)
+        enlarged = self.has_class("-zoomed") and view.has_focus
+        if not enlarged and self.has_class("-zoomed"):
+            self.action_zoom_pane()
+        if enlarged:
+            self.action_zoom_pane()
+            self.set_focus(self._focus_before or self.table)
+        else:
+            self._focus_before = self.focused
+            self.set_focus(view)
+            self.action_zoom_pane()
 
     @on(LogView.Moved)
     def _title_log(self) -> None:

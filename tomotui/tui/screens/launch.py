@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -15,58 +14,14 @@ from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.widgets import Button, Static
 
-from tomotui.project import MissingInput, Project
 from tomotui.records import Job, JobRequest
 from tomotui.stages.base import ParameterError, Stage
 from tomotui.tui.actions import bindings
+from tomotui.tui.foresight import Foresight, foresee, series_meant
 from tomotui.tui.screens.base import Modal
 from tomotui.tui.shell_words import run_command
 from tomotui.tui.widgets.fields import Choice, Field
 from tomotui.tui.wording import counted, listed, plain_value
-
-
-@dataclass(frozen=True)
-class Outlook:
-    """What the project says about a wish.
-
-    Attributes
-    ----------
-    missing
-        By target what it lacks, in words.
-    after
-        Unfinished jobs that make what is needed, with the stage of each.
-    next_folder
-        Where the job will write, as far as can be told.
-    """
-
-    missing: dict[str, str]
-    after: dict[int, str]
-    next_folder: str
-
-
-def foresee(
-    project: Project, stage: Stage, stages: Sequence[Stage], request: JobRequest
-) -> Outlook:
-    """Look up what a job would work on, what it would wait for, and where it would write."""
-    needs = {*stage.takes, *stage.optional}
-    makers = {each.name for each in stages if needs & set(each.gives)} - {stage.name}
-    names = {target.name for target in request.targets}
-    after, covered = {}, set[str]()
-    jobs = project.jobs()
-    for job in jobs:
-        mine = names & set(job.targets)
-        if job.stage in makers and mine and not job.status.is_finished:
-            after[job.id] = job.name
-            covered |= mine
-    missing = {}
-    for target in request.targets:
-        try:
-            project.resolve_inputs(stage.takes, (), target.name)
-        except MissingInput as error:
-            if target.name not in covered:
-                missing[target.name] = error.message
-    number = (jobs[-1].id if jobs else 0) + 1
-    return Outlook(missing, after, f"jobs/{number:04d}-{stage.name}/")
 
 
 class LaunchScreen(Modal):
@@ -98,7 +53,9 @@ class LaunchScreen(Modal):
         self.cloned_from = cloned_from
         self.stage = next((s for s in stages if s.name == request.stage), self.stages[0])
         self.problems: dict[str, str] = {}
-        self._outlook: Outlook | None = None
+        self._foresight: Foresight | None = None
+        self._foreseen_for: object = None
+        self._expected = ""
         self._submitting = False
         self._field: Field | None = None
 
@@ -125,6 +82,12 @@ class LaunchScreen(Modal):
                 yield Static(id="verdict", markup=False)
                 yield Static("up down  fields   left right  choices   f1  help", classes="keys")
 
+    @property
+    def _is_on_marked_series(self) -> bool:
+        """True when the stage works together on the series that the form was opened for."""
+        names = {target.name for target in self.request.targets}
+        return self.stage.scope == "sample" and bool(names & set(self.tomotui.series_names()))
+
     def _title(self) -> str:
         if self.cloned_from is not None:
             return f"like {self.cloned_from.name}, with changes"
@@ -135,6 +98,9 @@ class LaunchScreen(Modal):
         rows: list[Static | Field] = []
         infos = self.stage.describe()
         own = {name for target in self.request.targets for name in target.parameters}
+        if self._is_on_marked_series:
+            # The series were chosen before the form was opened.
+            own.add("series")
         for group in ("basic", "advanced"):
             listed_infos = [i for i in infos if i.group == group and i.name not in own]
             if listed_infos:
@@ -156,7 +122,6 @@ class LaunchScreen(Modal):
             fields.first().editor.focus()
         else:
             self.query_one("#run").focus()
-        self._foresee()
         self._check()
 
     # ---- what is wished
@@ -179,15 +144,16 @@ class LaunchScreen(Modal):
             own = self.request.targets[0].parameters
             understood = self.stage.validate({**values, **own}).model_dump(mode="json")
             values = {name: understood[name] for name in values}
-        after = tuple(self._outlook.after) if self._outlook else self.request.after
+        after = tuple(self._foresight.after) if self._foresight else self.request.after
         return self.request.replace(stage=self.stage.name, parameters=values, after=after)
 
     @on(Field.Edited)
     def _check(self) -> None:
         """Ask the stage whether it accepts the values, and say so below each field."""
+        values, self._expected = self.values(), ""
         try:
-            self.stage.validate({**self.values(), **self.request.targets[0].parameters})
-            self.problems = {}
+            parameters = self.stage.validate({**values, **self.request.targets[0].parameters})
+            self.problems, self._expected = {}, self.stage.outlook(parameters)
         except ParameterError as error:
             self.problems = {name.split(".")[0]: why for name, why in error.problems.items()}
         shown = set()
@@ -203,6 +169,7 @@ class LaunchScreen(Modal):
             verdict = Text(counted(len(self.problems), "value") + " not accepted", look.error)
         self.query_one("#verdict", Static).update(verdict)
         self.query_one("#run", Button).disabled = bool(self.problems)
+        self._foresee(values)
         self._show_outlook()
 
     @on(Choice.Changed, "#stage")
@@ -212,25 +179,30 @@ class LaunchScreen(Modal):
         stage = self.stages[choice.index]
         if stage is self.stage:
             return
-        self.stage, self._outlook, self._field = stage, None, None
+        self.stage, self._foresight, self._field = stage, None, None
         self.query_one("#stage-summary", Static).update(stage.summary)
         fields = self.query_one("#fields")
         await fields.remove_children()
         await fields.mount(*self._fields())
-        self._foresee()
         self._check()
 
     # ---- what will happen
 
-    def _foresee(self) -> None:
+    def _foresee(self, values: dict[str, Any]) -> None:
+        """Ask the project, when it has not been asked for these values yet."""
         stage, stages, request = self.stage, self.stages, self.request
+        meant = {name: value for name, value in values.items() if name in ("series", "network")}
+        question = (stage.name, repr(meant))
+        if question == self._foreseen_for:
+            return
+        self._foreseen_for = question
 
-        def found(outlook: Outlook) -> None:
-            if self.is_attached and stage is self.stage:
-                self._outlook = outlook
+        def found(foresight: Foresight) -> None:
+            if self.is_attached and question == self._foreseen_for:
+                self._foresight = foresight
                 self._show_outlook()
 
-        self.tomotui.change(lambda project: foresee(project, stage, stages, request), found)
+        self.tomotui.change(lambda project: foresee(project, stage, stages, request, meant), found)
 
     @on(Field.Focused)
     def _show_about(self, event: Field.Focused) -> None:
@@ -245,28 +217,41 @@ class LaunchScreen(Modal):
 
     def _show_outlook(self) -> None:
         look, folder = self.tomotui.look, self.tomotui.folder or Path()
-        names = [target.name for target in self.request.targets]
         words = Text()
         _heading(words, "will run on", look.primary)
-        words.append(f"{listed(names, 8)}\n", look.foreground)
-        if len(names) > 1:
-            words.append(f"{len(names)} tasks, one for each series\n", look.dim)
-        outlook = self._outlook
-        if outlook is not None:
-            for each in outlook.after.values():
+        self._run_on(words)
+        if self._expected:
+            _heading(words, "will take", look.primary)
+            words.append(f"{self._expected}\n", look.foreground)
+        foresight = self._foresight
+        if foresight is not None:
+            for each in foresight.after.values():
                 words.append(f"waits for {each}\n", look.colour("queued"))
-            for why in list(outlook.missing.values())[:4]:
+            for why in list(foresight.missing.values())[:4]:
                 words.append(f"{look.glyph('warning', self.tomotui.ascii_only)} {why}\n",
                              look.warning)  # fmt: skip
-            if len(outlook.missing) > 4:
-                words.append(f"and {len(outlook.missing) - 4} more\n", look.warning)
+            if len(foresight.missing) > 4:
+                words.append(f"and {len(foresight.missing) - 4} more\n", look.warning)
             _heading(words, "will write to", look.primary)
-            words.append(f"{outlook.next_folder}\n", look.foreground)
+            words.append(f"{foresight.next_folder}\n", look.foreground)
         _heading(words, "the same from a shell", look.primary)
         words.append(run_command(self.wish(), folder), look.accent)
         if self.cloned_from is not None:
             self._difference(words)
         self.query_one("#outlook", Static).update(words)
+
+    def _run_on(self, words: Text) -> None:
+        """Say which series are meant, and in how many tasks."""
+        look, targets = self.tomotui.look, [target.name for target in self.request.targets]
+        if self.stage.scope == "series":
+            words.append(f"{listed(targets, 8)}\n", look.foreground)
+            if len(targets) > 1:
+                words.append(f"{len(targets)} tasks, one for each series\n", look.dim)
+            return
+        names = series_meant(self.stage, targets, self.tomotui.series_names(), self.values())
+        words.append(f"{listed(names, 8)}\n", look.foreground)
+        together = "one series" if len(names) == 1 else f"{len(names)} series together"
+        words.append(f"{together}, as one task\n", look.dim)
 
     def _difference(self, words: Text) -> None:
         look = self.tomotui.look

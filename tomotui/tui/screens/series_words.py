@@ -17,7 +17,7 @@ from tomotui.tui.status import SIGNS
 from tomotui.tui.theme import Look
 from tomotui.tui.widgets.cells import EMPTY, Column, Content, Row, Span, bar, sign, text
 from tomotui.tui.widgets.facts import Facts
-from tomotui.tui.wording import counted, one_line, percent
+from tomotui.tui.wording import counted, made_how, one_line, percent
 
 HANDS = {1: "+", -1: "-", None: "?"}
 """How the handedness is written."""
@@ -206,7 +206,7 @@ def details(detail: SeriesDetail, stages: Sequence[Stage], look: Look, ascii_onl
     if detail.alignment is not None:
         _alignment_lines(facts, detail.alignment)
     if detail.tomogram is not None:
-        _tomogram_lines(facts, detail.tomogram)
+        _tomogram_lines(facts, detail.tomogram, detail.filled)
     facts.heading("stages")
     for stage in stages:
         facts.pair(stage.name, _stage_words(row.cells.get(stage.name), look, ascii_only))
@@ -253,11 +253,13 @@ def _alignment_lines(facts: Facts, alignment: Alignment) -> None:
         facts.line("source", alignment.source)
 
 
-def _tomogram_lines(facts: Facts, tomogram: Tomogram) -> None:
-    facts.heading("tomogram")
+def _tomogram_lines(facts: Facts, tomogram: Tomogram, filled: tuple[float, float] | None) -> None:
+    facts.heading("restored tomogram" if tomogram.restored else "tomogram")
     x, y, z = tomogram.size_xyz
     facts.line("size", f"{x} x {y} x {z}", "voxels")
     facts.line("voxel", f"{tomogram.pixel_size_angstrom:.4g}", "Å")
     if tomogram.thickness_angstrom is not None:
         facts.line("thickness", f"{tomogram.thickness_angstrom / 10:.0f}", "nm")
-    facts.line("method", tomogram.method + (", restored" if tomogram.restored else ""))
+    facts.line("method", made_how(tomogram))
+    if tomogram.restored and filled is not None:
+        facts.line("null test", f"{filled[0]:.2f}", f"known wedge; {filled[1]:.2f} of nothing")

@@ -20,11 +20,13 @@ def slice_facts(picture: SliceView, source: SliceSource) -> dict[str, str]:
     per_sub_pixel = picture.sub_pixel_voxels()
     zoom = "fit" if view.zoom is None else f"{per_sub_pixel:.3g} voxel"
     n_averaged = 2 * view.slab + 1
+    # The remark on every slice is part of the label already.
+    where = source.describe(view.axis, view.index).removesuffix(getattr(source, "remark", ""))
     depth = picture.artist.palette().depth
     return {
         "size": f"{x} x {y} x {z}",
         "pixel": f"{voxel:.4g} Å",
-        "where": source.describe(view.axis, view.index),
+        "where": where.rstrip(),
         "plane": "" if source.is_stack else PLANES[view.axis],
         "slab": f"slab {n_averaged}" if view.slab else "",
         "thick": f"{n_averaged * voxel / 10:.3g} nm" if view.slab else "",

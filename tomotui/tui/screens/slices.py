@@ -20,7 +20,13 @@ from tomotui.tui.raster.loader import SliceError
 from tomotui.tui.raster.tilt_stack import TiltStack
 from tomotui.tui.raster.view import SliceViewState
 from tomotui.tui.raster.volume import SliceSource
-from tomotui.tui.screens.slice_choices import Choice, SliceRecords, choices_of
+from tomotui.tui.screens.slice_choices import (
+    Choice,
+    SliceRecords,
+    choices_of,
+    newest_of,
+    partner_of,
+)
 from tomotui.tui.screens.slice_facts import slice_facts
 from tomotui.tui.screens.slice_keys import SliceKeysScreen, slice_key
 from tomotui.tui.session import Bookmark
@@ -50,14 +56,15 @@ class SlicesScreen(SliceKeysScreen):
 
     The picture is drawn with characters: the finest that this terminal shows rightly. `R` tries
     others. Protein is dark in tomograms; `I` inverts. Contrast follows what is seen until you set
-    it; `c` goes back to automatic, and pressed again to the values kept with the tomogram.
+    it; `c` goes back to automatic, and pressed again to the values kept with the tomogram. The
+    space bar shows a restored tomogram and the measured one in turn.
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         slice_key("w", "aligned", "aligned", "Tilt images raw or aligned", show=True),
         slice_key("b", "choose(1)", "choice_next", "Next tomogram or tilt images", show=True),
         slice_key("full_stop", "series(1)", "series_next", "Next series"),
         slice_key("comma", "series(-1)", "series_previous", "Previous series"),
-        *bindings("slice.bookmark", "slice.recall"),
+        *bindings("slice.blink", "slice.bookmark", "slice.recall"),
         slice_key("escape", "back", "back", "Back", show=True),
     ]
     CSS = f"""
@@ -96,6 +103,8 @@ class SlicesScreen(SliceKeysScreen):
         self._series_name = series_name
         self._states: dict[str, SliceViewState] = {}
         self._shown: Choice | None = None
+        self._pair: dict[str, SliceSource] = {}
+        self._blinks_to = self._compares_with = ""
         self._offer = ""
         self._known_uids: set[str] = set()
         self.bookmarks: dict[str, Bookmark] = {}
@@ -138,7 +147,7 @@ class SlicesScreen(SliceKeysScreen):
         self._offer = ""
         choices = choices_of(self.project, series)
         self._known_uids = {one.uid for one in choices}
-        self.choice = choices[-1]
+        self.choice = newest_of(choices)
 
     def source_changed(self, name: str) -> None:
         """Take note that records of a series have changed; offer what is new, disturb nothing."""
@@ -151,10 +160,12 @@ class SlicesScreen(SliceKeysScreen):
         choices = choices_of(self.project, series) if series else []
         if not choices:
             return
-        newest = choices[-1]
+        newest = newest_of(choices)
         if newest.uid not in self._known_uids and newest.tomogram is not None:
             self._offer = f"new: {newest.label} (b shows it)"
         self._known_uids = {one.uid for one in choices}
+        if self._shown is not None:
+            self._compares_with = self._partner_words()
         gone = self.choice.uid not in self._known_uids
         if gone or (self.choice.tomogram is None and choices[0] != self.choice):
             # The same tilt images with another alignment: what is shown must follow.
@@ -179,8 +190,15 @@ class SlicesScreen(SliceKeysScreen):
         """Show the file, where one was before in that file."""
         if message.choice != self.choice:
             return
+        blinks = self._blinks_to == message.choice.uid and self._shown is not None
+        self._blinks_to = ""
         if message.source is None:
+            if blinks:
+                self.set_reactive(SlicesScreen.choice, self._shown)
             self._say(message.error)
+            return
+        if blinks:
+            self._blink(message.choice, message.source)
             return
         if self._shown is not None:
             self._states[self._shown.uid] = self.slice_view.view
@@ -188,6 +206,8 @@ class SlicesScreen(SliceKeysScreen):
         state = self._states.get(message.choice.uid)
         if state is None and before is not None and before.series.uid == message.choice.series.uid:
             state = self._same_place(before, message.choice)
+        self._pair = {message.choice.uid: message.source}
+        self._compares_with = self._partner_words()
         self.slice_view.show(message.source, state)
         self._update_status()
 
@@ -220,6 +240,8 @@ class SlicesScreen(SliceKeysScreen):
         facts = slice_facts(self.slice_view, source)
         keys = ("where", "slab", "filter", "contrast", "drawn")
         parts = [self._shown.label, *(facts[key] for key in keys if facts.get(key))]
+        if self._compares_with:
+            parts.insert(-1, self._compares_with)
         if self._offer:
             parts.insert(1, self._offer)
         self._say("  ".join(parts))
@@ -244,10 +266,46 @@ class SlicesScreen(SliceKeysScreen):
         choices = choices_of(self.project, self.choice.series)
         uids = [one.uid for one in choices]
         if self._offer:
-            self._offer, self.choice = "", choices[-1]
+            self._offer, self.choice = "", newest_of(choices)
             return
         at = uids.index(self.choice.uid) if self.choice.uid in uids else -1
         self.choice = choices[(at + step) % len(choices)]
+
+    def action_blink(self) -> None:
+        """Show the tomogram that this one is compared with, at the same place; or go back."""
+        if self._shown is None or self.choice is None:
+            return
+        if self.choice.series.uid != self._shown.series.uid:
+            return  # another series is being opened
+        partner = partner_of(choices_of(self.project, self._shown.series), self._shown)
+        if isinstance(partner, str):
+            self._say(partner)
+            return
+        source = self._pair.get(partner.uid)
+        if source is None:
+            self._blinks_to, self.choice = partner.uid, partner
+        else:
+            self.set_reactive(SlicesScreen.choice, partner)
+            self._blink(partner, source)
+
+    def _partner_words(self) -> str:
+        """Say what the space bar shows; nothing when there is nothing to compare with."""
+        assert self._shown is not None
+        partner = partner_of(choices_of(self.project, self._shown.series), self._shown)
+        return "" if isinstance(partner, str) else f"space: {partner.remark or 'measured'}"
+
+    def _blink(self, choice: Choice, source: SliceSource) -> None:
+        """Show the other of a pair where one is, in its own contrast."""
+        assert self._shown is not None
+        here, before = self.slice_view.view, self._shown
+        self._states[before.uid] = here
+        known = self._states.get(choice.uid)
+        self._shown = choice
+        self._compares_with = self._partner_words()
+        self._pair = {uid: one for uid, one in self._pair.items() if uid == before.uid} | {
+            choice.uid: source
+        }
+        self.slice_view.blink(source, replace(here, window=known.window if known else None))
 
     def action_series(self, step: int) -> None:
         """Show the next series."""

@@ -32,7 +32,8 @@ class SlicesMode(SlicesScreen, Frame):
     ABOUT = "slices"
     PROSE = (
         "Tilt images and tomograms, slice by slice. Contrast follows what is seen until you set "
-        "it; . and , go to the next and previous series, b to its other volumes. On "
+        "it; . and , go to the next and previous series, b to its other volumes. The space bar "
+        "shows a restored tomogram and the measured one in turn, at the same place. On "
         "tilt images t draws the tracks of the alignment, x leaves the tilt out (u takes that "
         "back), L runs a stage again."
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import cycle
 from typing import Any
 
 from rich.text import Text
@@ -51,7 +52,7 @@ def decimate(
 
 
 class MetricPlot(Widget):
-    """Plots one curve; built again only when it, the size or the theme changes."""
+    """Plots curves over one axis; built again only when they, the size or the theme change."""
 
     ALLOW_SELECT = False
     DEFAULT_CSS = """
@@ -61,17 +62,18 @@ class MetricPlot(Widget):
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self._curve: Curve | None = None
+        self.beside: tuple[Curve, ...] = ()
         self._built: tuple[object, Text] | None = None
 
     @property
     def curve(self) -> Curve | None:
-        """What is plotted."""
+        """What is plotted, first of all."""
         return self._curve
 
-    def show(self, curve: Curve | None) -> None:
-        """Plot another curve."""
-        if curve != self._curve:
-            self._curve = curve
+    def show(self, curve: Curve | None, *beside: Curve) -> None:
+        """Plot another curve, and what it is to be compared with."""
+        if (curve, beside) != (self._curve, self.beside):
+            self._curve, self.beside = curve, beside
             self.refresh()
 
     def render(self) -> Text:
@@ -82,16 +84,19 @@ class MetricPlot(Widget):
             return Text(" no metrics yet", look.dim)
         if self.size.height < 4 or self.size.width < 16:
             return Text(f" {curve.name} {curve.y[-1]:.4g} {curve.unit}", look.foreground)
-        key = (curve, self.size, look)
+        key = (curve, self.beside, self.size, look)
         if self._built is None or self._built[0] != key:
             ascii_only = getattr(self.app, "ascii_only", False)
-            built = draw(curve, self.size.width - 1, self.size.height, look, ascii_only)
+            curves = (curve, *self.beside)
+            built = draw(curves, self.size.width - 1, self.size.height, look, ascii_only)
             self._built = (key, built)
         return self._built[1]
 
 
-def draw(curve: Curve, width: int, height: int, look: Look, ascii_only: bool = False) -> Text:
-    """Return a curve drawn with characters."""
+def draw(
+    curves: Sequence[Curve], width: int, height: int, look: Look, ascii_only: bool = False
+) -> Text:
+    """Return curves drawn with characters, each in its colour of the theme."""
     # Imported late: no screen but the one with a plot needs it.
     from textual_plotext.plot import Plot
 
@@ -107,16 +112,18 @@ def draw(curve: Curve, width: int, height: int, look: Look, ascii_only: bool = F
     plot.yaxes(False, False)
     plot.xfrequency(min(5, max(2, width // 14)))
     plot.yfrequency(min(5, max(2, height // 3)))
-    low, high = min(curve.y), max(curve.y)
+    values = [y for curve in curves for y in curve.y]
+    low, high = min(values), max(values)
     if low == high:
         margin = abs(low) * 0.1 or 1.0
         plot.ylim(low - margin, high + margin)
-    colour = _rgb(look.plot.series[0])
     marker = "*" if ascii_only else "braille"
-    if len(curve.x) == 1:
-        plot.scatter(list(curve.x), list(curve.y), marker="o", color=colour)
-    else:
-        plot.plot(list(curve.x), list(curve.y), marker=marker, color=colour)
+    for curve, series in zip(curves, cycle(look.plot.series)):
+        x, y, colour = list(curve.x), list(curve.y), _rgb(series)
+        if len(x) == 1:
+            plot.scatter(x, y, marker="o", color=colour)
+        else:
+            plot.plot(x, y, marker=marker, color=colour)
     text = Text.from_ansi(plot.build().rstrip("\n"))
     text.no_wrap = True
     return text

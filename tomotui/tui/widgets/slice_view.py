@@ -135,7 +135,8 @@ class SliceView(PacedPicture, can_focus=True):
         self.error = ""
         self.overlay: Overlay | None = None
         self._source: SliceSource | None = None
-        self._generation = 0
+        self._other: tuple[SliceSource | None, int] | None = None
+        self._generation = self._newest = 0
         self._loader = SliceLoader(self._loaded_in_thread)
         self._strips: list[Strip] = []
         self._strips_size = Size(0, 0)
@@ -162,7 +163,8 @@ class SliceView(PacedPicture, can_focus=True):
         """Look at another source, at its middle slice or in a given state."""
         same_kind = self._source is not None and self._source.is_stack == source.is_stack
         self._source = source
-        self._generation += 1
+        self._other = None
+        self._new_generation()
         self.artist.forget_windows()
         self._strips = []
         self.error = ""
@@ -176,6 +178,22 @@ class SliceView(PacedPicture, can_focus=True):
             )
         self.set_reactive(SliceView.view, view.clamped(source.shape, source.axes))
         self.redraw()
+
+    def blink(self, source: SliceSource, view: SliceViewState) -> None:
+        """Look at another source once it can be drawn; slices and contrast of this one are kept."""
+        before, known = (self._source, self._generation), self._other
+        if known is not None and known[0] is source:
+            self._generation = self.artist.subject = known[1]
+        else:
+            self._new_generation()
+        self._source, self._other = source, before
+        self.error = ""
+        self.set_reactive(SliceView.view, view.clamped(source.shape, source.axes))
+        self.redraw()
+
+    def _new_generation(self) -> None:
+        self._newest += 1
+        self._generation = self.artist.subject = self._newest
 
     def draw_over(self, overlay: Overlay | None) -> None:
         """Draw something over every picture from now on; ``None`` for nothing."""

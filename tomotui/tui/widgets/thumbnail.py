@@ -83,7 +83,7 @@ def load(subject: Subject, detail: SeriesDetail) -> Still:
         assert detail.tomogram is not None
         source = VolumeReader(subject.path)
         index = source.n_slices("z") // 2
-        caption = "middle slice"
+        caption = "restored slice" if detail.tomogram.restored else "middle slice"
         pixel_size = detail.tomogram.pixel_size_angstrom
         if subject.kind == "thumbnail":
             pixel_size *= max(detail.tomogram.size_xyz[0] / source.shape[2], 1.0)
