@@ -1,11 +1,14 @@
 """Restoration against known truth, beside a peer, and on the real series.
 
-    python tests/benchmarks/restore.py [--methods 3d 2d] [--seeds 1 2] [--halves tilts frames]
+    python tests/benchmarks/restore.py [--methods 3d 2d] [--seeds 1 2] [--halves noise frames tilts]
 
 Crowded scenes with membranes, two tomograms of 160^3 voxels of 10 A a sample, 41 tilts of
-3 e/A^2, true alignment and CTF; the network sees nothing but the tomograms. Halves have
-the images' noise dealt out, or are of electrons dealt out as those of every other frame are.
-``--peer-python`` names a Python in which DeepDeWedge runs on the same tomograms for as long.
+3 e/A^2, true alignment and CTF; the network sees nothing but the tomograms. Halves have the
+images' noise dealt out (or frames: electrons dealt out as those of every other frame are). As
+controls the best linear filter alone, and a smoothed tomogram of which only the positive part is
+left: a specimen is nowhere lighter than ice, and knowing no more than that fills much of the
+wedge at coarse spacings. What was learnt shows in the finer shells. ``--peer-python`` names a
+Python in which DeepDeWedge runs on the same tomograms for as long.
 """
 
 from __future__ import annotations
@@ -23,6 +26,7 @@ import mrcfile
 import numpy as np
 from report import figure
 from restoration_truth import Figures, Truth, elongation
+from scipy.ndimage import gaussian_filter
 from stage_runner import RecordingTask, run_stage
 
 from tomotui.formats.mrc import write_stack
@@ -162,6 +166,11 @@ def sample(
     report(f"{name} before", before, None)
     linear = [t.figures(filtered(r, folder)) for t, r in zip(truths, scenes, strict=True)]
     report(f"{name} filtered", linear, None)
+    clipped = [
+        t.figures(np.maximum(gaussian_filter(bright(one.path), 1.0), 0))
+        for t, one in zip(truths, tomograms, strict=True)
+    ]
+    report(f"{name} clipped", clipped, None)
     true_length = elongation(sum(t.particle_sum(t.volume) for t in truths))
     figure(f"{name} truth: elongation along z", true_length, "")
     for method in methods:

@@ -85,7 +85,7 @@ class TrainingView:
 
     def _place(self) -> tuple[int, int, int]:
         """Return where the block begins: about the rows with most to see."""
-        power = self.material.inputs.mean(dim=0).square()
+        power = (self.material.inputs.mean(dim=0) * self.material.clear).square()
         n_z, n_y, n_x = self.material.shape
         by_row = power.mean(dim=(0, 2)).cpu().numpy()
         smooth = np.convolve(by_row, np.ones(5) / 5, mode="same")

@@ -54,6 +54,20 @@ def test_protein_is_bright_and_inputs_have_unit_deviation(scene: Any) -> None:
     assert float(flat[0, 1]) > 0.6
 
 
+def test_gold_is_neither_learnt_from_nor_measured_by(scene: Any) -> None:
+    volumes = scene.material.mean - scene.material.scale * scene.material.targets
+    beads = volumes.clone()
+    beads[:, 30:36, 20:26, 40:46] -= 60 * float(volumes.std())
+    gold = prepare("gold", beads, (scene.comb, scene.comb), 10.0)
+    assert float(gold.clear[32, 22, 42]) == 0
+    assert float(gold.clear[28, 18, 38]) == 0
+    assert float(gold.clear.mean()) > 0.97
+    assert float(scene.material.clear.min()) == 1
+    assert float(gold.inputs.abs().max()) < 40
+    before, after = (one.spectra.scaled(one.scale) for one in (scene.material, gold))
+    assert after.noise[4:-2].numpy() == pytest.approx(before.noise[4:-2].numpy(), rel=0.3)
+
+
 @pytest.mark.parametrize(
     ("value", "words"), [(float("nan"), "not numbers"), (0.0, "same everywhere")]
 )

@@ -78,9 +78,10 @@ def examine(
     weight = spread_evenly(material.spectra.wiener, (n,) * 3, material.inputs.device)
     kept_back = regions.kept_back * weight
     image = turn_cube(material.inputs[box], ON_ITS_SIDE)[0]
-    truth = turn_cube(material.targets[box], ON_ITS_SIDE)
+    truth = turn_cube(material.targets[box] * material.clear[box[1:]], ON_ITS_SIDE)
+    clear = turn_cube(material.clear[box[1:]], ON_ITS_SIDE)
     filled = _correlation(
-        _terms(restore(_masked(image, regions.shown)), kept_back),
+        _terms(restore(_masked(image, regions.shown)) * clear, kept_back),
         _terms(truth.mean(dim=0), kept_back),
     )
     if len(truth) == 2:
@@ -93,7 +94,7 @@ def examine(
     noise = torch.randn((n,) * 3, generator=generator).to(image.device)
     grain = spread_evenly(material.spectra.noise.sqrt(), (n,) * 3, image.device)
     of_noise = restore(_masked(noise, grain * weight * regions.shown))
-    answers = restored[box]
+    answers = restored[box] * material.clear[box[1:]]
     agreement = None
     if len(answers) == 2:
         agreement = _correlation(*(_terms(one, regions.wedge) for one in answers))

@@ -56,7 +56,7 @@ class SplitLoss:
         scale = self.scale
         if window is not None:
             scale = float(window.numel() / window.square().sum())
-        residual = (restored.float() - sample.target) * chosen
+        residual = (restored.float() - sample.target) * (chosen * sample.clear)
         power = torch.fft.rfftn(residual, dim=self.dims).abs().square() * scale
         batch = len(restored)
         denoised = (power * sample.denoising).sum() / batch

@@ -47,7 +47,11 @@ class PlaneSampler:
         self.wide = side + 2 * MARGIN
         self.shells = Shells.of((side, side), side // 2, self.device)
         self.places = [
-            Places(one.inputs.mean(dim=0), (1, self.wide, self.wide), last_training_row(one, side))
+            Places(
+                one.inputs.mean(dim=0) * one.clear,
+                (1, self.wide, self.wide),
+                last_training_row(one, side),
+            )
             for one in self.materials
         ]
         sizes = np.array([float(np.prod(one.shape)) for one in self.materials])
@@ -89,7 +93,10 @@ class PlaneSampler:
         source, other = (h % len(material.targets) for h in (half, half + 1))
         size = (1, self.wide, self.wide)
         pair = torch.stack(
-            [cut(v, place, size)[0] for v in (material.inputs[source], material.targets[other])]
+            [
+                cut(v, place, size)[0]
+                for v in (material.inputs[source], material.targets[other], material.clear)
+            ]
         ).to(self.device)
         pair = torch.rot90(pair, quarter, (1, 2))
         if mirrored:
@@ -102,6 +109,7 @@ class PlaneSampler:
         return Sample(
             image[inner, inner][None, None],
             pair[1, inner, inner][None, None],
+            pair[2, inner, inner][None, None],
             (weight * own)[None, None],
             (weight * (1 - own))[None, None],
         )
@@ -124,7 +132,7 @@ def _plane_spectra(material: Material, side: int) -> Spectra:
     """Return signal and noise of the sections of a half."""
     shells = Shells.of((side, side), side // 2, material.targets.device)
     n_z, n_y, n_x = material.shape
-    sections = material.targets[:, n_z // 4 : n_z - n_z // 4 : 4]
+    sections = (material.targets * material.clear)[:, n_z // 4 : n_z - n_z // 4 : 4]
     side_y, side_x = min(side, n_y), min(side, n_x)
     window = torch.hann_window(side_y)[:, None] * torch.hann_window(side_x)
     total = torch.zeros(2, shells.n_shells, dtype=torch.float64, device=sections.device)

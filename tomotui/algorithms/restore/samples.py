@@ -54,12 +54,15 @@ class Sample:
         What the network sees.
     target
         What it is compared with.
+    clear
+        0 where residuals do not count.
     denoising, filling
         Weights of residuals where the input has, and has not, what the target has measured.
     """
 
     image: Tensor
     target: Tensor
+    clear: Tensor
     denoising: Tensor
     filling: Tensor
 
@@ -102,7 +105,7 @@ class CubeSampler:
         self.shells = Shells.of((side,) * 3, max(8, side // 2), self.device)
         size = (self.wide,) * 3
         self.places = [
-            Places(one.inputs.mean(dim=0), size, last_training_row(one, side))
+            Places(one.inputs.mean(dim=0) * one.clear, size, last_training_row(one, side))
             for one in self.materials
         ]
         powers = np.array([float(np.prod(one.shape)) for one in self.materials])
@@ -184,14 +187,14 @@ class CubeSampler:
         material = self.materials[number]
         source = half % len(material.targets)
         other = (half + 1) % len(material.targets)
-        pair = (self.filled[number][source], material.targets[other])
+        parts = (self.filled[number][source], material.targets[other], material.clear)
         if free is None:
             rotation = self.rotations[turn]
-            cubes = torch.stack([cut(v, place, (self.wide,) * 3) for v in pair]).to(self.device)
+            cubes = torch.stack([cut(v, place, (self.wide,) * 3) for v in parts]).to(self.device)
             cubes = turn_cube(cubes, rotation)
             seen = self._coverage(number, other, turn)
         else:
-            cubes = self._turned_freely(pair, place, free)
+            cubes = self._turned_freely(parts, place, free)
             seen = self._coverage_of(number, other, free, self.side)
         kept_wide, kept = self._coverage(number, source, -1), self._coverage(number, source, -2)
         shape = (self.wide,) * 3
@@ -201,22 +204,23 @@ class CubeSampler:
         return Sample(
             image[inner, inner, inner][None, None],
             cubes[1, inner, inner, inner][None, None],
+            cubes[2, inner, inner, inner][None, None],
             (weight * kept)[None, None],
             (weight * (1 - kept))[None, None],
         )
 
-    def _turned_freely(self, pair: tuple[Tensor, Tensor], place: Place, rotation: Array) -> Tensor:
+    def _turned_freely(self, volumes: tuple[Tensor, ...], place: Place, rotation: Array) -> Tensor:
         """Return cubes turned by any rotation, cut from somewhat more than their room."""
         reach = 2 * round(FREE_REACH * self.wide / 2)
         more = (reach - self.wide) // 2
         outer = Place(*(p - more for p in (place.z, place.y, place.x)))
-        parts = torch.stack([cut(v, outer, (reach,) * 3) for v in pair])[:, None].to(self.device)
+        parts = torch.stack([cut(v, outer, (reach,) * 3) for v in volumes])[:, None].to(self.device)
         # grid_sample wants where each voxel comes from, in (x, y, z): the inverse rotation.
         share = self.wide / reach
         theta = torch.as_tensor(share * rotation.T, dtype=torch.float32, device=self.device)
         theta = torch.cat([theta, torch.zeros(3, 1, device=self.device)], dim=1)
         grid = affine_grid(
-            theta[None].expand(2, 3, 4), [2, 1, self.wide, self.wide, self.wide], False
+            theta[None].expand(3, 3, 4), [3, 1, self.wide, self.wide, self.wide], False
         )
         turned = grid_sample(parts, grid, padding_mode="reflection", align_corners=False)
         return turned[:, 0]
@@ -252,6 +256,6 @@ def stack_samples(samples: Sequence[Sample]) -> Sample:
     return Sample(
         *(
             torch.cat([getattr(one, name) for one in samples])
-            for name in ("image", "target", "denoising", "filling")
+            for name in ("image", "target", "clear", "denoising", "filling")
         )
     )
