@@ -34,7 +34,7 @@ def figure(folder: Path) -> None:
         if not one.restored and (one.series_uid, one.size_xyz) == (after.series_uid, after.size_xyz)
     )
     volumes = [read_volume(folder / one.path)[0] for one in (before, after)]
-    row = _telling_row(volumes[1])
+    row = volumes[0].shape[1] // 2
     columns = []
     for volume in volumes:
         view = volume[:, row - SLAB // 2 : row + SLAB // 2 + 1].mean(axis=1)
@@ -46,13 +46,6 @@ def figure(folder: Path) -> None:
     )
     image.quantize(64).save(PICTURES / "restored.png", optimize=True)
     print(f"wrote {PICTURES / 'restored.png'}")
-
-
-def _telling_row(volume: NDArray[np.float32]) -> int:
-    """Return the row (y) with most contrast in the inner half."""
-    contrast = volume.std(axis=(0, 2))
-    quarter = len(contrast) // 4
-    return quarter + int(np.argmax(contrast[quarter:-quarter]))
 
 
 def _shown(view: NDArray[np.float32]) -> Grey:
