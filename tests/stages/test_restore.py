@@ -274,7 +274,7 @@ def test_bad_networks_are_refused_by_name(
 def test_the_cost_is_told_before_it_starts() -> None:
     stage = get("restore-train")
     words = stage.outlook(stage.validate({"preset": "preview"}))
-    assert words.startswith("about 6 min")
+    assert words.startswith("about 7 min")
     assert "GiB on 2 cores" in words
     longer = stage.outlook(stage.validate({"preset": "best"}))
     assert " h and " in longer

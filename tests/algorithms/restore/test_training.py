@@ -113,8 +113,9 @@ def test_nothing_is_filled_into_data_without_structure(
         return restore_volume(network, volume, 128, "cpu")
 
     found = examine(scene.material, answers, restore, 64)
-    assert found.filled > 0.3
-    assert abs(found.null) < 0.15
+    # So small a box has few terms in its wedge: of noise alone they correlate by some tenths.
+    assert abs(found.null) < 0.4
+    assert found.filled > abs(found.null) + 0.3
     assert found.noise_share < 0.5
     assert found.agreement is not None
     assert found.agreement > 0.5
