@@ -145,7 +145,12 @@ def stages(name: str | None = None, /, *, json: JsonOption = False) -> int:
     print(f"takes {takes}; gives {gives}")
     if stage.optional:
         print(f"uses when there is one: {', '.join(stage.optional)}")
-    for parameter in stage.describe():
+    parameters = stage.describe()
+    if not any(parameter.required for parameter in parameters):
+        expected = stage.outlook(stage.validate({}))
+        if expected:
+            print(f"costs by default {expected}")
+    for parameter in parameters:
         default = "required" if parameter.required else f"default {_shown(parameter.default)}"
         limits = " or ".join(parameter.choices) or parameter.limits
         facts = ", ".join(fact for fact in (parameter.unit, default, limits) if fact)
