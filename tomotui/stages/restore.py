@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from tomotui import __version__
-from tomotui.records import Alignment, Network, TiltSeries, Tomogram
+from tomotui.records import Alignment, Network, TiltSeries, Tomogram, new_uid
 from tomotui.stages.base import (
     Inputs,
     Parameters,
@@ -116,7 +116,6 @@ class Trained:
     network: RestorationNet
     method: Literal["3d", "2d"]
     voxel_size_angstrom: float
-    learnt_noise: bool
 
 
 def load_network(task: Task, record: Network) -> Trained:
@@ -141,7 +140,6 @@ def load_network(task: Task, record: Network) -> Trained:
             network.to(task.device).eval(),
             kept["method"],
             float(kept["voxel_size_angstrom"]),
-            bool(kept["has_halves"]),
         )
     except Exception as error:  # a torn or foreign file may fail to load in any way
         reason = "it is not there" if not path.exists() else str(error).splitlines()[0]
@@ -300,7 +298,7 @@ class _Restoration:
         tomogram = self.subject.tomogram
         words = "restored, measured kept" if puts_back else "restored"
         return tomogram.replace(
-            uid=Tomogram.model_fields["uid"].get_default(call_default_factory=True),
+            uid=new_uid(),
             path=self.task.relative(written.paths[0]),
             method=f"{words} {self.trained.method} of {tomogram.method}",
             half_paths=None,

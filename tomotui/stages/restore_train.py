@@ -39,6 +39,8 @@ CHECKPOINT_FILE = "checkpoint.pt"
 NETWORK_FILE = "network.pt"
 VIEW_FILE = "training.npz"
 CHECKPOINT_SECONDS = 60.0
+SMOOTHING = 0.05
+"""Share of a new loss in the mean that is reported."""
 
 
 class RestoreTrainParameters(SampleParameters):
@@ -179,7 +181,6 @@ class _Training:
         self.preset = parameters.chosen(self.on_gpu)
         self.looks = _Looks()
         self.started_at = self.saved_at = time.monotonic()
-        self.first_step = 0
 
     def run(self) -> StageResult:
         """Load, train, and describe the network."""
@@ -278,7 +279,6 @@ class _Training:
         except Exception as error:  # a torn file may fail to load in any way
             self.task.warn(f"{path} cannot be used ({error}): training begins anew")
             return
-        self.first_step = trainer.step
         self.task.log(f"training goes on after step {trainer.step}")
 
     def _announce(self, trainer: Trainer) -> None:
@@ -293,15 +293,8 @@ class _Training:
     def _told(self, progress: Progress, trainer: Trainer, view: TrainingView) -> None:
         """Report a step, and keep what has been reached."""
         looks, step = self.looks, progress.step
-        weight = 0.05
-        looks.denoising += (
-            weight * (progress.denoising - looks.denoising)
-            if looks.denoising
-            else (progress.denoising)
-        )
-        looks.filling += (
-            weight * (progress.filling - looks.filling) if looks.filling else (progress.filling)
-        )
+        looks.denoising = _smoothed(looks.denoising, progress.denoising)
+        looks.filling = _smoothed(looks.filling, progress.filling)
         if step % max(1, self.preset.steps // 400) == 0:
             self.task.metric("loss of denoising", looks.denoising, step)
             self.task.metric("loss of filling", looks.filling, step)
@@ -377,6 +370,11 @@ class _Training:
         held = self.looks.held_out
         words = f"{self.parameters.method}, {trainer.step} steps, {len(self.subjects)} tomograms"
         return words if held is None else f"{words}, held-out filling {held[1]:.3f}"
+
+
+def _smoothed(mean: float, value: float) -> float:
+    """Return the running mean of a loss; the first value begins it."""
+    return mean + SMOOTHING * (value - mean) if mean else value
 
 
 def _save(path: Path, values: dict[str, object]) -> None:

@@ -20,7 +20,7 @@ def full_comb(n_tilts: int = 60) -> Comb:
 def test_halves_of_white_noise_hold_no_signal_and_all_their_power_as_noise() -> None:
     generator = torch.Generator().manual_seed(0)
     halves = torch.randn(2, 64, 64, 64, generator=generator)
-    found = half_spectra(halves, (full_comb(), full_comb()), 10.0)
+    found = half_spectra(halves, (full_comb(), full_comb()))
     assert found.noise[4:-2].numpy() == pytest.approx(1.0, rel=0.15)
     assert float(found.signal[2:-2].max()) < 0.1
     assert float(found.wiener[2:-2].max()) < 0.1
@@ -30,7 +30,7 @@ def test_signal_and_noise_are_told_apart() -> None:
     generator = torch.Generator().manual_seed(0)
     signal = 2 * torch.randn(64, 64, 64, generator=generator)
     halves = torch.stack([signal + torch.randn(64, 64, 64, generator=generator) for _ in range(2)])
-    matrix = cross_spectra(halves, (full_comb(),), 10.0)
+    matrix = cross_spectra(halves, (full_comb(),))
     assert matrix[0, 1, 3:-2].numpy() == pytest.approx(4.0, rel=0.2)
     assert matrix[0, 0, 3:-2].numpy() == pytest.approx(5.0, rel=0.2)
     assert torch.equal(matrix[0, 1], matrix[1, 0])

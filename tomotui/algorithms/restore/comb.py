@@ -7,6 +7,7 @@ spaces between the teeth, and the wedge beyond the last of them, were never seen
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -93,30 +94,57 @@ def measured(
     longest
         Teeth are as broad as a box of no more voxels along its sides would have them.
     """
-    axes = frequency_axes(shape, device)
-    columns = (2, 1, 0) if len(shape) == 3 else (2, 0)
+    if comb.transfer is None:
+        seen = coverage(comb, shape, device, longest)
+        return Measured(seen, torch.ones_like(seen))
     radius = radial_frequency(shape, device) / voxel_size_angstrom
-    coverage = torch.zeros(radius.shape, device=device)
-    carried = torch.zeros_like(coverage) if comb.transfer is not None else None
-    place, share = _columns_of(comb, radius)
-    sides = shape if longest is None else [min(side, longest) for side in shape]
-    tables = None if comb.transfer is None else _tensor(comb.transfer, device)
-    for tilt, normal in enumerate(comb.normals):
-        direction = [float(normal[c]) for c in columns]
-        height = _along(direction, axes)
-        # A box of sides L tells frequencies along n apart when they differ by |n / L|.
-        tooth = float(np.sqrt(sum((d / n) ** 2 for d, n in zip(direction, sides, strict=True))))
-        weight = (1 - height.abs() / max(tooth, 1e-9)).clamp_min_(0)
-        coverage += weight
-        if carried is not None and tables is not None:
-            carried += weight * torch.lerp(tables[tilt][place], tables[tilt][place + 1], share)
-    if carried is None or tables is None:
-        return Measured(coverage.clamp_max_(1), torch.ones_like(coverage))
+    tables = torch.as_tensor(comb.transfer, dtype=torch.float32, device=device)
+    position = (radius / comb.step_per_angstrom).clamp_max_(tables.shape[1] - 1.001)
+    place = position.long()
+    share = position - place
+    seen, carried = torch.zeros(radius.shape, device=device), torch.zeros_like(radius)
+    for table, tooth in zip(tables, _teeth(comb, shape, device, longest), strict=True):
+        seen += tooth
+        carried += tooth * torch.lerp(table[place], table[place + 1], share)
     mean = tables.mean(dim=0)
     everywhere = torch.lerp(mean[place], mean[place + 1], share)
     # Where hardly anything was seen the mean takes over smoothly.
-    carried = (carried + 1e-3 * everywhere) / (coverage + 1e-3)
-    return Measured(coverage.clamp_max_(1), carried.clamp_min_(TRANSFER_FLOOR))
+    carried = (carried + 1e-3 * everywhere) / (seen + 1e-3)
+    return Measured(seen.clamp_max_(1), carried.clamp_min_(TRANSFER_FLOOR))
+
+
+def coverage(
+    comb: Comb,
+    shape: tuple[int, ...],
+    device: torch.device | str = "cpu",
+    longest: int | None = None,
+) -> Tensor:
+    """Return between 0 and 1 what a comb has measured on the grid of ``rfftn``.
+
+    Parameters
+    ----------
+    comb, shape, longest
+        As in `measured`.
+    """
+    grid = (*shape[:-1], shape[-1] // 2 + 1)
+    total = torch.zeros(grid, device=device)
+    for tooth in _teeth(comb, shape, device, longest):
+        total += tooth
+    return total.clamp_max_(1)
+
+
+def _teeth(
+    comb: Comb, shape: tuple[int, ...], device: torch.device | str, longest: int | None
+) -> Iterator[Tensor]:
+    """Yield for each tilt how near every term lies to its plane: 1 on it, falling to 0."""
+    axes = frequency_axes(shape, device)
+    columns = (2, 1, 0) if len(shape) == 3 else (2, 0)
+    sides = shape if longest is None else [min(side, longest) for side in shape]
+    for normal in comb.normals:
+        direction = [float(normal[c]) for c in columns]
+        # A box of sides L tells frequencies along n apart when they differ by |n / L|.
+        tooth = float(np.sqrt(sum((d / n) ** 2 for d, n in zip(direction, sides, strict=True))))
+        yield (1 - _along(direction, axes).abs() / max(tooth, 1e-9)).clamp_min_(0)
 
 
 def back_projection_response(
@@ -167,16 +195,3 @@ def _along(direction: list[float], axes: list[Tensor]) -> Tensor:
     for share, axis in zip(direction, axes, strict=True):
         total = total + share * axis
     return total
-
-
-def _columns_of(comb: Comb, radius: Tensor) -> tuple[Tensor, Tensor]:
-    """Return between which columns of the transfer each frequency lies, and how far."""
-    if comb.transfer is None:
-        return torch.zeros(1, dtype=torch.long), radius
-    position = (radius / comb.step_per_angstrom).clamp_max_(comb.transfer.shape[1] - 1.001)
-    place = position.long()
-    return place, position - place
-
-
-def _tensor(values: Array, device: torch.device | str) -> Tensor:
-    return torch.as_tensor(values, dtype=torch.float32, device=device)

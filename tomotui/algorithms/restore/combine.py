@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from tomotui.algorithms.restore.comb import Comb, measured
+from tomotui.algorithms.restore.comb import Comb, coverage, measured
 from tomotui.algorithms.restore.material import Material
 from tomotui.algorithms.restore.spectra import (
     WELCH_SIDE,
@@ -47,12 +47,8 @@ def find_blend(material: Material, restored: Tensor) -> Blend:
     restored
         The network's answers, ``[2, z, y, x]``.
     """
-    matrix = cross_spectra(
-        torch.cat([restored, material.targets]), material.combs, material.voxel_size_angstrom
-    )
-    response = comb_response(
-        material.combs, material.shape, material.voxel_size_angstrom, restored.device
-    )
+    matrix = cross_spectra(torch.cat([restored, material.targets]), material.combs)
+    response = comb_response(material.combs, material.shape, restored.device)
     own, both = (matrix[0, 0] + matrix[1, 1]) / 2, matrix[0, 1]
     within, across = (matrix[0, 2] + matrix[1, 3]) / 2, (matrix[0, 3] + matrix[1, 2]) / 2
     power, product = (matrix[2, 2] + matrix[3, 3]) / 2, matrix[2, 3]
@@ -73,16 +69,16 @@ def find_blend(material: Material, restored: Tensor) -> Blend:
 
 def blended(material: Material, restored: Tensor, blend: Blend) -> Tensor:
     """Return the mean of the answers, in the measured region blended with the data."""
-    coverage = torch.zeros((), device=restored.device)
+    seen = torch.zeros((), device=restored.device)
     for comb in material.combs:
-        coverage = torch.maximum(coverage, _coverage(material, comb, restored.device))
+        seen = torch.maximum(seen, _coverage(material, comb, restored.device))
     answer = torch.fft.rfftn(restored.mean(dim=0))
     data = torch.fft.rfftn(material.targets.mean(dim=0))
     shares = [
         spread_evenly(one, material.shape, restored.device) for one in (blend.restored, blend.data)
     ]
     best = shares[0] * answer + shares[1] * data
-    return torch.fft.irfftn(answer + coverage * (best - answer), s=material.shape)
+    return torch.fft.irfftn(answer + seen * (best - answer), s=material.shape)
 
 
 def put_back(material: Material, tomogram: Tensor, comb: Comb, restored: Tensor) -> Tensor:
@@ -110,10 +106,4 @@ def put_back(material: Material, tomogram: Tensor, comb: Comb, restored: Tensor)
 
 def _coverage(material: Material, comb: Comb, device: torch.device) -> Tensor:
     """Return what a comb has measured, as a box of moderate size would tell it."""
-    return measured(
-        Comb(comb.normals),
-        material.shape,
-        material.voxel_size_angstrom,
-        device,
-        longest=WELCH_SIDE,
-    ).coverage
+    return coverage(comb, material.shape, device, WELCH_SIDE)

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tomotui.algorithms.restore.comb import Comb, measured
+from tomotui.algorithms.restore.comb import Comb, coverage
 from tomotui.algorithms.restore.cubes import turn_cube
 from tomotui.algorithms.restore.material import Material
 from tomotui.algorithms.restore.spectra import WELCH_SIDE, spread_evenly
@@ -131,13 +131,12 @@ class _Regions:
 def _regions(material: Material, side: int) -> _Regions:
     whole = Comb(np.concatenate([comb.normals for comb in material.combs]))
 
-    def coverage(comb: Comb, longest: int = WELCH_SIDE) -> Tensor:
-        device, voxel = material.inputs.device, material.voxel_size_angstrom
-        return measured(comb, (side,) * 3, voxel, device, longest).coverage
-
-    shown, turned = coverage(whole), coverage(whole.turned(ON_ITS_SIDE))
+    shape, device = (side,) * 3, material.inputs.device
+    shown, turned = (
+        coverage(comb, shape, device, WELCH_SIDE) for comb in (whole, whole.turned(ON_ITS_SIDE))
+    )
     # Wide of what is shown: the fading towards the faces smears it out.
-    unknown = (coverage(whole, GUARD_SIDE) < 1e-3).float()
+    unknown = (coverage(whole, shape, device, GUARD_SIDE) < 1e-3).float()
     return _Regions(shown, turned, turned * unknown, (shown < 1e-3).float())
 
 

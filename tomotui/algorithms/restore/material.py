@@ -100,7 +100,7 @@ def prepare(
         ]
     )
     clear = _clear_of_outliers(torch.stack(bright).mean(dim=0))
-    found = half_spectra(targets * clear, combs, voxel_size_angstrom)
+    found = half_spectra(targets * clear, combs)
     wiener = spread_evenly(found.wiener, shape, volumes.device)
     inputs = torch.stack(
         [torch.fft.irfftn(torch.fft.rfftn(one) * wiener, s=shape) for one in targets]

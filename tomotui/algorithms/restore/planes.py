@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tomotui.algorithms.restore.comb import Comb, measured
+from tomotui.algorithms.restore.comb import coverage
 from tomotui.algorithms.restore.cubes import (
     Place,
     Places,
@@ -57,7 +57,7 @@ class PlaneSampler:
         sizes = np.array([float(np.prod(one.shape)) for one in self.materials])
         self.shares = sizes / sizes.sum()
         self._kept = [
-            [(self._coverage(m, c, self.wide), self._coverage(m, c, side)) for c in m.combs]
+            [tuple(coverage(c, (n, n), self.device) for n in (self.wide, side)) for c in m.combs]
             for m in self.materials
         ]
         self._weights = [self._weight(one) for one in self.materials]
@@ -113,10 +113,6 @@ class PlaneSampler:
             (weight * own)[None, None],
             (weight * (1 - own))[None, None],
         )
-
-    def _coverage(self, material: Material, comb: Comb, side: int) -> Tensor:
-        plain, voxel = Comb(comb.normals), material.voxel_size_angstrom
-        return measured(plain, (side, side), voxel, self.device).coverage
 
     def _weight(self, material: Material) -> Tensor:
         spectra = _plane_spectra(material, self.side)

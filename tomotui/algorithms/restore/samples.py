@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import affine_grid, grid_sample
 
-from tomotui.algorithms.restore.comb import Comb, measured
+from tomotui.algorithms.restore.comb import coverage
 from tomotui.algorithms.restore.cubes import (
     Place,
     Places,
@@ -159,13 +159,7 @@ class CubeSampler:
             wiener = spread_evenly(spectra.wiener, shape, place)
             filled = torch.empty_like(material.inputs)
             for half, comb in enumerate(material.combs):
-                seen = measured(
-                    Comb(comb.normals),
-                    shape,
-                    material.voxel_size_angstrom,
-                    place,
-                    longest=WELCH_SIDE,
-                ).coverage
+                seen = coverage(comb, shape, place, WELCH_SIDE)
                 grain = torch.randn(shape, generator=generator).to(place)
                 filling = torch.fft.rfftn(answer[half]) + torch.fft.rfftn(grain) * noise
                 own = torch.fft.rfftn(material.inputs[half])
@@ -231,11 +225,8 @@ class CubeSampler:
         return self._coverage_of(number, half, rotation, self.wide if turn == -1 else self.side)
 
     def _coverage_of(self, number: int, half: int, rotation: Array, side: int) -> Tensor:
-        material = self.materials[number]
-        comb = material.combs[half].turned(rotation)
-        return measured(
-            Comb(comb.normals), (side,) * 3, material.voxel_size_angstrom, self.device
-        ).coverage
+        comb = self.materials[number].combs[half].turned(rotation)
+        return coverage(comb, (side,) * 3, self.device)
 
     def _make_precision(self, material: Material) -> Tensor:
         """Return the weight of residuals by frequency; a network that gives 0 loses about 1."""

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tomotui.algorithms.restore.comb import Comb, back_projection_response, measured
+from tomotui.algorithms.restore.comb import Comb, back_projection_response, coverage
 from tomotui.imaging.fourier import radial_frequency
 
 WELCH_SIDE = 48
@@ -106,7 +106,7 @@ class Spectra:
         return Spectra(self.signal * factor**2, self.noise * factor**2)
 
 
-def half_spectra(halves: Tensor, combs: tuple[Comb, ...], voxel_size_angstrom: float) -> Spectra:
+def half_spectra(halves: Tensor, combs: tuple[Comb, ...]) -> Spectra:
     """Return signal and noise of a half; of a single volume all passes for signal.
 
     Parameters
@@ -116,11 +116,11 @@ def half_spectra(halves: Tensor, combs: tuple[Comb, ...], voxel_size_angstrom: f
     combs
         What each has measured.
     """
-    matrix = cross_spectra(halves, combs, voxel_size_angstrom)
+    matrix = cross_spectra(halves, combs)
     if len(halves) == 1:
         power = _smooth(matrix[0, 0]).float()
         return Spectra(power, torch.full_like(power, 0.05 * float(power.min()) + 1e-12))
-    response = comb_response(combs, halves.shape, voxel_size_angstrom, halves.device)
+    response = comb_response(combs, halves.shape, halves.device)
     total = (matrix[0, 0] + matrix[1, 1]) / 2
     signal = _smooth(response.signal_of(matrix[0, 1])).clamp_min(0)
     noise = _smooth(total) - signal
@@ -150,7 +150,6 @@ class CombResponse:
 def comb_response(
     combs: tuple[Comb, ...],
     shape: tuple[int, ...],
-    voxel_size_angstrom: float,
     device: torch.device | str,
 ) -> CombResponse:
     """Return the response of combs, seen on a random specimen as deep as the volume.
@@ -171,7 +170,7 @@ def comb_response(
         torch.fft.irfftn(spectrum * back_projection_response(comb, small, device), s=small)
         for comb in combs
     ]
-    matrix = cross_spectra(torch.stack([*seen, specimen]), combs, voxel_size_angstrom)
+    matrix = cross_spectra(torch.stack([*seen, specimen]), combs)
     power = matrix[-1, -1]
     return CombResponse(
         _smooth(matrix[0, len(combs) - 1] / power),
@@ -179,7 +178,7 @@ def comb_response(
     )
 
 
-def cross_spectra(volumes: Tensor, combs: tuple[Comb, ...], voxel_size_angstrom: float) -> Tensor:
+def cross_spectra(volumes: Tensor, combs: tuple[Comb, ...]) -> Tensor:
     """Return the mean products of volumes in the region that all combs have measured.
 
     Parameters
@@ -198,8 +197,7 @@ def cross_spectra(volumes: Tensor, combs: tuple[Comb, ...], voxel_size_angstrom:
     shells = Shells.of(shape, side // 2, device)
     weight = torch.ones((), device=device)
     for comb in combs:
-        seen = measured(Comb(comb.normals), shape, voxel_size_angstrom, device).coverage
-        weight = torch.minimum(weight, seen)
+        weight = torch.minimum(weight, coverage(comb, shape, device))
     window = torch.hann_window(side, periodic=False, device=device)
     box = window[:, None, None] * window[:, None] * window
     n = len(volumes)
