@@ -149,20 +149,21 @@ def test_an_older_project_is_brought_up_to_date(
     later = Migrations("tomotui")
     later()(migrations.m001_tables)
     later()(migrations.m002_recipe_steps)
+    later()(migrations.m003_searches)
 
     @later()
-    def m003_notes(db: SqliteDatabase) -> None:
+    def m004_notes(db: SqliteDatabase) -> None:
         db.execute("CREATE TABLE notes (text TEXT) STRICT")
 
     monkeypatch.setattr(migrations, "STEPS", later)
     with pytest.raises(ProjectError, match="older tomotui"):
         Project.open(project.folder, read_only=True)
     with Project.open(project.folder) as upgraded:
-        assert upgraded._db.scalar("PRAGMA user_version") == 3
+        assert upgraded._db.scalar("PRAGMA user_version") == 4
         assert upgraded._db.query("SELECT * FROM notes") == []
         assert [s.name for s in upgraded.tilt_series()] == ["ts_01"]
     monkeypatch.undo()
-    with pytest.raises(ProjectError, match="file version 3, this program knows up to 2"):
+    with pytest.raises(ProjectError, match="file version 4, this program knows up to 3"):
         Project.open(project.folder)
 
 

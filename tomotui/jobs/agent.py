@@ -16,8 +16,9 @@ from pathlib import Path
 from types import FrameType
 
 from tomotui import __version__
-from tomotui.jobs.files import Lock
+from tomotui.jobs.files import Lock, UnreadableFile
 from tomotui.jobs.follow import Follower, Outcome
+from tomotui.jobs.found import read_candidates
 from tomotui.jobs.launch import specify, write_job_file, write_task_folder
 from tomotui.jobs.liveness import this_host
 from tomotui.jobs.local import Slots, spawn_worker
@@ -118,6 +119,7 @@ class Agent:
                     outcome.status,
                     summary=result.summary,
                     records=result.records,
+                    candidates=read_candidates(self._project.folder / task.folder, result),
                     parents=result.parents,
                     metrics=result.metrics,
                     version=result.version,
@@ -127,7 +129,7 @@ class Agent:
                 self._project.finish_task(
                     task, outcome.status, error=outcome.error, version=version
                 )
-        except RefusedChange as error:
+        except (RefusedChange, UnreadableFile) as error:
             self._project.finish_task(task, Status.FAILED, error=f"its result: {error}")
         log.info("%s: %s %s", _name(task), outcome.status, outcome.error)
 
@@ -172,7 +174,7 @@ class Agent:
         folder = self._project.folder / task.folder
         try:
             write_job_file(folder.parent, job)
-            write_task_folder(folder, specification)
+            write_task_folder(folder, specification, self._project)
             process = spawn_worker(folder)
         except OSError as error:
             reason = f"{folder} could not be prepared: {error}. Check the disk and retry."

@@ -14,8 +14,15 @@ from tomotui import __version__
 from tomotui.jobs.events import EventWriter
 from tomotui.jobs.failures import explain
 from tomotui.jobs.files import write_model
+from tomotui.jobs.found import write_candidates
 from tomotui.jobs.running import RunningTask
-from tomotui.jobs.specification import EVENTS_FILE, RESULT_FILE, TaskResult, TaskSpecification
+from tomotui.jobs.specification import (
+    EVENTS_FILE,
+    PARTICLES_FILE,
+    RESULT_FILE,
+    TaskResult,
+    TaskSpecification,
+)
 from tomotui.records import RECORD
 from tomotui.stages import get
 from tomotui.stages.base import Cancelled, Inputs, StageError, StageResult
@@ -73,8 +80,9 @@ def _attempt(task: RunningTask, specification: TaskSpecification, folder: Path) 
         stage = get(specification.stage)
         parameters = stage.validate(specification.parameters)
         task.raise_if_cancelled()
-        made = stage.run(task, Inputs(specification.inputs), parameters)
+        made = stage.run(task, _inputs(folder, specification), parameters)
         _check_storable(made)
+        files = write_candidates(folder, made)
     except Cancelled:
         return blank.model_copy(update={"status": "cancelled", "message": "cancelled"})
     except Exception as error:  # the edge of the worker: a stage may fail in any way
@@ -85,10 +93,20 @@ def _attempt(task: RunningTask, specification: TaskSpecification, folder: Path) 
         update={
             "status": "done",
             "records": tuple(made.records),
+            "candidates": files,
             "metrics": {name: float(value) for name, value in made.metrics.items()},
             "summary": made.summary,
         }
     )
+
+
+def _inputs(folder: Path, specification: TaskSpecification) -> Inputs:
+    """Return what the stage works on, with the particles that lie beside the task."""
+    if not specification.has_particles:
+        return Inputs(specification.inputs)
+    from tomotui.records.particle_table import ParticleTable
+
+    return Inputs(specification.inputs, ParticleTable.read(folder / PARTICLES_FILE))
 
 
 def _check_storable(made: StageResult) -> None:

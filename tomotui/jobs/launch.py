@@ -14,6 +14,7 @@ from tomotui.jobs.specification import (
     EXIT_FILE,
     HEARTBEAT_FILE,
     JOB_FILE,
+    PARTICLES_FILE,
     RESULT_FILE,
     TASK_FILE,
     WORKER_FILE,
@@ -45,15 +46,15 @@ def specify(
         When the stage does not accept the parameters.
     """
     parameters = stage.validate(task.parameters)
+    wish = wish_of(stage, task.parameters)
     return TaskSpecification(
         job_id=task.job_id,
         stage=task.stage,
         target=task.target,
         attempt=task.attempt,
         parameters=parameters.model_dump(mode="json"),
-        inputs=project.resolve_inputs(
-            stage.takes, stage.optional, task.target, wish_of(stage, task.parameters)
-        ),
+        inputs=project.resolve_inputs(stage.takes, stage.optional, task.target, wish),
+        has_particles=stage.takes_particles,
         gpu=gpu,
         threads=threads,
         project_folder=project.folder,
@@ -70,6 +71,7 @@ def wish_of(stage: Stage, parameters: Mapping[str, Any]) -> InputWish:
         restored=stage.takes_restored,
         network=str(parameters.get("network") or ""),
         network_purpose=stage.uses_network,
+        sets=tuple(parameters.get("particles") or ()) if stage.takes_particles else None,
     )
 
 
@@ -83,8 +85,10 @@ def write_job_file(folder: Path, job: Job) -> None:
     write_model(path, JobSpecification(**fields, version=__version__))
 
 
-def write_task_folder(folder: Path, specification: TaskSpecification) -> None:
+def write_task_folder(folder: Path, specification: TaskSpecification, project: Project) -> None:
     """Write ``task.json`` and put away what an earlier attempt has left.
+
+    The particles to work on are written beside it, as they are now.
 
     Events, log, outputs and checkpoints stay: a retry goes on from them. The earlier attempt's
     result and end are kept under names that bear its number.
@@ -102,4 +106,9 @@ def write_task_folder(folder: Path, specification: TaskSpecification) -> None:
             path.rename(path.with_stem(f"{path.stem}-attempt-{before}"))
     for name in (WORKER_FILE, HEARTBEAT_FILE, CANCEL_FILE):
         (folder / name).unlink(missing_ok=True)
+    if specification.has_particles:
+        sets = [one.uid for one in specification.inputs.get("particle_set", ())]
+        unfinished = folder / f".partial-{PARTICLES_FILE}"
+        project.particle_table(sets).write(unfinished)
+        unfinished.replace(folder / PARTICLES_FILE)
     write_model(folder / TASK_FILE, specification)

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from tomotui.jobs.files import UnreadableFile, read_model
 from tomotui.jobs.liveness import ProcessIdentity
-from tomotui.records import AnyRecord, RecipeStep
+from tomotui.records import AnyRecord, ParticleSet, RecipeStep
 
 JOB_FILE = "job.json"
 TASK_FILE = "task.json"
@@ -20,6 +20,7 @@ WORKER_FILE = "worker.json"
 HEARTBEAT_FILE = "heartbeat.json"
 EVENTS_FILE = "events.jsonl"
 LOG_FILE = "log.txt"
+PARTICLES_FILE = "particles.npz"
 RESULT_FILE = "result.json"
 EXIT_FILE = "exit.json"
 CANCEL_FILE = "cancel"
@@ -64,6 +65,8 @@ class TaskSpecification(JobFile):
         The GPU to use, as CUDA_VISIBLE_DEVICES names it; empty for none.
     threads
         How many threads the libraries may use.
+    has_particles
+        Whether the particles to work on lie beside, in ``particles.npz``.
     """
 
     job_id: int
@@ -77,6 +80,7 @@ class TaskSpecification(JobFile):
     project_folder: Path
     heartbeat_seconds: float = 2.0
     kill_after_seconds: float = 10.0
+    has_particles: bool = False
     version: str
 
     @property
@@ -119,6 +123,15 @@ class ExitReport(JobFile):
     at: float
 
 
+class CandidateFile(JobFile):
+    """Particles that were found in one tomogram: the columns are in a file of the task's folder."""
+
+    particle_set: ParticleSet
+    tomogram_uid: str
+    path: str
+    same_within_angstrom: float
+
+
 class TaskResult(JobFile):
     """``result.json``: what came of one attempt; written last."""
 
@@ -127,6 +140,7 @@ class TaskResult(JobFile):
     message: str = ""
     remedy: str = ""
     records: tuple[AnyRecord, ...] = ()
+    candidates: tuple[CandidateFile, ...] = ()
     parents: tuple[str, ...] = ()
     metrics: dict[str, float] = Field(default_factory=dict)
     summary: str = ""

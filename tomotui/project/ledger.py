@@ -6,10 +6,14 @@ import json
 import math
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from tomotui.project.jobs import JobPart
-from tomotui.project.records import RecordPart
+from tomotui.project.searches import SearchPart
 from tomotui.records import AnyRecord, Event, Status, Task
+
+if TYPE_CHECKING:
+    from tomotui.records.particle_table import Candidates
 
 _NOT_STORED = frozenset({"progress", "metric"})
 
@@ -27,7 +31,7 @@ _WHOLE_JOB = """NOT EXISTS (
 _UNFINISHED = "u.status IN ('queued', 'starting', 'running')"
 
 
-class LedgerPart(JobPart, RecordPart):
+class LedgerPart(JobPart, SearchPart):
     """Everything that only the agent does, each in one transaction."""
 
     def active_tasks(self) -> list[Task]:
@@ -245,6 +249,7 @@ class LedgerPart(JobPart, RecordPart):
         error: str = "",
         summary: str = "",
         records: Sequence[AnyRecord] = (),
+        candidates: Sequence[Candidates] = (),
         parents: Sequence[str] = (),
         metrics: Mapping[str, float] | None = None,
         version: str = "",
@@ -274,6 +279,8 @@ class LedgerPart(JobPart, RecordPart):
             if not touched:
                 return False
             self.add_records(records, job_id=task.job_id, task_id=task.id, parents=parents)
+            for found in candidates:
+                self.take_candidates(found)
             finals = [
                 Event(kind="metric", at=now, data={"name": name, "value": value})
                 for name, value in (metrics or {}).items()

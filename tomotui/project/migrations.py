@@ -65,6 +65,22 @@ def m002_recipe_steps(db: SqliteDatabase) -> None:
     db.execute("ALTER TABLE job_dependencies ADD COLUMN optional INTEGER NOT NULL DEFAULT 0")
 
 
+@STEPS()
+def m003_searches(db: SqliteDatabase) -> None:
+    """Let particles know how they came and where to look first, and decisions what they saw."""
+    for column in (
+        "source TEXT NOT NULL DEFAULT 'import'",
+        "uncertainty REAL",
+        "priority REAL",
+    ):
+        db.execute(f"ALTER TABLE particles ADD COLUMN {column}")
+    db.execute("ALTER TABLE decisions ADD COLUMN score REAL")
+    # Where a particle was before it was moved, and where to; empty for judgements.
+    for axis in "xyz":
+        db.execute(f"ALTER TABLE decisions ADD COLUMN {axis}_angstrom REAL")
+        db.execute(f"ALTER TABLE decisions ADD COLUMN previous_{axis}_angstrom REAL")
+
+
 _RECORD_TABLES = (
     """CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT""",
     """CREATE TABLE datasets (

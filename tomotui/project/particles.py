@@ -45,8 +45,11 @@ class ParticlePart(Part):
         tomogram_uid: str | None = None,
         decisions: Sequence[Verdict] | None = None,
     ) -> list[Particle]:
-        """Return the particles of a set; of one tomogram and some decisions when given."""
-        where, values = "set_uid = ?", [set_uid]
+        """Return the particles of a set, without those that were taken back.
+
+        Only those of one tomogram and some decisions when these are given.
+        """
+        where, values = "set_uid = ? AND decision != 'removed'", [set_uid]
         if tomogram_uid is not None:
             where += " AND tomogram_uid = ?"
             values.append(tomogram_uid)

@@ -82,12 +82,16 @@ class InputWish(NamedTuple):
     network, network_purpose
         Name of the network, empty for the newest; what it must have been trained for, empty
         for anything.
+    sets
+        Names of the particle sets of a stage that takes particles, none for all; ``None`` for
+        a stage that does not.
     """
 
     of_series: Sequence[str] | None = None
     restored: bool = False
     network: str = ""
     network_purpose: str = ""
+    sets: Sequence[str] | None = None
 
 
 PLAIN = InputWish()
@@ -322,6 +326,8 @@ class RecordPart(Part):
     ) -> list[AnyRecord]:
         if kind == "network":
             return self._network(wish.network or target, wish)
+        if kind == "particle_set" and wish.sets is not None:
+            return self._sets(wish.sets)
         if kind not in PER_SERIES:
             named = self._load(
                 "id = (SELECT max(id) FROM records WHERE kind = ? AND name = ?)", (kind, target)
@@ -347,6 +353,17 @@ class RecordPart(Part):
             )""",
             (kind, *values),
         )
+
+    def _sets(self, names: Sequence[str]) -> list[AnyRecord]:
+        """Return particle sets, of those of one name the newest."""
+        found = {getattr(one, "name", ""): one for one in self.records("particle_set")}
+        unknown = [name for name in names if name not in found]
+        if unknown:
+            raise MissingInput(
+                f"there is no particle set {', '.join(unknown)}.",
+                f"There are {', '.join(found)}." if found else "Make one: tomotui particles new",
+            )
+        return [found[name] for name in names or found]
 
     def _network(self, name: str, wish: InputWish) -> list[AnyRecord]:
         """Return the newest network of a purpose: of a name where there is one, or any."""

@@ -18,7 +18,7 @@ from tomotui.records.jobs import (
     Target,
     Task,
 )
-from tomotui.records.particles import Decision, Particle, ParticleSet, Verdict
+from tomotui.records.particles import Decision, Particle, ParticleSet, Source, Verdict
 from tomotui.records.series import (
     Alignment,
     Ctf,
@@ -55,6 +55,7 @@ __all__ = [
     "ParticleSet",
     "RecipeStep",
     "Record",
+    "Source",
     "Status",
     "Target",
     "Task",

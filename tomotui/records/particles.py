@@ -8,7 +8,11 @@ from pydantic import Field
 
 from tomotui.records.base import Record, Value
 
-Verdict = Literal["accepted", "rejected", "unsure", "undecided"]
+Verdict = Literal["accepted", "rejected", "unsure", "undecided", "removed"]
+"""``removed``: was put in by hand and taken back; kept for the log, and shown nowhere."""
+
+Source = Literal["hand", "match", "find", "curve", "import"]
+"""How a particle came: clicked, by a template, by a network, along a curve, or from a file."""
 
 
 class Particle(Value):
@@ -20,6 +24,12 @@ class Particle(Value):
         Position from the tomogram's centre (voxel ``n // 2``), Angstrom.
     rot_deg, tilt_deg, psi_deg
         Orientation in RELION's Euler convention; ``None`` when unknown.
+    score
+        What the newest search gave it; ``None`` where that did not find it.
+    uncertainty
+        0 where the search was sure either way, 1 where it could not tell.
+    priority
+        Where to look first: greater for particles from whose judgement more is learnt.
     half
         0 or 1 for independent half sets; ``None`` when not assigned.
     """
@@ -36,6 +46,9 @@ class Particle(Value):
     decision: Verdict = "undecided"
     class_number: int | None = Field(default=None, ge=0)
     half: Literal[0, 1] | None = None
+    source: Source = "import"
+    uncertainty: float | None = None
+    priority: float | None = None
 
 
 class ParticleSet(Record):
@@ -50,7 +63,13 @@ class ParticleSet(Record):
 
 
 class Decision(Value):
-    """One judgement in the log of decisions; the present state is the fold of the log."""
+    """One judgement in the log of decisions; the present state is the fold of the log.
+
+    Attributes
+    ----------
+    score
+        What the search had given the particle when it was judged.
+    """
 
     particle_uid: str
     verdict: Verdict
@@ -59,3 +78,4 @@ class Decision(Value):
     user: str
     session: str
     at: float
+    score: float | None = None

@@ -95,6 +95,8 @@ class Network(Record):
         What it reached in training.
     details_path
         What the screen of its training draws, as ``.npz``; relative to the project folder.
+    species
+        Names of the particle sets that it tells apart; empty for networks that do not pick.
     """
 
     kind: Literal["network"] = "network"
@@ -104,3 +106,4 @@ class Network(Record):
     architecture: str = ""
     metrics: dict[str, float] = Field(default_factory=dict)
     details_path: str | None = None
+    species: tuple[str, ...] = ()

@@ -10,11 +10,14 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Literal, NamedTuple, Protocol, TypeVar, get_args
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Protocol, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
 from tomotui.records import AnyRecord
+
+if TYPE_CHECKING:
+    from tomotui.records.particle_table import Candidates, ParticleTable
 
 Group = Literal["basic", "advanced"]
 Needs = Literal["cpu", "gpu"]
@@ -135,9 +138,18 @@ class Task(Protocol):
 
 @dataclass(frozen=True)
 class Inputs:
-    """The records that a task works on, resolved when it started."""
+    """The records that a task works on, resolved when it started.
+
+    Attributes
+    ----------
+    records
+        By kind.
+    particles
+        The particles of the sets among them, for stages that take particles.
+    """
 
     records: Mapping[str, Sequence[AnyRecord]] = field(default_factory=dict)
+    particles: ParticleTable | None = None
 
     def one(self, record_type: Callable[..., RecordT]) -> RecordT:
         """Return the single record of a type.
@@ -198,11 +210,14 @@ class StageResult:
         New records; they enter the project file together or not at all.
     metrics
         Final figures, shown beside the task.
+    candidates
+        Particles that were found; they enter the project file with the records.
     summary
         One line for the table of jobs.
     """
 
     records: tuple[AnyRecord, ...] = ()
+    candidates: tuple[Candidates, ...] = ()
     metrics: Mapping[str, float] = field(default_factory=dict)
     summary: str = ""
 
@@ -228,6 +243,9 @@ class Stage(ABC):
         newest tomogram as it was measured, also where a restored one is newer.
     uses_network
         Purpose of the networks it takes; empty for none.
+    takes_particles
+        Whether it works on particles: those of the sets that its parameter ``particles`` names,
+        of all sets when it names none.
     """
 
     name: ClassVar[str]
@@ -241,6 +259,7 @@ class Stage(ABC):
     scope: ClassVar[Scope] = "series"
     takes_restored: ClassVar[bool] = False
     uses_network: ClassVar[str] = ""
+    takes_particles: ClassVar[bool] = False
 
     @abstractmethod
     def run(self, task: Task, inputs: Inputs, parameters: Any) -> StageResult:

@@ -1,0 +1,53 @@
+"""The particles that a task has found: columns in files beside its result."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tomotui.jobs.files import UnreadableFile
+from tomotui.jobs.specification import CandidateFile, TaskResult
+from tomotui.stages.base import StageResult
+
+if TYPE_CHECKING:
+    from tomotui.records.particle_table import Candidates
+
+
+def write_candidates(folder: Path, made: StageResult) -> tuple[CandidateFile, ...]:
+    """Write what a stage has found into the task's folder; returns what the result says of it."""
+    files = []
+    for number, found in enumerate(made.candidates):
+        name = f"candidates-{number}.npz"
+        found.table.write(folder / name)
+        files.append(
+            CandidateFile(
+                particle_set=found.particle_set,
+                tomogram_uid=found.tomogram_uid,
+                path=name,
+                same_within_angstrom=found.same_within_angstrom,
+            )
+        )
+    return tuple(files)
+
+
+def read_candidates(folder: Path, result: TaskResult) -> list[Candidates]:
+    """Read what a task has found.
+
+    Raises
+    ------
+    UnreadableFile
+        When a file is missing or torn.
+    """
+    from tomotui.records.particle_table import Candidates, ParticleTable
+
+    found = []
+    for file in result.candidates:
+        path = folder / file.path
+        try:
+            table = ParticleTable.read(path)
+        except (OSError, ValueError, KeyError, EOFError) as error:
+            raise UnreadableFile(path, str(error)) from error
+        found.append(
+            Candidates(file.particle_set, file.tomogram_uid, table, file.same_within_angstrom)
+        )
+    return found

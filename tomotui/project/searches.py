@@ -1,0 +1,213 @@
+"""What searches find: taken into a set, beside what people have decided about it already."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from tomotui.project.database import Row
+from tomotui.project.records import RecordPart
+from tomotui.records import ParticleSet, Verdict
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from tomotui.records.particle_table import Candidates, ParticleTable
+
+_NUMBERS = ("x_angstrom", "y_angstrom", "z_angstrom", "rot_deg", "tilt_deg", "psi_deg")
+_SOUGHT = "source IN ('match', 'find')"
+"""Particles that a machine has put there, and that it may take away again."""
+
+
+class SearchPart(RecordPart):
+    """Particles as columns, and the candidates of searches."""
+
+    def particle_sets(self) -> list[ParticleSet]:
+        """Return the particle sets, oldest first; of those of one name the newest."""
+        records = self.records("particle_set")
+        return list({one.name: one for one in records if isinstance(one, ParticleSet)}.values())
+
+    def particle_set_named(self, name: str) -> ParticleSet | None:
+        """Return the particle set of a name, or ``None``."""
+        found = self._load(
+            "id = (SELECT max(id) FROM records WHERE kind = 'particle_set' AND name = ?)", (name,)
+        )
+        return found[0] if found and isinstance(found[0], ParticleSet) else None
+
+    def particle_table(
+        self,
+        set_uids: Sequence[str],
+        tomogram_uid: str | None = None,
+        decisions: Sequence[Verdict] | None = None,
+    ) -> ParticleTable:
+        """Return the particles of sets as columns, without those that were taken back.
+
+        Parameters
+        ----------
+        tomogram_uid
+            Only those of one tomogram.
+        decisions
+            Only those judged so.
+        """
+        where = f"set_uid IN ({_places(set_uids)}) AND decision != 'removed'"
+        values: list[Any] = list(set_uids)
+        if tomogram_uid is not None:
+            where += " AND tomogram_uid = ?"
+            values.append(tomogram_uid)
+        if decisions is not None:
+            where += f" AND decision IN ({_places(decisions)})"
+            values += decisions
+        return _as_table(
+            self._db.query(f"SELECT * FROM particles WHERE {where} ORDER BY id", values)
+        )
+
+    def take_candidates(self, candidates: Candidates) -> str:
+        """Take what a search has found into its set; returns the identity of the set.
+
+        What nobody has ever judged, and an earlier search had found, makes room. What somebody
+        has judged stays where it is, with the score that the new search gives it; none where the
+        new search did not find it.
+
+        Raises
+        ------
+        ProjectError
+            When the tomogram is not in the project.
+        """
+        with self._db.transaction():
+            wanted = candidates.particle_set
+            known = self.particle_set_named(wanted.name)
+            if known is None:
+                self.add_records([wanted])
+                known = wanted
+            self._make_room(known.uid, candidates.tomogram_uid)
+            here = self._kept(known.uid, candidates.tomogram_uid)
+            table = candidates.table
+            same = _nearest(
+                here.positions_angstrom, table.positions_angstrom, candidates.same_within_angstrom
+            )
+            self._rescore(here, table, same)
+            taken = {int(index) for index in same if index >= 0}
+            fresh = [i for i in range(len(table)) if i not in taken]
+            self._db.insert_all("particles", _rows(known.uid, table.select(fresh)))
+            return known.uid
+
+    def _make_room(self, set_uid: str, tomogram_uid: str) -> None:
+        self._db.execute(
+            f"""DELETE FROM particles WHERE set_uid = ? AND tomogram_uid = ?
+                AND decision = 'undecided' AND {_SOUGHT}
+                AND uid NOT IN (SELECT particle_uid FROM decisions)""",
+            (set_uid, tomogram_uid),
+        )
+
+    def _kept(self, set_uid: str, tomogram_uid: str) -> ParticleTable:
+        """Return what is in the set already, what was taken back by hand included."""
+        return _as_table(
+            self._db.query(
+                "SELECT * FROM particles WHERE set_uid = ? AND tomogram_uid = ? "
+                "AND decision != 'removed' ORDER BY id",
+                (set_uid, tomogram_uid),
+            )
+        )
+
+    def _rescore(
+        self, here: ParticleTable, table: ParticleTable, same: np.ndarray[Any, Any]
+    ) -> None:
+        """Give judged particles what the new search says about them."""
+        rows: list[tuple[Any, ...]] = []
+        for uid, index in zip(here.uids, same, strict=True):
+            found = (
+                [None] * 3
+                if index < 0
+                else [
+                    _sql(column[index])
+                    for column in (table.scores, table.uncertainties, table.priorities)
+                ]
+            )
+            angles = [None] * 3 if index < 0 else [_sql(v) for v in table.angles_deg[index]]
+            rows.append((*found, *angles, str(uid)))
+        self._db.execute_many(
+            """UPDATE particles SET score = ?, uncertainty = ?, priority = ?,
+               rot_deg = coalesce(rot_deg, ?), tilt_deg = coalesce(tilt_deg, ?),
+               psi_deg = coalesce(psi_deg, ?) WHERE uid = ?""",
+            rows,
+        )
+
+
+def _places(values: Sequence[Any]) -> str:
+    return ", ".join("?" * len(values))
+
+
+def _nearest(here: Any, there: Any, within: float) -> Any:
+    """Return for each point here the number of its own point there, or -1; each has one."""
+    import numpy as np
+    from scipy.spatial import cKDTree
+
+    found = np.full(len(here), -1)
+    if not len(here) or not len(there):
+        return found
+    distances, indices = map(np.asarray, cKDTree(there).query(here, distance_upper_bound=within))
+    taken: set[int] = set()
+    for mine in np.argsort(distances):
+        index = int(indices[mine])
+        if np.isfinite(distances[mine]) and index not in taken:
+            found[mine] = index
+            taken.add(index)
+    return found
+
+
+def _as_table(rows: Sequence[Row]) -> ParticleTable:
+    import numpy as np
+
+    from tomotui.records.particle_table import UNASSIGNED, ParticleTable
+
+    def numbers(*names: str) -> Any:
+        values = [[row[name] for name in names] for row in rows]
+        return np.array(values, dtype=np.float64).reshape(len(rows), len(names))
+
+    def words(name: str, width: int) -> Any:
+        return np.array([row[name] for row in rows], dtype=f"U{width}")
+
+    def wholes(name: str) -> Any:
+        values = [UNASSIGNED if row[name] is None else row[name] for row in rows]
+        return np.array(values, dtype=np.int64)
+
+    return ParticleTable(
+        uids=words("uid", 16),
+        set_uids=words("set_uid", 16),
+        tomogram_uids=words("tomogram_uid", 16),
+        positions_angstrom=numbers(*_NUMBERS[:3]),
+        angles_deg=numbers(*_NUMBERS[3:]),
+        scores=numbers("score")[:, 0],
+        uncertainties=numbers("uncertainty")[:, 0],
+        priorities=numbers("priority")[:, 0],
+        decisions=words("decision", 9),
+        sources=words("source", 6),
+        classes=wholes("class_number"),
+        halves=wholes("half"),
+    )
+
+
+def _rows(set_uid: str, table: ParticleTable) -> list[Row]:
+    columns = [table.positions_angstrom, table.angles_deg]
+    return [
+        {
+            "uid": str(table.uids[i]),
+            "set_uid": set_uid,
+            "tomogram_uid": str(table.tomogram_uids[i]),
+            **dict(zip(_NUMBERS, [_sql(v) for column in columns for v in column[i]], strict=True)),
+            "score": _sql(table.scores[i]),
+            "uncertainty": _sql(table.uncertainties[i]),
+            "priority": _sql(table.priorities[i]),
+            "decision": str(table.decisions[i]),
+            "source": str(table.sources[i]),
+            "class_number": None if table.classes[i] < 0 else int(table.classes[i]),
+            "half": None if table.halves[i] < 0 else int(table.halves[i]),
+        }
+        for i in range(len(table))
+    ]
+
+
+def _sql(value: Any) -> float | None:
+    """Return what the project file keeps: it has no NaN."""
+    number = float(value)
+    return number if number == number else None

@@ -1,0 +1,188 @@
+"""Many particles as columns: what searches give, screens sort and trainings read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tomotui.records.base import new_uid
+from tomotui.records.particles import Particle, ParticleSet
+
+Floats = NDArray[np.float64]
+Words = NDArray[np.str_]
+
+UNASSIGNED = -1
+"""Class or half of a particle that has none."""
+
+
+@dataclass(frozen=True, eq=False)
+class ParticleTable:
+    """Particles, one row each; unknown numbers are NaN, unknown classes and halves -1.
+
+    Attributes
+    ----------
+    uids, set_uids, tomogram_uids
+        ``[n]`` identities.
+    positions_angstrom
+        ``[n, 3]``, (x, y, z) from the tomogram's centre.
+    angles_deg
+        ``[n, 3]``, (rot, tilt, psi) in RELION's convention.
+    scores, uncertainties, priorities
+        ``[n]``, see `tomotui.records.Particle`.
+    decisions, sources
+        ``[n]`` words.
+    classes, halves
+        ``[n]`` whole numbers.
+    """
+
+    uids: Words
+    set_uids: Words
+    tomogram_uids: Words
+    positions_angstrom: Floats
+    angles_deg: Floats
+    scores: Floats
+    uncertainties: Floats
+    priorities: Floats
+    decisions: Words
+    sources: Words
+    classes: NDArray[np.int64]
+    halves: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        """Return the number of particles."""
+        return len(self.uids)
+
+    @classmethod
+    def of(
+        cls,
+        tomogram_uid: str,
+        positions_angstrom: Any,
+        *,
+        set_uid: str = "",
+        angles_deg: Any = None,
+        scores: Any = None,
+        uncertainties: Any = None,
+        priorities: Any = None,
+        decision: str = "undecided",
+        source: str = "import",
+    ) -> Self:
+        """Make new particles of one tomogram.
+
+        Parameters
+        ----------
+        positions_angstrom
+            ``[n, 3]``, (x, y, z) from the tomogram's centre.
+        """
+        positions = np.asarray(positions_angstrom, dtype=np.float64).reshape(-1, 3)
+        n = len(positions)
+
+        def column(values: Any, *shape: int) -> Floats:
+            if values is None:
+                return np.full((n, *shape), np.nan)
+            return np.asarray(values, dtype=np.float64).reshape(n, *shape)
+
+        return cls(
+            uids=np.array([new_uid() for _ in range(n)], dtype="U16"),
+            set_uids=np.full(n, set_uid, dtype="U16"),
+            tomogram_uids=np.full(n, tomogram_uid, dtype="U16"),
+            positions_angstrom=positions,
+            angles_deg=column(angles_deg, 3),
+            scores=column(scores),
+            uncertainties=column(uncertainties),
+            priorities=column(priorities),
+            decisions=np.full(n, decision, dtype="U9"),
+            sources=np.full(n, source, dtype="U6"),
+            classes=np.full(n, UNASSIGNED),
+            halves=np.full(n, UNASSIGNED),
+        )
+
+    def select(self, which: Any) -> Self:
+        """Return some rows: by a mask, or by their numbers in the order wanted."""
+        return type(self)(**{one.name: getattr(self, one.name)[which] for one in fields(self)})
+
+    @classmethod
+    def joined(cls, tables: Sequence[ParticleTable]) -> Self:
+        """Return the rows of several tables, one after another."""
+        if not tables:
+            return cls.of("", np.zeros((0, 3)))
+        return cls(
+            **{
+                one.name: np.concatenate([getattr(table, one.name) for table in tables])
+                for one in fields(cls)
+            }
+        )
+
+    def particles(self) -> list[Particle]:
+        """Return the rows as records."""
+        return [
+            Particle(
+                uid=str(self.uids[i]),
+                tomogram_uid=str(self.tomogram_uids[i]),
+                **dict(zip(_POSITION, self.positions_angstrom[i].tolist(), strict=True)),
+                **dict(zip(_ANGLES, map(_known, self.angles_deg[i]), strict=True)),
+                score=_known(self.scores[i]),
+                uncertainty=_known(self.uncertainties[i]),
+                priority=_known(self.priorities[i]),
+                decision=str(self.decisions[i]),
+                source=str(self.sources[i]),
+                class_number=_assigned(self.classes[i]),
+                half=_assigned(self.halves[i]),
+            )
+            for i in range(len(self))
+        ]
+
+    def write(self, path: Path) -> None:
+        """Write all columns as ``.npz``."""
+        with path.open("wb") as file:
+            np.savez(file, **{one.name: getattr(self, one.name) for one in fields(self)})
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Read what `write` has written.
+
+        Raises
+        ------
+        OSError, ValueError, KeyError
+            When the file is not there, torn, or something else.
+        """
+        with np.load(path, allow_pickle=False) as columns:
+            return cls(**{one.name: columns[one.name] for one in fields(cls)})
+
+
+@dataclass(frozen=True, eq=False)
+class Candidates:
+    """What a search has found in one tomogram.
+
+    Attributes
+    ----------
+    particle_set
+        Where they go: the set of this name; this one where there is none yet.
+    tomogram_uid
+        Where they were found.
+    table
+        The particles.
+    same_within_angstrom
+        A candidate this near to a particle that somebody has judged is that particle.
+    """
+
+    particle_set: ParticleSet
+    tomogram_uid: str
+    table: ParticleTable
+    same_within_angstrom: float
+
+
+_POSITION = ("x_angstrom", "y_angstrom", "z_angstrom")
+_ANGLES = ("rot_deg", "tilt_deg", "psi_deg")
+
+
+def _known(value: Any) -> float | None:
+    return float(value) if np.isfinite(value) else None
+
+
+def _assigned(value: Any) -> Any:
+    return int(value) if value >= 0 else None
