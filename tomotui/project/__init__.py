@@ -5,7 +5,7 @@ from __future__ import annotations
 from tomotui.project.errors import MissingInput, ProjectError, RefusedChange
 from tomotui.project.exclusion import TiltChoice
 from tomotui.project.matrix import Cell, SeriesRow
-from tomotui.project.particles import Judgement, fold
+from tomotui.project.particles import Judged, Judgement, fold
 from tomotui.project.project import Project
 from tomotui.project.records import Ancestor, InputWish
 
@@ -13,6 +13,7 @@ __all__ = [
     "Ancestor",
     "Cell",
     "InputWish",
+    "Judged",
     "Judgement",
     "MissingInput",
     "Project",

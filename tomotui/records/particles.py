@@ -69,6 +69,10 @@ class Decision(Value):
     ----------
     score
         What the search had given the particle when it was judged.
+    x_angstrom, y_angstrom, z_angstrom
+        Where it was moved to; ``None`` when it stayed.
+    previous_x_angstrom, previous_y_angstrom, previous_z_angstrom
+        Where it was before.
     """
 
     particle_uid: str
@@ -79,3 +83,9 @@ class Decision(Value):
     session: str
     at: float
     score: float | None = None
+    x_angstrom: float | None = None
+    y_angstrom: float | None = None
+    z_angstrom: float | None = None
+    previous_x_angstrom: float | None = None
+    previous_y_angstrom: float | None = None
+    previous_z_angstrom: float | None = None
