@@ -1,0 +1,1 @@
+"""What people's judgements say about candidates, and which candidates to ask about next."""
