@@ -1,0 +1,86 @@
+"""Poses of particles: RELION's Euler angles and the rotations that they mean.
+
+A pose maps the reference to the tomogram, ``x_tomo = R x_ref + t``. RELION's (rot, tilt, psi) are
+the intrinsic ZYZ angles of its inverse: ``R^T = Rz(rot) Ry(tilt) Rz(psi)``. So tilt and psi say
+where the reference's z axis points, and rot turns the reference about that axis.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Floats = NDArray[np.float64]
+
+_POLE = 1e-7
+"""Below this sine of the tilt only the sum or the difference of rot and psi has a meaning."""
+
+
+def matrices_of_angles(angles_deg: ArrayLike) -> Floats:
+    """Return the rotations R of poses.
+
+    Parameters
+    ----------
+    angles_deg
+        ``[n, 3]``: rot, tilt, psi.
+
+    Returns
+    -------
+    ``[n, 3, 3]``; NaN where an angle is unknown.
+    """
+    rot, tilt, psi = np.deg2rad(np.asarray(angles_deg, dtype=np.float64).reshape(-1, 3)).T
+    inverse = _about_z(rot) @ _about_y(tilt) @ _about_z(psi)
+    return inverse.transpose(0, 2, 1)
+
+
+def angles_of_matrices(matrices: ArrayLike) -> Floats:
+    """Return (rot, tilt, psi) in degrees of rotations R, ``[n, 3, 3]`` to ``[n, 3]``.
+
+    Tilt lies between 0 and 180. At its ends, where rot and psi turn about one axis, psi is 0.
+    """
+    inverse = np.asarray(matrices, dtype=np.float64).reshape(-1, 3, 3).transpose(0, 2, 1)
+    sine = np.hypot(inverse[:, 0, 2], inverse[:, 1, 2])
+    tilt = np.arctan2(sine, inverse[:, 2, 2])
+    at_pole = sine < _POLE
+    side = np.where(inverse[:, 2, 2] < 0, -1.0, 1.0)
+    rot = np.where(
+        at_pole,
+        np.arctan2(side * inverse[:, 1, 0], side * inverse[:, 0, 0]),
+        np.arctan2(inverse[:, 1, 2], inverse[:, 0, 2]),
+    )
+    psi = np.where(at_pole, 0.0, np.arctan2(inverse[:, 2, 1], -inverse[:, 2, 0]))
+    return np.rad2deg(np.stack([rot, tilt, psi], axis=1))
+
+
+def angles_facing(directions: ArrayLike) -> Floats:
+    """Return (rot, tilt, psi) that turn the reference's z axis into directions; rot is 0.
+
+    Parameters
+    ----------
+    directions
+        ``[n, 3]``, of any length above zero.
+    """
+    x, y, z = np.asarray(directions, dtype=np.float64).reshape(-1, 3).T
+    across = np.hypot(x, y)
+    tilt = np.rad2deg(np.arctan2(across, z))
+    # R z = (-cos(psi) sin(tilt), sin(psi) sin(tilt), cos(tilt)).
+    psi = np.where(across > 0, np.rad2deg(np.arctan2(y, -x)), 0.0)
+    return np.stack([np.zeros_like(tilt), tilt, psi], axis=1)
+
+
+def _about_z(radians: Floats) -> Floats:
+    c, s, zero, one = _parts(radians)
+    return _rows([c, -s, zero], [s, c, zero], [zero, zero, one])
+
+
+def _about_y(radians: Floats) -> Floats:
+    c, s, zero, one = _parts(radians)
+    return _rows([c, zero, s], [zero, one, zero], [-s, zero, c])
+
+
+def _parts(radians: Floats) -> tuple[Floats, Floats, Floats, Floats]:
+    return np.cos(radians), np.sin(radians), np.zeros_like(radians), np.ones_like(radians)
+
+
+def _rows(*rows: list[Floats]) -> Floats:
+    return np.stack([np.stack(row, axis=-1) for row in rows], axis=-2)
