@@ -117,10 +117,24 @@ def test_decisions_keep_the_score_that_they_saw(project: Project, picks: Particl
     project.classify(["scored"], 2, **ME)
     assert project.decisions(picks.uid)[0].score == 0.7
     judged = {one.particle_uid: one for one in project.judged(picks.uid)}
-    assert set(judged) == {"scored", "p0"}
-    assert judged["scored"].accepted
-    assert judged["scored"].score == 0.7
+    assert set(judged) == {"scored", "p0", "p1"}
+    assert judged["scored"] == ("scored", "accepted", 0.7, True)
     assert judged["p0"].score is None
+
+
+def test_what_a_threshold_decided_was_not_seen_until_somebody_looks(
+    project: Project, picks: ParticleSet
+) -> None:
+    def seen() -> dict[str, bool]:
+        return {one.particle_uid: one.seen for one in project.judged(picks.uid)}
+
+    project.decide_each({"p0": "accepted", "p1": "rejected"}, seen=False, **ME)
+    project.decide(["p0"], "rejected", **ME)
+    assert seen() == {"p0": True, "p1": False}
+    project.undo(**ME)
+    assert seen() == {"p0": False, "p1": False}
+    project.redo(**ME)
+    assert seen() == {"p0": True, "p1": False}
 
 
 def test_what_was_taken_back_is_made_again_until_there_is_something_new(

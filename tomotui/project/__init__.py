@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from tomotui.project.decisions import Judged, Judgement, fold
 from tomotui.project.errors import MissingInput, ProjectError, RefusedChange
 from tomotui.project.exclusion import TiltChoice
 from tomotui.project.matrix import Cell, SeriesRow
-from tomotui.project.particles import Judged, Judgement, fold
 from tomotui.project.project import Project
 from tomotui.project.records import Ancestor, InputWish
 

@@ -81,6 +81,19 @@ def m003_searches(db: SqliteDatabase) -> None:
         db.execute(f"ALTER TABLE decisions ADD COLUMN previous_{axis}_angstrom REAL")
 
 
+@STEPS()
+def m004_audits(db: SqliteDatabase) -> None:
+    """Let decisions know whether somebody looked, and keep the random samples of audits."""
+    # 0 for what a threshold decided.
+    db.execute("ALTER TABLE decisions ADD COLUMN seen INTEGER NOT NULL DEFAULT 1")
+    db.execute(
+        """CREATE TABLE audits (
+            set_uid TEXT PRIMARY KEY REFERENCES particle_sets(uid) ON DELETE CASCADE,
+            json TEXT NOT NULL CHECK (json_valid(json))
+        ) STRICT"""
+    )
+
+
 _RECORD_TABLES = (
     """CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT""",
     """CREATE TABLE datasets (

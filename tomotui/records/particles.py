@@ -69,6 +69,8 @@ class Decision(Value):
     ----------
     score
         What the search had given the particle when it was judged.
+    seen
+        Whether somebody has looked at this particle: a threshold decides about many unseen.
     x_angstrom, y_angstrom, z_angstrom
         Where it was moved to; ``None`` when it stayed.
     previous_x_angstrom, previous_y_angstrom, previous_z_angstrom
@@ -83,6 +85,7 @@ class Decision(Value):
     session: str
     at: float
     score: float | None = None
+    seen: bool = True
     x_angstrom: float | None = None
     y_angstrom: float | None = None
     z_angstrom: float | None = None

@@ -1,0 +1,341 @@
+"""The log of what people decided about particles.
+
+Decisions are a log that only grows. A particle's present decision is the fold of the log; the
+particle's row keeps it so that a screen can query it, and is written in the same transaction.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from tomotui.project.base import Part
+from tomotui.project.database import Row
+from tomotui.project.errors import ProjectError
+from tomotui.records import Decision, Verdict
+
+Position = tuple[float, float, float]
+"""(x, y, z) from the tomogram's centre, Angstrom."""
+
+AXES = ("x_angstrom", "y_angstrom", "z_angstrom")
+_PREVIOUS = tuple(f"previous_{axis}" for axis in AXES)
+
+
+class Judgement(NamedTuple):
+    """What the log says about one particle at present.
+
+    Attributes
+    ----------
+    position_angstrom
+        Where a person has put it; ``None`` when it was never moved.
+    """
+
+    verdict: Verdict
+    class_number: int | None
+    position_angstrom: Position | None = None
+
+
+class Judged(NamedTuple):
+    """What the newest decision about a particle says.
+
+    Attributes
+    ----------
+    score
+        What the search had given it at that moment.
+    seen
+        Whether somebody has looked at it.
+    """
+
+    particle_uid: str
+    verdict: Verdict
+    score: float | None
+    seen: bool
+
+
+class DecisionPart(Part):
+    """Acts of people, and the log of them.
+
+    One call of a method that decides is one act, which `undo` takes back as one. Every act is
+    in the file when the method returns.
+    """
+
+    def decide(
+        self,
+        particle_uids: Sequence[str],
+        verdict: Verdict,
+        *,
+        user: str,
+        session: str,
+        class_number: int | None = None,
+    ) -> list[Decision]:
+        """Judge particles in one act.
+
+        Parameters
+        ----------
+        class_number
+            Class given by the person; the present one stays when it is ``None``.
+
+        Raises
+        ------
+        ProjectError
+            When a particle is not in the project.
+        """
+        verdicts = dict.fromkeys(particle_uids, verdict)
+        return self.decide_each(verdicts, user=user, session=session, class_number=class_number)
+
+    def decide_each(
+        self,
+        verdicts: Mapping[str, Verdict],
+        *,
+        user: str,
+        session: str,
+        class_number: int | None = None,
+        seen: bool = True,
+    ) -> list[Decision]:
+        """Judge particles in one act, each in its own way.
+
+        Parameters
+        ----------
+        seen
+            Whether somebody has looked at each of them; not so where a threshold decides.
+
+        Raises
+        ------
+        ProjectError
+            When a particle is not in the project.
+        """
+        with self._db.transaction():
+            present = self._present(verdicts)
+            judgements = {
+                uid: Judgement(
+                    verdict,
+                    present[uid]["class_number"] if class_number is None else class_number,
+                )
+                for uid, verdict in verdicts.items()
+            }
+            unseen = () if seen else judgements
+            return self._append(judgements, present, user, session, unseen=unseen)
+
+    def classify(
+        self,
+        particle_uids: Sequence[str],
+        class_number: int | None,
+        *,
+        user: str,
+        session: str,
+    ) -> list[Decision]:
+        """Give particles a class, or none, in one act; what was decided about them stays.
+
+        Raises
+        ------
+        ProjectError
+            When a particle is not in the project.
+        """
+        with self._db.transaction():
+            present = self._present(particle_uids)
+            judgements = {
+                uid: Judgement(row["decision"], class_number) for uid, row in present.items()
+            }
+            return self._append(judgements, present, user, session)
+
+    def move_particle(
+        self, particle_uid: str, position_angstrom: Position, *, user: str, session: str
+    ) -> list[Decision]:
+        """Put a particle somewhere else in its tomogram; what was decided about it stays.
+
+        Raises
+        ------
+        ProjectError
+            When the particle is not in the project.
+        """
+        with self._db.transaction():
+            present = self._present([particle_uid])
+            row = present[particle_uid]
+            moved = Judgement(row["decision"], row["class_number"], position_angstrom)
+            return self._append({particle_uid: moved}, present, user, session)
+
+    # ---- undo and redo
+
+    def undo(self, *, user: str, session: str) -> list[Decision]:
+        """Take back the newest act of a session; returns the compensating decisions.
+
+        Nothing is erased: the log gets decisions that restore what was before. Called again it
+        takes back the act before. Empty when nothing is left to take back.
+        """
+        with self._db.transaction():
+            batch = self._db.scalar(
+                f"""SELECT d.batch FROM decisions d WHERE d.session = ? AND d.undoes IS NULL
+                    AND NOT EXISTS (SELECT 1 FROM decisions u WHERE u.undoes = d.batch
+                                    AND NOT {_TAKEN_BACK.format("u")})
+                    ORDER BY d.batch DESC LIMIT 1""",
+                (session,),
+            )
+            return self._take_back(batch, user, session)
+
+    def redo(self, *, user: str, session: str) -> list[Decision]:
+        """Make again the act that the session took back last; returns its decisions.
+
+        Empty when nothing was taken back since the session's last act of its own.
+        """
+        with self._db.transaction():
+            batch = self._db.scalar(
+                f"""SELECT u.batch FROM decisions u WHERE u.session = ?
+                    AND NOT {_TAKEN_BACK.format("u")}
+                    AND EXISTS (SELECT 1 FROM decisions d WHERE d.batch = u.undoes
+                                AND d.undoes IS NULL)
+                    AND u.batch > (SELECT max(batch) FROM decisions
+                                   WHERE session = ? AND undoes IS NULL)
+                    ORDER BY u.batch DESC LIMIT 1""",
+                (session, session),
+            )
+            return self._take_back(batch, user, session)
+
+    def _take_back(self, batch: int | None, user: str, session: str) -> list[Decision]:
+        """Restore what was before a batch of decisions."""
+        if batch is None:
+            return []
+        rows = self._db.query(
+            f"""SELECT particle_uid, previous, previous_class, {", ".join(_PREVIOUS)},
+                (SELECT e.seen FROM decisions e WHERE e.particle_uid = d.particle_uid
+                 AND e.id < d.id ORDER BY e.id DESC LIMIT 1) AS seen
+                FROM decisions d WHERE batch = ? ORDER BY id""",
+            (batch,),
+        )
+        before = {
+            row["particle_uid"]: Judgement(
+                row["previous"], row["previous_class"], _position(row, _PREVIOUS)
+            )
+            for row in rows
+        }
+        unseen = [row["particle_uid"] for row in rows if row["seen"] == 0]
+        return self._append(before, self._present(before), user, session, batch, unseen)
+
+    # ---- the log
+
+    def _append(
+        self,
+        judgements: Mapping[str, Judgement],
+        present: Mapping[str, Row],
+        user: str,
+        session: str,
+        undoes: int | None = None,
+        unseen: Iterable[str] = (),
+    ) -> list[Decision]:
+        """Write decisions into the log and fold them into the particles' rows."""
+        newest = self._db.scalar("SELECT batch FROM decisions ORDER BY id DESC LIMIT 1")
+        now, not_seen = time.time(), frozenset(unseen)
+        decisions = [
+            Decision(
+                particle_uid=uid,
+                verdict=judgement.verdict,
+                previous=present[uid]["decision"],
+                class_number=judgement.class_number,
+                user=user,
+                session=session,
+                at=now,
+                score=present[uid]["score"],
+                seen=uid not in not_seen,
+                **_move(judgement, present[uid]),
+            )
+            for uid, judgement in judgements.items()
+        ]
+        rows: list[Row] = [
+            {
+                "batch": 1 + (newest or 0),
+                "undoes": undoes,
+                "previous_class": present[decision.particle_uid]["class_number"],
+                **decision.model_dump(),
+            }
+            for decision in decisions
+        ]
+        self._db.insert_all("decisions", rows)
+        self._db.execute_many(
+            """UPDATE particles SET decision = ?, class_number = ?,
+               x_angstrom = coalesce(?, x_angstrom), y_angstrom = coalesce(?, y_angstrom),
+               z_angstrom = coalesce(?, z_angstrom) WHERE uid = ?""",
+            [
+                (
+                    d.verdict,
+                    d.class_number,
+                    d.x_angstrom,
+                    d.y_angstrom,
+                    d.z_angstrom,
+                    d.particle_uid,
+                )
+                for d in decisions
+            ],
+        )
+        return decisions
+
+    def _present(self, uids: Iterable[str]) -> dict[str, Row]:
+        """Return the rows of particles by their identity, in the order asked for."""
+        wanted = list(dict.fromkeys(uids))
+        rows = self._db.query(
+            f"""SELECT uid, decision, class_number, score, {", ".join(AXES)} FROM particles
+                WHERE uid IN (SELECT value FROM json_each(?))""",
+            (json.dumps(wanted),),
+        )
+        found = {row["uid"]: row for row in rows}
+        for uid in wanted:
+            if uid not in found:
+                raise ProjectError(f"there is no particle {uid}.", "Nothing was decided.")
+        return {uid: found[uid] for uid in wanted}
+
+    def decisions(self, set_uid: str) -> list[Decision]:
+        """Return the whole log of decisions about the particles of a set, oldest first."""
+        columns = ", ".join(f"d.{name}" for name in Decision.model_fields)
+        rows = self._db.query(
+            f"""SELECT {columns} FROM decisions d JOIN particles p ON p.uid = d.particle_uid
+                WHERE p.set_uid = ? ORDER BY d.id""",
+            (set_uid,),
+        )
+        return [Decision.model_validate(row) for row in rows]
+
+    def judged(self, set_uid: str) -> list[Judged]:
+        """Return the newest decision about each particle of a set that has any.
+
+        With the score it had at that moment: later searches have learnt from the decision, and
+        what they say about the particle tells nothing about how well they search.
+        """
+        rows = self._db.query(
+            """SELECT d.particle_uid, d.verdict, d.score, d.seen FROM decisions d
+               WHERE d.id IN (SELECT max(e.id) FROM decisions e
+                              JOIN particles p ON p.uid = e.particle_uid
+                              WHERE p.set_uid = ? GROUP BY e.particle_uid)""",
+            (set_uid,),
+        )
+        return [
+            Judged(row["particle_uid"], row["verdict"], row["score"], bool(row["seen"]))
+            for row in rows
+        ]
+
+
+_TAKEN_BACK = "EXISTS (SELECT 1 FROM decisions r WHERE r.undoes = {0}.batch)"
+"""Whether a batch, one that takes something back, was itself taken back."""
+
+
+def _position(row: Row, names: Sequence[str]) -> Position | None:
+    x, y, z = (row[name] for name in names)
+    return None if x is None else (x, y, z)
+
+
+def _move(judgement: Judgement, present: Row) -> dict[str, Any]:
+    """Return what the log keeps of a move; nothing for a judgement."""
+    if judgement.position_angstrom is None:
+        return {}
+    before = (present[axis] for axis in AXES)
+    return dict(zip((*AXES, *_PREVIOUS), (*judgement.position_angstrom, *before), strict=True))
+
+
+def fold(decisions: Iterable[Decision]) -> dict[str, Judgement]:
+    """Return what a log of decisions, oldest first, says about each particle at its end."""
+    state: dict[str, Judgement] = {}
+    for d in decisions:
+        before = state.get(d.particle_uid)
+        position = before.position_angstrom if before else None
+        if d.x_angstrom is not None and d.y_angstrom is not None and d.z_angstrom is not None:
+            position = (d.x_angstrom, d.y_angstrom, d.z_angstrom)
+        state[d.particle_uid] = Judgement(d.verdict, d.class_number, position)
+    return state
