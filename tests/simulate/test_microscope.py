@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from numpy.typing import ArrayLike, NDArray
 
+from tomotui.imaging.potential import Matter, Scatterers, Template, gaussian_form, sample
 from tomotui.simulate import SimulationParameters
 from tomotui.simulate.acquisition import acquire
 from tomotui.simulate.microscope import Microscope
 from tomotui.simulate.optics import Optics, exposure_filter
-from tomotui.simulate.scatterers import Matter, Scatterers, Template, gaussian_form, sample
 from tomotui.simulate.specimen import PlacedParticle, Specimen
 
 PIXEL = 6.0

@@ -6,6 +6,7 @@ from numpy.typing import NDArray
 from scipy import fft
 from scipy.spatial.transform import Rotation
 
+from tomotui.imaging.potential import Matter, Scatterers, gaussian_form, sample
 from tomotui.simulate.projection import (
     FrequencyGrid,
     TemplateProjector,
@@ -14,7 +15,6 @@ from tomotui.simulate.projection import (
     sphere_thickness,
     vesicle_transform,
 )
-from tomotui.simulate.scatterers import Matter, Scatterers, gaussian_form, sample
 
 POINTS = np.array([[40.0, 10, -5], [-30, 35, 20], [0, -45, 12], [5, 8, 44]])
 SIGMA = 6.0

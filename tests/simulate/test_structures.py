@@ -6,15 +6,10 @@ import gemmi
 import numpy as np
 import pytest
 
+from tomotui.imaging.potential import EXCLUDED_VOLUME_A3, ICE_POTENTIAL_V, VOLT_A2
 from tomotui.simulate import SimulationError
-from tomotui.simulate.optics import ICE_POTENTIAL_V
 from tomotui.simulate.shapes import SHAPES, shape
-from tomotui.simulate.structures import (
-    EXCLUDED_VOLUME_A3,
-    VOLT_A2,
-    read_matter,
-    template,
-)
+from tomotui.simulate.structures import read_matter, template
 
 ATOM = "HETATM{n:5d}  P   PO4 A{n:4d}    {x:8.3f}{y:8.3f}{z:8.3f}  1.00  0.00           P\n"
 

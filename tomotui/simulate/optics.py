@@ -7,12 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from tomotui.imaging.potential import ICE_POTENTIAL_V
 from tomotui.simulate.parameters import SimulationParameters
 
 Array = NDArray[np.floating]
-
-ICE_POTENTIAL_V = 4.53
-"""Mean inner potential of vitreous ice, from free atoms at 0.93 g/cm^3 (Vulovic 2013)."""
 
 ICE_MOLECULES_PER_A3 = 0.0311
 WATER_POTENTIAL_V_A3 = ICE_POTENTIAL_V / ICE_MOLECULES_PER_A3

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import fft
 
-from tomotui.simulate.scatterers import Template
+from tomotui.imaging.potential import Template
 
 Array = NDArray[np.floating]
 ComplexArray = NDArray[np.complexfloating]

@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tomotui.geometry import rotation_x, rotation_y, rotation_z
+from tomotui.imaging.potential import Array, Matter, Scatterers, gaussian_form
 from tomotui.simulate.chance import Chance, generator
 from tomotui.simulate.parameters import SimulationError
-from tomotui.simulate.scatterers import Array, Matter, Scatterers, gaussian_form
 
 
 @dataclass(frozen=True)

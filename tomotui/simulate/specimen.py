@@ -10,11 +10,11 @@ from scipy.spatial import cKDTree
 from scipy.spatial.transform import Rotation
 
 from tomotui.geometry import rotation_z
+from tomotui.imaging.potential import Template
 from tomotui.simulate.chance import Chance, generator
 from tomotui.simulate.optics import Optics
 from tomotui.simulate.packing import Packing, Slab
 from tomotui.simulate.parameters import SimulationError, SimulationParameters
-from tomotui.simulate.scatterers import Template
 from tomotui.simulate.structures import template
 
 Array = NDArray[np.float64]

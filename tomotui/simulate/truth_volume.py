@@ -7,10 +7,10 @@ from numpy.typing import NDArray
 from scipy import fft
 from scipy.ndimage import map_coordinates, spline_filter
 
+from tomotui.imaging.potential import Template
 from tomotui.simulate.microscope import GOLD_EXCESS_V
 from tomotui.simulate.parameters import SimulationParameters
 from tomotui.simulate.projection import bilayer_layers
-from tomotui.simulate.scatterers import Template
 from tomotui.simulate.specimen import CROWD_BEAD_SIGMA_ANGSTROM, Specimen
 
 Array = NDArray[np.floating]

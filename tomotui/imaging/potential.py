@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+import gemmi
 import numpy as np
 from numpy.typing import NDArray
 from scipy import fft
@@ -12,6 +13,20 @@ from scipy import fft
 Array = NDArray[np.floating]
 FormFactor = Callable[[Array], Array]
 """Squared frequency in 1/A^2 to the transform of the potential above ice in V A^3."""
+
+ICE_POTENTIAL_V = 4.53
+"""Mean inner potential of vitreous ice, from free atoms at 0.93 g/cm^3 (Vulovic 2013)."""
+
+VOLT_A2 = 47.87801
+"""Potential of a scattering factor: h^2 / (2 pi m e) in V A^2."""
+
+B_FACTOR_A2 = 40.0
+"""Thermal motion and disorder of all atoms."""
+
+EXCLUDED_VOLUME_A3 = {"H": 5.15, "C": 16.44, "N": 2.49, "O": 9.13, "P": 5.73, "S": 19.86}
+"""Volume of ice that an atom displaces (Fraser, MacRae and Suzuki 1978)."""
+
+_OTHER_VOLUME_A3 = 10.0
 
 
 @dataclass(frozen=True)
@@ -122,5 +137,43 @@ def gaussian_form(excess_v_a3: float, sigma_angstrom: float) -> FormFactor:
 
     def form(k2: Array) -> Array:
         return np.asarray(excess_v_a3 * np.exp(-2 * np.pi**2 * sigma_angstrom**2 * k2))
+
+    return form
+
+
+def atomic_matter(atoms: Mapping[str, tuple[Array, Array]]) -> Matter:
+    """Return atoms about their centre of mass, as scatterers.
+
+    Parameters
+    ----------
+    atoms
+        By element: positions in Angstrom ``[n, 3]``, (x, y, z), and occupancies ``[n]``.
+    """
+    # The potential of one element is summed over a fixed order, so that it never varies.
+    names = sorted(atoms)
+    everything = np.concatenate([atoms[n][0] for n in names])
+    masses = np.concatenate([atoms[n][1] * gemmi.Element(n).weight for n in names])
+    centre = (everything * masses[:, None]).sum(axis=0) / masses.sum()
+    groups = tuple(Scatterers(atoms[n][0] - centre, atoms[n][1], _atom_form(n)) for n in names)
+    return Matter(groups, sum(_mass_da(n, atoms[n][1]) for n in atoms) / 1e3)
+
+
+def _mass_da(element: str, occupancies: Array) -> float:
+    return float(occupancies.sum()) * float(gemmi.Element(element).weight)
+
+
+def _atom_form(element: str) -> FormFactor:
+    """Return an atom's potential minus that of the ice it displaces (Peng 1999 Gaussians)."""
+    coefficients = gemmi.Element(element).c4322
+    a, b = list(coefficients.a), list(coefficients.b)
+    if not any(a):
+        carbon = gemmi.Element("C").c4322
+        a, b = list(carbon.a), list(carbon.b)
+    volume = EXCLUDED_VOLUME_A3.get(element, _OTHER_VOLUME_A3)
+
+    def form(k2: Array) -> Array:
+        atom = sum(ai * np.exp(-(bi + B_FACTOR_A2) * k2 / 4) for ai, bi in zip(a, b, strict=True))
+        ice = ICE_POTENTIAL_V * volume * np.exp(-np.pi * volume ** (2 / 3) * k2)
+        return np.asarray(VOLT_A2 * atom - ice * np.exp(-B_FACTOR_A2 * k2 / 4))
 
     return form
