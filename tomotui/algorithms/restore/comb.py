@@ -97,6 +97,42 @@ def measured(
     if comb.transfer is None:
         seen = coverage(comb, shape, device, longest)
         return Measured(seen, torch.ones_like(seen))
+    seen, carried, everywhere = _carried(comb, shape, voxel_size_angstrom, device, longest)
+    # Where hardly anything was seen the mean takes over smoothly.
+    carried = (carried + 1e-3 * everywhere) / (seen + 1e-3)
+    return Measured(seen.clamp_max_(1), carried.clamp_min_(TRANSFER_FLOOR))
+
+
+def response(
+    comb: Comb,
+    shape: tuple[int, ...],
+    voxel_size_angstrom: float,
+    device: torch.device | str = "cpu",
+) -> Tensor:
+    """Return what a comb makes of each term of a particle's ``rfftn``: coverage times transfer.
+
+    Where nothing was measured it is 0, and a transfer that was left as it is keeps its sign.
+
+    Parameters
+    ----------
+    comb, shape, voxel_size_angstrom
+        As in `measured`.
+    """
+    if comb.transfer is None:
+        return coverage(comb, shape, device)
+    seen, carried, _ = _carried(comb, shape, voxel_size_angstrom, device, None)
+    return carried / seen.clamp_min(1)
+
+
+def _carried(
+    comb: Comb,
+    shape: tuple[int, ...],
+    voxel_size_angstrom: float,
+    device: torch.device | str,
+    longest: int | None,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the sum of all teeth, that of their transfers, and the mean transfer of the tilts."""
+    assert comb.transfer is not None
     radius = radial_frequency(shape, device) / voxel_size_angstrom
     tables = torch.as_tensor(comb.transfer, dtype=torch.float32, device=device)
     position = (radius / comb.step_per_angstrom).clamp_max_(tables.shape[1] - 1.001)
@@ -107,10 +143,7 @@ def measured(
         seen += tooth
         carried += tooth * torch.lerp(table[place], table[place + 1], share)
     mean = tables.mean(dim=0)
-    everywhere = torch.lerp(mean[place], mean[place + 1], share)
-    # Where hardly anything was seen the mean takes over smoothly.
-    carried = (carried + 1e-3 * everywhere) / (seen + 1e-3)
-    return Measured(seen.clamp_max_(1), carried.clamp_min_(TRANSFER_FLOOR))
+    return seen, carried, torch.lerp(mean[place], mean[place + 1], share)
 
 
 def coverage(
