@@ -25,6 +25,7 @@ _COMMANDS = {
     "cancel": "jobs:cancel",
     "retry": "jobs:retry",
     "agent": "jobs:agent",
+    "curate": "curate:curate",
     "import-particles": "importing:import_particles",
     "export": "export:export",
     "stages": "project:stages",

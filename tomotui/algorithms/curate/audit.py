@@ -92,7 +92,7 @@ def draw_sample(
 def precision(
     strata: Sequence[Stratum],
     n_known: int = 0,
-    n_known_accepted: int = 0,
+    n_known_accepted: float = 0,
     confidence: float = CONFIDENCE,
 ) -> Interval:
     """Return which fraction of candidates is right.

@@ -184,5 +184,5 @@ def recall_of_marked(scores: Floats, threshold: float) -> Interval:
     scores
         ``[n]``, what the search gave the marked ones; NaN where it did not find them.
     """
-    found = int(np.sum(np.nan_to_num(scores, nan=-math.inf) >= threshold))
+    found = int(np.sum(scores >= threshold))
     return wilson_interval(found, len(scores)) if len(scores) else UNKNOWN
