@@ -8,7 +8,7 @@ from tomotui.formats import FormatError
 from tomotui.formats.particles_csv import read_particles_csv, write_particles_csv
 from tomotui.records import Particle
 
-HEADER = "tomogram,x,y,z,rot,tilt,psi,score,decision,class,half\n"
+HEADER = "tomogram,x,y,z,rot,tilt,psi,score,decision,class,half,source\n"
 
 
 def _read(folder: Path, text: str, **options: str) -> list[Particle]:
@@ -32,6 +32,7 @@ def test_round_trip(tmp_path: Path) -> None:
             decision="accepted",
             class_number=3,
             half=1,
+            source="match",
         ),
     ]
     write_particles_csv(tmp_path / "p.csv", before, {"t1": "TS_1"})
@@ -53,6 +54,9 @@ def test_few_columns(tmp_path: Path) -> None:
         (HEADER + "TS_2,1,2,3\n", r"p\.csv, line 2: the project has no tomogram 'TS_2'"),
         (HEADER + "TS_1,1,2,3\nTS_1,1,two,3\n", r"p\.csv, line 3: y is 'two', not a number"),
         (HEADER + "TS_1,1,2,3,,,,,perhaps\n", r"p\.csv, line 2: decision input should be"),
+        (HEADER + "TS_1,1,nan,3\n", r"p\.csv, line 2: y is 'nan', not a number"),
+        (HEADER + "TS_1,1,2,3,,,,,,1.5\n", r"p\.csv, line 2: class is '1.5', not a number"),
+        (HEADER + "TS_1,1,2,3,,,,,,,,magic\n", r"p\.csv, line 2: source input should be"),
         (HEADER + "TS_1,1,2,\n", r"p\.csv, line 2: z_angstrom field required"),
         ("tomogram,x,y\nTS_1,1,2\n", r"p\.csv has no column 'z'; the columns are tomogram,x,y,z"),
     ],

@@ -41,6 +41,7 @@ def read_dynamo(
     *,
     tomogram: str | None = None,
     map_path: Path | None = None,
+    is_said: bool = False,
 ) -> list[Particle]:
     """Read the particles of a table.
 
@@ -53,6 +54,8 @@ def read_dynamo(
         Name of the one tomogram that the table is of, whatever number it has.
     map_path
         Which file each tomogram number stands for; looked for beside the table by default.
+    is_said
+        Whether size and pixel size of the tomograms were given for this table, against its own.
 
     Raises
     ------
@@ -69,7 +72,9 @@ def read_dynamo(
     for i, key in enumerate(zip(names, pixels.tolist(), strict=True)):
         alike.setdefault(key, []).append(i)
     for (name, pixel), mine in alike.items():
-        known = tomograms[name].sampled(pixel) if 0.01 < pixel < 1000 else tomograms[name]
+        known = tomograms[name]
+        if 0.01 < pixel < 1000 and not is_said:
+            known = known.sampled(pixel)
         voxels = rows[mine, _PLACE : _PLACE + 3] + rows[mine, _SHIFT : _SHIFT + 3]
         positions[mine] = known.positions(voxels - 1)
     tdrot, tilt, narot = rows[:, _ANGLES : _ANGLES + 3].T
@@ -204,7 +209,7 @@ def _table(group: Sequence[Particle], known: KnownTomogram, number: int) -> Floa
     rows = np.zeros((len(group), _N_COLUMNS))
     rows[:, 1] = 1
     angles = np.nan_to_num(angles_of(group))
-    is_posed = np.isfinite(angles_of(group)).all(axis=1)
+    is_posed = np.asarray(np.isfinite(angles_of(group)).all(axis=1))
     dynamo = np.stack([angles[:, 2] - 90, angles[:, 1], angles[:, 0] + 90], axis=1)
     rows[:, _ANGLES : _ANGLES + 3] = np.where(is_posed[:, None], _within_turn(dynamo), 0.0)
     rows[:, _SCORE] = [particle.score or 0.0 for particle in group]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from tomotui.formats.errors import FormatError
+from tomotui.formats.known_tomograms import meant_name
 from tomotui.records import Particle, new_uid
 
 COLUMNS = (
@@ -24,6 +26,7 @@ COLUMNS = (
     "decision",
     "class",
     "half",
+    "source",
 )
 _ATTRIBUTES = {
     "x": "x_angstrom",
@@ -36,8 +39,10 @@ _ATTRIBUTES = {
     "decision": "decision",
     "class": "class_number",
     "half": "half",
+    "source": "source",
 }
 _WHOLE_NUMBERS = ("class", "half")
+_WORDS = ("decision", "source")
 
 
 def write_particles_csv(
@@ -97,10 +102,11 @@ def read_particles_csv(
 def _particle(
     row: dict[str, Any], where: str, tomogram_uids: Mapping[str, str], tomogram: str | None
 ) -> Particle:
-    name = row.get("tomogram") or tomogram or ""
-    if name not in tomogram_uids:
+    said = row.get("tomogram") or tomogram or ""
+    name = said if said in tomogram_uids else meant_name(said, tomogram_uids)
+    if name is None:
         raise FormatError(
-            f"{where}: the project has no tomogram {name!r}",
+            f"{where}: the project has no tomogram {said!r}",
             "reconstruct or import it first, under the same name",
         )
     values: dict[str, Any] = {"uid": new_uid(), "tomogram_uid": tomogram_uids[name]}
@@ -111,18 +117,24 @@ def _particle(
         try:
             values[attribute] = _value(column, text)
         except ValueError:
-            raise FormatError(f"{where}: {column} is {text!r}, not a number") from None
+            raise FormatError(
+                f"{where}: {column} is {text!r}, not a number", "correct it, or leave it empty"
+            ) from None
     try:
         return Particle.model_validate(values)
     except ValidationError as error:
         first = error.errors()[0]
-        raise FormatError(f"{where}: {first['loc'][0]} {first['msg'].lower()}") from None
+        raise FormatError(
+            f"{where}: {first['loc'][0]} {first['msg'].lower()}", "correct the line"
+        ) from None
 
 
 def _value(column: str, text: str) -> str | int | float:
-    if column == "decision":
+    if column in _WORDS:
         return text.lower()
     number = float(text)
+    if not math.isfinite(number) or (column in _WHOLE_NUMBERS and number != int(number)):
+        raise ValueError(text)
     return int(number) if column in _WHOLE_NUMBERS else number
 
 

@@ -56,8 +56,9 @@ def picks(
     if angles_deg is not None:
         angles = np.asarray(angles_deg, dtype=np.float64).reshape(n, 3)
     marks = np.full(n, np.nan) if scores is None else np.asarray(scores, dtype=np.float64)
-    _refuse(path, ~(np.abs(positions) < _GREATEST_ANGSTROM).all(axis=1), "position")
-    _refuse(path, np.isinf(angles).any(axis=1) | _partly_known(angles), "orientation")
+    is_placed = np.abs(positions) < _GREATEST_ANGSTROM
+    _refuse(path, ~np.asarray(is_placed.all(axis=1)), "position")
+    _refuse(path, np.asarray(np.isinf(angles).any(axis=1)) | _partly_known(angles), "orientation")
     kinds = [None] * n if classes is None else [_whole(path, i, v) for i, v in enumerate(classes)]
     return [
         Particle(

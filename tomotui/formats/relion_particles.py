@@ -8,19 +8,22 @@ of the particle in it, the two are combined as RELION does: ``A = A_subtomogram 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tomotui.formats.errors import FormatError
+from tomotui.formats.known_tomograms import meant_names
+from tomotui.formats.picks import picks
 from tomotui.formats.star import Columns, only_block, read_star, write_star
-from tomotui.records import Particle, new_uid
+from tomotui.geometry.poses import angles_of_matrices, matrices_of_angles
+from tomotui.records import Particle
 
 Array = NDArray[np.float64]
+_NAMES = ("rlnTomoName", "rlnMicrographName")
 _CENTRED = [f"rlnCenteredCoordinate{axis}Angst" for axis in "XYZ"]
 _CORNER = [f"rlnCoordinate{axis}" for axis in "XYZ"]
 _ORIGIN = [f"rlnOrigin{axis}Angst" for axis in "XYZ"]
@@ -28,71 +31,73 @@ _ANGLES = ["rlnAngleRot", "rlnAngleTilt", "rlnAnglePsi"]
 _SUBTOMOGRAM = ["rlnTomoSubtomogramRot", "rlnTomoSubtomogramTilt", "rlnTomoSubtomogramPsi"]
 
 
+class Corner(NamedTuple):
+    """The tomogram that pixels from a corner count in."""
+
+    size_xyz: tuple[int, int, int]
+    pixel_size_angstrom: float
+
+
 def read_relion_particles(
     path: Path | str,
     tomogram_uids: Mapping[str, str],
     *,
+    tomogram: str | None = None,
     corner_size_xyz: tuple[int, int, int] | None = None,
     corner_pixel_size_angstrom: float | None = None,
 ) -> list[Particle]:
-    """Read particles with their poses, classes and half sets.
+    """Read particles with their poses, classes and half sets; an optimisation set leads to them.
 
     Parameters
     ----------
     tomogram_uids
         Identity of each tomogram by RELION's name of it.
+    tomogram
+        Name of the one tomogram that the file is of, whatever it is called there.
     corner_size_xyz, corner_pixel_size_angstrom
         Size and pixel of the tomogram that ``rlnCoordinateX`` etc. count in, for files without
-        centred coordinates (RELION 4).
+        centred coordinates (RELION 4). An optimisation set names the file that tells both.
 
     Raises
     ------
     FormatError
-        A column is missing, or a tomogram is not in the project.
+        A column is missing or no numbers, or a tomogram is not in the project.
     """
-    path = Path(path)
-    table = only_block(path, read_star(path), "particles", "rlnTomoName")
-    names = [str(name) for name in table["rlnTomoName"]]
-    unknown = sorted(set(names) - set(tomogram_uids))
-    if unknown:
-        raise FormatError(
-            f"{path} has particles of {', '.join(unknown[:5])}, which the project does not have",
-            "reconstruct or import these tomograms first, under the same names",
-        )
-    positions = _positions(path, table, corner_size_xyz, corner_pixel_size_angstrom)
-    angles = _block(table, _ANGLES)
-    subtomogram = _block(table, _SUBTOMOGRAM)
-    origin = _block(table, _ORIGIN)
+    path, corners = _follow(Path(path))
+    table = _table(path)
+    said = [str(name) for name in table[_name_column(path, table, tomogram)]]
+    names = _names(path, said, tomogram, tomogram_uids)
+    if corner_size_xyz is not None and corner_pixel_size_angstrom is not None:
+        given = Corner(corner_size_xyz, corner_pixel_size_angstrom)
+        corners = dict.fromkeys(said, given)
+    positions = _positions(path, table, said, corners)
+    angles = _block(path, table, _ANGLES)
+    subtomogram = _block(path, table, _SUBTOMOGRAM)
+    origin = _block(path, table, _ORIGIN)
     if subtomogram is not None:
         angles, turned = _combined(subtomogram, angles, origin)
         positions = positions - turned
     elif origin is not None:
         positions = positions - origin
-    classes = table.get("rlnClassNumber")
     halves = table.get("rlnRandomSubset")
-    scores = table.get("rlnAutopickFigureOfMerit")
-    return [
-        Particle(
-            uid=new_uid(),
-            tomogram_uid=tomogram_uids[name],
-            x_angstrom=float(positions[i, 0]),
-            y_angstrom=float(positions[i, 1]),
-            z_angstrom=float(positions[i, 2]),
-            rot_deg=None if angles is None else float(angles[i, 0]),
-            tilt_deg=None if angles is None else float(angles[i, 1]),
-            psi_deg=None if angles is None else float(angles[i, 2]),
-            score=float(scores[i]) if scores else None,
-            class_number=int(classes[i]) if classes else None,
-            half=_half(halves[i]) if halves else None,
-        )
-        for i, name in enumerate(names)
-    ]
+    scores = _block(path, table, ["rlnAutopickFigureOfMerit"])
+    return picks(
+        path,
+        [tomogram_uids[name] for name in names],
+        positions,
+        angles_deg=angles,
+        scores=None if scores is None else scores[:, 0],
+        classes=table.get("rlnClassNumber"),
+        halves=None if halves is None else [_half(path, value) for value in halves],
+    )
 
 
 def write_relion_particles(
     path: Path | str, particles: Sequence[Particle], tomogram_names: Mapping[str, str]
 ) -> None:
     """Write particles for RELION 5, in centred Angstrom; unknown poses are written as zeros.
+
+    There is no table of optics groups: RELION then takes them from its tomograms.
 
     Parameters
     ----------
@@ -116,48 +121,121 @@ def write_relion_particles(
     write_star(path, {"particles": columns})
 
 
+def _follow(path: Path) -> tuple[Path, dict[str, Corner]]:
+    """Return the file of particles that an optimisation set names, with its tomograms' sizes."""
+    if not path.is_file():
+        return path, {}
+    entry: dict[str, Any] = {}
+    for columns in read_star(path).values():
+        entry.update({name: values[0] for name, values in columns.items() if values})
+    if "rlnTomoParticlesFile" not in entry or "rlnTomoName" in entry:
+        return path, {}
+    particles = _beside(path, str(entry["rlnTomoParticlesFile"]))
+    tomograms = str(entry.get("rlnTomoTomogramsFile", ""))
+    return particles, _corners(_beside(path, tomograms)) if tomograms else {}
+
+
+def _beside(path: Path, named: str) -> Path:
+    """Return a file that RELION names from its project's folder, one of those above ``path``."""
+    for folder in path.absolute().parents:
+        if (folder / named).is_file():
+            return folder / named
+    raise FormatError(
+        f"{path} names {named}, which is in no folder above it",
+        "keep the files of a RELION project together, or give the particles' own STAR file",
+    )
+
+
+def _corners(path: Path) -> dict[str, Corner]:
+    table = only_block(path, read_star(path), "global", "rlnTomoName")
+    sizes = _block(path, table, [f"rlnTomoSize{axis}" for axis in "XYZ"])
+    pixels = _block(path, table, ["rlnTomoTiltSeriesPixelSize"])
+    if sizes is None or pixels is None:
+        return {}
+    return {
+        str(name): Corner((int(size[0]), int(size[1]), int(size[2])), float(pixel[0]))
+        for name, size, pixel in zip(table["rlnTomoName"], sizes, pixels, strict=True)
+        if np.isfinite(size).all() and pixel[0] > 0
+    }
+
+
+def _table(path: Path) -> Columns:
+    blocks = read_star(path)
+    for column in _NAMES:
+        if any(column in columns for columns in blocks.values()):
+            return only_block(path, blocks, "particles", column)
+    return only_block(path, blocks, "particles", _CORNER[0])
+
+
+def _name_column(path: Path, table: Columns, tomogram: str | None) -> str:
+    for column in _NAMES:
+        if column in table:
+            return column
+    if tomogram is not None:
+        return _CORNER[0]
+    raise FormatError(
+        f"{path} has no column {_NAMES[0]}", "name the tomogram of its particles with --tomogram"
+    )
+
+
+def _names(
+    path: Path, said: Sequence[str], tomogram: str | None, tomogram_uids: Mapping[str, str]
+) -> list[str]:
+    if tomogram is not None:
+        return [tomogram] * len(said)
+    return meant_names(path, said, tomogram_uids)
+
+
 def _positions(
-    path: Path,
-    table: Columns,
-    size_xyz: tuple[int, int, int] | None,
-    pixel_size_angstrom: float | None,
+    path: Path, table: Columns, said: Sequence[str], corners: Mapping[str, Corner]
 ) -> Array:
-    centred = _block(table, _CENTRED)
+    centred = _block(path, table, _CENTRED)
     if centred is not None:
         return centred
-    corner = _block(table, _CORNER)
+    corner = _block(path, table, _CORNER)
     if corner is None:
         raise FormatError(
             f"{path} has neither {_CENTRED[0]} nor {_CORNER[0]}", "give a particle STAR file"
         )
-    if size_xyz is None or pixel_size_angstrom is None:
+    if not set(said) <= set(corners):
         raise FormatError(
             f"{path} counts its coordinates in pixels from a corner",
-            "say the size and the pixel size of the tomogram they were picked in",
+            "say with --tomogram-size and --tomogram-pixel-size the tomogram they were picked in, "
+            "or give an optimisation set of RELION 4 with its tomograms",
         )
-    middle = np.array([n // 2 for n in size_xyz])
-    positions: Array = (corner - middle) * pixel_size_angstrom
+    places = [corners[name] for name in said]
+    middles = np.array([[n // 2 for n in place.size_xyz] for place in places]).reshape(-1, 3)
+    pixels = np.array([place.pixel_size_angstrom for place in places]).reshape(-1, 1)
+    positions: Array = (corner - middles) * pixels
     return positions
 
 
-def _combined(subtomogram: Array, particle: Array | None, origin: Array | None) -> Any:
+def _combined(
+    subtomogram: Array, particle: Array | None, origin: Array | None
+) -> tuple[Array, Array]:
     """Return the angles of the whole pose and the origins turned into the tomogram."""
-    from scipy.spatial.transform import Rotation
-
-    inverse_sub = Rotation.from_euler("ZYZ", subtomogram, degrees=True)
-    inverse = inverse_sub
-    if particle is not None:
-        inverse = Rotation.from_euler("ZYZ", particle, degrees=True) * inverse_sub
-    turned = inverse_sub.inv().apply(origin) if origin is not None else np.zeros((1, 3))
-    return inverse.as_euler("ZYZ", degrees=True), turned
+    rotations = matrices_of_angles(subtomogram)
+    whole = rotations if particle is None else rotations @ matrices_of_angles(particle)
+    shift = np.zeros((len(subtomogram), 3)) if origin is None else origin
+    return angles_of_matrices(whole), np.einsum("nij,nj->ni", rotations, shift)
 
 
-def _block(table: Columns, names: Sequence[str]) -> Array | None:
+def _block(path: Path, table: Columns, names: Sequence[str]) -> Array | None:
     if any(name not in table for name in names):
         return None
-    return np.array([table[name] for name in names], dtype=np.float64).T
+    try:
+        return np.array([table[name] for name in names], dtype=np.float64).T
+    except (TypeError, ValueError) as error:
+        raise FormatError(
+            f"{path}: {names[0]} or a column that goes with it holds no numbers", "check the file"
+        ) from error
 
 
-def _half(value: Any) -> Any:
-    number = float(value)
-    return int(number) - 1 if math.isfinite(number) and int(number) in (1, 2) else None
+def _half(path: Path, value: Any) -> Literal[0, 1] | None:
+    try:
+        number = float(value)
+    except (TypeError, ValueError) as error:
+        raise FormatError(
+            f"{path}: rlnRandomSubset is {value!r}", "half sets are 1 and 2"
+        ) from error
+    return {1.0: 0, 2.0: 1}.get(number)  # type: ignore[return-value]

@@ -29,7 +29,7 @@ def matrices_of_angles(angles_deg: ArrayLike) -> Floats:
     ``[n, 3, 3]``; NaN where an angle is unknown.
     """
     rot, tilt, psi = np.deg2rad(np.asarray(angles_deg, dtype=np.float64).reshape(-1, 3)).T
-    inverse = _about_z(rot) @ _about_y(tilt) @ _about_z(psi)
+    inverse: Floats = _about_z(rot) @ _about_y(tilt) @ _about_z(psi)
     return inverse.transpose(0, 2, 1)
 
 
@@ -49,7 +49,8 @@ def angles_of_matrices(matrices: ArrayLike) -> Floats:
         np.arctan2(inverse[:, 1, 2], inverse[:, 0, 2]),
     )
     psi = np.where(at_pole, 0.0, np.arctan2(inverse[:, 2, 1], -inverse[:, 2, 0]))
-    return np.rad2deg(np.stack([rot, tilt, psi], axis=1))
+    angles: Floats = np.rad2deg(np.stack([rot, tilt, psi], axis=1))
+    return angles
 
 
 def angles_facing(directions: ArrayLike) -> Floats:
@@ -63,7 +64,7 @@ def angles_facing(directions: ArrayLike) -> Floats:
     x, y, z = np.asarray(directions, dtype=np.float64).reshape(-1, 3).T
     across = np.hypot(x, y)
     tilt = np.rad2deg(np.arctan2(across, z))
-    # R z = (-cos(psi) sin(tilt), sin(psi) sin(tilt), cos(tilt)).
+    # The third column of R is (-cos(psi) sin(tilt), sin(psi) sin(tilt), cos(tilt)).
     psi = np.where(across > 0, np.rad2deg(np.arctan2(y, -x)), 0.0)
     return np.stack([np.zeros_like(tilt), tilt, psi], axis=1)
 

@@ -1,0 +1,236 @@
+"""Particle files of any format: which one a file is, and how it is read and written."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from tomotui.formats.errors import FormatError
+from tomotui.formats.known_tomograms import KnownTomogram, by_tomogram
+from tomotui.records import Particle
+
+Written = list[Path]
+
+READABLE = ("csv", "relion", "dynamo", "eman", "imod", "copick")
+_BY_ENDING = {
+    ".csv": "csv",
+    ".txt": "csv",
+    ".star": "relion",
+    ".tbl": "dynamo",
+    ".mod": "imod",
+}
+ENDINGS = {"csv": ".csv", "relion": ".star", "dynamo": ".tbl"}
+"""Formats that hold all tomograms in one file; the others have a file for each tomogram."""
+
+
+@dataclass(frozen=True)
+class ReadingWords:
+    """What was said about a file beside its name.
+
+    Attributes
+    ----------
+    tomogram
+        Name of the one tomogram that the particles lie in.
+    size_xyz, pixel_size_angstrom
+        Of the tomogram whose voxels the file counts in.
+    only
+        Name of the object or class to take.
+    map_path
+        Map of tomogram numbers (Dynamo).
+    """
+
+    tomogram: str | None = None
+    size_xyz: tuple[int, int, int] | None = None
+    pixel_size_angstrom: float | None = None
+    only: str | None = None
+    map_path: Path | None = None
+
+    def applied(self, tomograms: Mapping[str, KnownTomogram]) -> dict[str, KnownTomogram]:
+        """Return the tomograms with the voxels that the file counts in."""
+        if self.size_xyz is None or self.pixel_size_angstrom is None:
+            return dict(tomograms)
+        size, pixel = self.size_xyz, self.pixel_size_angstrom
+        return {
+            name: replace(one, size_xyz=size, pixel_size_angstrom=pixel)
+            for name, one in tomograms.items()
+        }
+
+
+def format_of(path: Path) -> str:
+    """Return the format of a file by its ending, or its content where many share an ending.
+
+    Raises
+    ------
+    FormatError
+        Neither tells.
+    """
+    if path.is_dir():
+        return "copick"
+    found = _BY_ENDING.get(path.suffix.lower())
+    if found is None and path.suffix.lower() == ".json":
+        head = _head(path)
+        found = "copick" if '"points"' in head or '"pickable_object_name"' in head else "eman"
+    if found is None and _head(path).startswith("IMOD"):
+        found = "imod"
+    if found is None:
+        raise FormatError(
+            f"{path} has the ending of no particle file", f"say --format: {', '.join(READABLE)}"
+        )
+    return found
+
+
+def read_particles(
+    path: Path, kind: str, tomograms: Mapping[str, KnownTomogram], words: ReadingWords
+) -> list[Particle]:
+    """Read the particles of a file.
+
+    Parameters
+    ----------
+    kind
+        One of `READABLE`.
+    tomograms
+        The project's, by name.
+
+    Raises
+    ------
+    FormatError
+        The file is malformed, or of a tomogram that the project does not have.
+    """
+    uids = {name: one.uid for name, one in tomograms.items()}
+    counted = words.applied(tomograms)
+    if kind == "csv":
+        from tomotui.formats.particles_csv import read_particles_csv
+
+        return read_particles_csv(path, uids, words.tomogram)
+    if kind == "relion":
+        from tomotui.formats.relion_particles import read_relion_particles
+
+        return read_relion_particles(
+            path,
+            uids,
+            tomogram=words.tomogram,
+            corner_size_xyz=words.size_xyz,
+            corner_pixel_size_angstrom=words.pixel_size_angstrom,
+        )
+    if kind == "dynamo":
+        from tomotui.formats.dynamo import read_dynamo
+
+        return read_dynamo(
+            path,
+            counted,
+            tomogram=words.tomogram,
+            map_path=words.map_path,
+            is_said=words.size_xyz is not None,
+        )
+    return _read_one_tomogram(path, kind, counted, words)
+
+
+def _read_one_tomogram(
+    path: Path, kind: str, counted: Mapping[str, KnownTomogram], words: ReadingWords
+) -> list[Particle]:
+    """Read a file that is of one tomogram; a copick folder has many of them."""
+    is_said = words.size_xyz is not None
+    if kind == "imod":
+        from tomotui.formats.imod_particles import read_imod_particles
+
+        return read_imod_particles(
+            path, counted, tomogram=words.tomogram, is_said=is_said, only=words.only
+        )
+    if kind == "eman":
+        from tomotui.formats.eman import read_eman
+
+        return read_eman(path, counted, tomogram=words.tomogram, only=words.only)
+    from tomotui.formats.copick import find_copick, read_copick
+
+    files = find_copick(path, words.only) if path.is_dir() else [path]
+    return [
+        particle
+        for file in files
+        for particle in read_copick(file, counted, tomogram=words.tomogram, is_said=is_said)
+    ]
+
+
+def write_particles(
+    path: Path,
+    kind: str,
+    particles: Sequence[Particle],
+    names: Mapping[str, str],
+    tomograms: Mapping[str, KnownTomogram],
+) -> None:
+    """Write all particles into one file, of a format in `ENDINGS`."""
+    if kind == "csv":
+        from tomotui.formats.particles_csv import write_particles_csv
+
+        write_particles_csv(path, particles, names)
+    elif kind == "relion":
+        from tomotui.formats.relion_particles import write_relion_particles
+
+        write_relion_particles(path, particles, names)
+    else:
+        from tomotui.formats.dynamo import write_dynamo
+
+        write_dynamo(path, particles, names, tomograms)
+
+
+def writers_by_tomogram(
+    folder: Path,
+    kind: str,
+    label: str,
+    diameter_angstrom: float | None,
+    particles: Sequence[Particle],
+    names: Mapping[str, str],
+    tomograms: Mapping[str, KnownTomogram],
+) -> dict[Path, Callable[[Path], None]]:
+    """Return, for formats of one file to a tomogram, each file and what writes it.
+
+    Parameters
+    ----------
+    folder
+        Where they belong: a folder of models (IMOD), of info files (EMAN2), or the root (copick).
+    label
+        What the particles are called in the files.
+    """
+    found: dict[Path, Callable[[Path], None]] = {}
+    for name, group in by_tomogram(particles, names).items():
+        place, write = _writer(folder, kind, label, diameter_angstrom, name, group, tomograms[name])
+        found[place] = write
+    return found
+
+
+def _writer(
+    folder: Path,
+    kind: str,
+    label: str,
+    diameter_angstrom: float | None,
+    name: str,
+    group: Sequence[Particle],
+    known: KnownTomogram,
+) -> tuple[Path, Callable[[Path], None]]:
+    if kind == "imod":
+        from tomotui.formats.imod_particles import write_imod_particles
+
+        return folder / f"{name}.mod", lambda path: write_imod_particles(
+            path, group, known, name=label, diameter_angstrom=diameter_angstrom
+        )
+    if kind == "eman":
+        from tomotui.formats.eman import write_eman
+
+        place = folder / f"{name}_info.json"
+        return place, lambda path: write_eman(
+            path, group, known, label=label, diameter_angstrom=diameter_angstrom, present=place
+        )
+    from tomotui.formats.copick import copick_path, write_copick
+
+    return copick_path(folder, name, label), lambda path: write_copick(
+        path, group, known, run=name, name=label
+    )
+
+
+def _head(path: Path) -> str:
+    """Return the beginning of a file, for a look at what it is."""
+    try:
+        with path.open("rb") as file:
+            return file.read(4096).decode("latin-1")
+    except OSError as error:
+        raise FormatError(f"{path} cannot be read: {error.strerror}", "check the path") from error
