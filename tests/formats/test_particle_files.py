@@ -100,10 +100,11 @@ _JSON = st.recursive(
         st.lists(inner, max_size=6)
         | st.dictionaries(
             st.sampled_from(
-                (
-                    "boxes_3d class_list apix_unbin points location x y z transformation_ "
-                    "score voxel_spacing run_name 0 name"
-                ).split()
+                [
+                    *("boxes_3d", "class_list", "apix_unbin", "0", "name"),
+                    *("points", "location", "x", "y", "z", "transformation_"),
+                    *("score", "voxel_spacing", "run_name"),
+                ]
             ),
             inner,
             max_size=5,
