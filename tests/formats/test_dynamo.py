@@ -7,7 +7,7 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from tomotui.formats import FormatError
-from tomotui.formats.dynamo import read_dynamo, read_dynamo_map, write_dynamo
+from tomotui.formats.dynamo import read_dynamo, read_dynamo_map, write_dynamo, write_dynamo_map
 from tomotui.formats.known_tomograms import KnownTomogram, angles_of, positions_of
 from tomotui.geometry.poses import matrices_of_angles
 from tomotui.records import Particle
@@ -74,7 +74,9 @@ def test_round_trip(tmp_path: Path) -> None:
         )
         for i, (x, y, z, a, b, c) in enumerate(random.uniform(0, 170, (6, 6)).tolist())
     ]
-    table, listed = write_dynamo(tmp_path / "p.tbl", before, NAMES, KNOWN)
+    table, listed = tmp_path / "p.tbl", tmp_path / "p.doc"
+    write_dynamo(table, before, NAMES, KNOWN)
+    write_dynamo_map(listed, before, NAMES, KNOWN)
     assert read_dynamo_map(listed) == {1: "/data/rec_TS_1.mrc", 2: "TS_2"}
     after = read_dynamo(table, KNOWN)
     ordered = [p for p in before if p.tomogram_uid == "t1"]
@@ -88,8 +90,9 @@ def test_a_table_of_another_binning_tells_its_pixel_size(tmp_path: Path) -> None
     known = {"TS_1": KnownTomogram("t1", (50, 40, 20), 20.0)}
     fine = {"TS_1": KnownTomogram("t1", (100, 80, 40), 10.0)}
     before = [Particle(uid="p", tomogram_uid="t1", x_angstrom=33, y_angstrom=-44, z_angstrom=5)]
-    table, _ = write_dynamo(tmp_path / "p.tbl", before, NAMES, fine)
-    np.testing.assert_allclose(positions_of(read_dynamo(table, known)), [[33, -44, 5]], atol=1e-4)
+    write_dynamo(tmp_path / "p.tbl", before, NAMES, fine)
+    found = read_dynamo(tmp_path / "p.tbl", known, tomogram="TS_1")
+    np.testing.assert_allclose(positions_of(found), [[33, -44, 5]], atol=1e-4)
 
 
 @pytest.mark.parametrize(

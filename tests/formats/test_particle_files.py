@@ -19,10 +19,10 @@ from tomotui.formats.particle_files import (
     ENDINGS,
     READABLE,
     ReadingWords,
+    WritingWords,
     format_of,
+    particle_writers,
     read_particles,
-    write_particles,
-    writers_by_tomogram,
 )
 from tomotui.geometry.poses import matrices_of_angles
 from tomotui.records import Particle
@@ -51,19 +51,23 @@ def _particles(n: int = 8) -> list[Particle]:
     ]
 
 
+def _written(place: Path, kind: str, words: WritingWords) -> list[Path]:
+    writers = particle_writers(place, kind, words)
+    for path, write in writers.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write(path)
+    return list(writers)
+
+
 @pytest.mark.parametrize("kind", READABLE)
 def test_round_trip_of_places_and_poses(tmp_path: Path, kind: str) -> None:
     before = _particles()
-    if kind in ENDINGS:
-        files = [tmp_path / f"p{ENDINGS[kind]}"]
-        write_particles(files[0], kind, before, NAMES, KNOWN)
-    else:
-        writers = writers_by_tomogram(tmp_path, kind, "ribosome", 250.0, before, NAMES, KNOWN)
-        for path, write in writers.items():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            write(path)
-        files = list(writers)
-        assert len(files) == 2
+    place = tmp_path / f"p{ENDINGS.get(kind, '')}"
+    words = WritingWords(before, NAMES, KNOWN, "ribosome", 250.0)
+    files = _written(place, kind, words)
+    if kind == "dynamo":
+        assert files.pop().suffix == ".doc"
+    assert len(files) == (1 if kind in ENDINGS else 2)
     assert {format_of(path) for path in files} == {kind}
     after = [p for path in files for p in read_particles(path, kind, KNOWN, ReadingWords())]
     assert [p.tomogram_uid for p in after] == [p.tomogram_uid for p in before]
@@ -87,7 +91,7 @@ def test_a_folder_is_copick_and_unknown_endings_are_asked_about(tmp_path: Path) 
 
 def test_what_is_said_about_voxels_overrides_the_file(tmp_path: Path) -> None:
     path = tmp_path / "p.tbl"
-    write_particles(path, "dynamo", _particles(2)[:1], NAMES, KNOWN)
+    _written(path, "dynamo", WritingWords(_particles(2)[:1], NAMES, KNOWN, "ribosome"))
     voxels = KNOWN["TS_1"].voxels(positions_of(_particles(2)[:1]))
     words = ReadingWords("TS_1", (20, 20, 20), 1.0)
     (found,) = read_particles(path, "dynamo", KNOWN, words)

@@ -94,8 +94,8 @@ def write_dynamo(
     particles: Sequence[Particle],
     names: Mapping[str, str],
     tomograms: Mapping[str, KnownTomogram],
-) -> tuple[Path, Path]:
-    """Write a table and, beside it, the map of its tomogram numbers; returns both paths.
+) -> None:
+    """Write a table, whose tomogram numbers `write_dynamo_map` explains.
 
     Parameters
     ----------
@@ -104,20 +104,27 @@ def write_dynamo(
     tomograms
         Where the voxels lie that the table counts in, by name.
     """
-    path = Path(path)
     groups = by_tomogram(particles, names)
     tables = [
         _table(group, tomograms[name], number)
         for number, (name, group) in enumerate(groups.items(), start=1)
     ]
-    rows = np.concatenate(tables) if tables else np.zeros((0, _N_COLUMNS))
+    rows = np.concatenate([np.zeros((0, _N_COLUMNS)), *tables])
     rows[:, 0] = np.arange(1, len(rows) + 1)
     lines = [" ".join(f"{value:.8g}" for value in row) for row in rows]
-    path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
-    listed = path.with_suffix(".doc")
-    mapped = [f"{i}\t{tomograms[name].path or name}\n" for i, name in enumerate(groups, start=1)]
-    listed.write_text("".join(mapped), encoding="utf-8")
-    return path, listed
+    Path(path).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+
+
+def write_dynamo_map(
+    path: Path | str,
+    particles: Sequence[Particle],
+    names: Mapping[str, str],
+    tomograms: Mapping[str, KnownTomogram],
+) -> None:
+    """Write the file that each tomogram number of a table stands for."""
+    groups = by_tomogram(particles, names)
+    lines = [f"{i}\t{tomograms[name].path or name}\n" for i, name in enumerate(groups, start=1)]
+    Path(path).write_text("".join(lines), encoding="utf-8")
 
 
 def read_dynamo_map(path: Path) -> dict[int, str]:

@@ -10,7 +10,7 @@ from tomotui.formats.errors import FormatError
 from tomotui.formats.known_tomograms import KnownTomogram, by_tomogram
 from tomotui.records import Particle
 
-Written = list[Path]
+Writer = Callable[[Path], None]
 
 READABLE = ("csv", "relion", "dynamo", "eman", "imod", "copick")
 _BY_ENDING = {
@@ -151,79 +151,104 @@ def _read_one_tomogram(
     ]
 
 
-def write_particles(
-    path: Path,
-    kind: str,
-    particles: Sequence[Particle],
-    names: Mapping[str, str],
-    tomograms: Mapping[str, KnownTomogram],
-) -> None:
-    """Write all particles into one file, of a format in `ENDINGS`."""
-    if kind == "csv":
-        from tomotui.formats.particles_csv import write_particles_csv
+@dataclass(frozen=True, eq=False)
+class WritingWords:
+    """What is written, and how it is called.
 
-        write_particles_csv(path, particles, names)
-    elif kind == "relion":
-        from tomotui.formats.relion_particles import write_relion_particles
+    Attributes
+    ----------
+    particles
+        What is written.
+    names
+        Name of each tomogram by its identity.
+    tomograms
+        Where the voxels lie that files count in, by name.
+    label
+        What the particles are called in the file.
+    diameter_angstrom
+        Their diameter, where it is known.
+    """
 
-        write_relion_particles(path, particles, names)
-    else:
-        from tomotui.formats.dynamo import write_dynamo
+    particles: Sequence[Particle]
+    names: Mapping[str, str]
+    tomograms: Mapping[str, KnownTomogram]
+    label: str
+    diameter_angstrom: float | None = None
 
-        write_dynamo(path, particles, names, tomograms)
 
-
-def writers_by_tomogram(
-    folder: Path,
-    kind: str,
-    label: str,
-    diameter_angstrom: float | None,
-    particles: Sequence[Particle],
-    names: Mapping[str, str],
-    tomograms: Mapping[str, KnownTomogram],
-) -> dict[Path, Callable[[Path], None]]:
-    """Return, for formats of one file to a tomogram, each file and what writes it.
+def particle_writers(place: Path, kind: str, words: WritingWords) -> dict[Path, Writer]:
+    """Return each file that a format consists of, and what writes it to a path.
 
     Parameters
     ----------
-    folder
-        Where they belong: a folder of models (IMOD), of info files (EMAN2), or the root (copick).
-    label
-        What the particles are called in the files.
+    place
+        The file (formats in `ENDINGS`); for the others the folder of models (IMOD) or info files
+        (EMAN2), or the root (copick).
     """
-    found: dict[Path, Callable[[Path], None]] = {}
-    for name, group in by_tomogram(particles, names).items():
-        place, write = _writer(folder, kind, label, diameter_angstrom, name, group, tomograms[name])
-        found[place] = write
-    return found
+    if kind in ENDINGS:
+        return _one_file(place, kind, words)
+    writers = {"imod": _imod_writer, "eman": _eman_writer, "copick": _copick_writer}
+    groups = by_tomogram(words.particles, words.names)
+    found = [writers[kind](place, name, group, words) for name, group in groups.items()]
+    return dict(found)
 
 
-def _writer(
-    folder: Path,
-    kind: str,
-    label: str,
-    diameter_angstrom: float | None,
-    name: str,
-    group: Sequence[Particle],
-    known: KnownTomogram,
-) -> tuple[Path, Callable[[Path], None]]:
-    if kind == "imod":
-        from tomotui.formats.imod_particles import write_imod_particles
+def _one_file(path: Path, kind: str, words: WritingWords) -> dict[Path, Writer]:
+    if kind == "csv":
+        from tomotui.formats.particles_csv import write_particles_csv
 
-        return folder / f"{name}.mod", lambda path: write_imod_particles(
-            path, group, known, name=label, diameter_angstrom=diameter_angstrom
-        )
-    if kind == "eman":
-        from tomotui.formats.eman import write_eman
+        return {path: lambda file: write_particles_csv(file, words.particles, words.names)}
+    if kind == "relion":
+        from tomotui.formats.relion_particles import write_relion_particles
 
-        place = folder / f"{name}_info.json"
-        return place, lambda path: write_eman(
-            path, group, known, label=label, diameter_angstrom=diameter_angstrom, present=place
-        )
+        return {path: lambda file: write_relion_particles(file, words.particles, words.names)}
+    from tomotui.formats.dynamo import write_dynamo, write_dynamo_map
+
+    what = (words.particles, words.names, words.tomograms)
+    return {
+        path: lambda file: write_dynamo(file, *what),
+        path.with_suffix(".doc"): lambda file: write_dynamo_map(file, *what),
+    }
+
+
+def _imod_writer(
+    folder: Path, name: str, group: Sequence[Particle], words: WritingWords
+) -> tuple[Path, Writer]:
+    from tomotui.formats.imod_particles import write_imod_particles
+
+    return folder / f"{name}.mod", lambda file: write_imod_particles(
+        file,
+        group,
+        words.tomograms[name],
+        name=words.label,
+        diameter_angstrom=words.diameter_angstrom,
+    )
+
+
+def _eman_writer(
+    folder: Path, name: str, group: Sequence[Particle], words: WritingWords
+) -> tuple[Path, Writer]:
+    from tomotui.formats.eman import write_eman
+
+    place = folder / f"{name}_info.json"
+    return place, lambda file: write_eman(
+        file,
+        group,
+        words.tomograms[name],
+        label=words.label,
+        diameter_angstrom=words.diameter_angstrom,
+        present=place,
+    )
+
+
+def _copick_writer(
+    root: Path, name: str, group: Sequence[Particle], words: WritingWords
+) -> tuple[Path, Writer]:
     from tomotui.formats.copick import copick_path, write_copick
 
-    return copick_path(folder, name, label), lambda path: write_copick(
-        path, group, known, run=name, name=label
+    place = copick_path(root, name, words.label)
+    return place, lambda file: write_copick(
+        file, group, words.tomograms[name], run=name, name=words.label
     )
 
 
