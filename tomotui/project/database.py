@@ -138,6 +138,11 @@ class Database:
         with readable_errors(self.path):
             return list(self._sqlite.query(sql, values))  # type: ignore[arg-type]
 
+    def tuples(self, sql: str, values: Values = ()) -> list[tuple[Any, ...]]:
+        """Return all rows of a query without the names of columns: for very many rows."""
+        with readable_errors(self.path):
+            return self._sqlite.conn.execute(sql, values).fetchall()
+
     def one(self, sql: str, values: Values = ()) -> Row | None:
         """Return the first row of a query, or ``None``."""
         rows = self.query(sql, values)

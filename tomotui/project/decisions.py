@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 from tomotui.project.base import Part
@@ -226,8 +227,9 @@ class DecisionPart(Part):
         """Write decisions into the log and fold them into the particles' rows."""
         newest = self._db.scalar("SELECT batch FROM decisions ORDER BY id DESC LIMIT 1")
         now, not_seen = time.time(), frozenset(unseen)
+        # Built without validation: a threshold decides about a hundred thousand at once.
         decisions = [
-            Decision(
+            Decision.model_construct(
                 particle_uid=uid,
                 verdict=judgement.verdict,
                 previous=present[uid]["decision"],
@@ -241,16 +243,16 @@ class DecisionPart(Part):
             )
             for uid, judgement in judgements.items()
         ]
-        rows: list[Row] = [
-            {
-                "batch": 1 + (newest or 0),
-                "undoes": undoes,
-                "previous_class": present[decision.particle_uid]["class_number"],
-                **decision.model_dump(),
-            }
-            for decision in decisions
-        ]
-        self._db.insert_all("decisions", rows)
+        columns = tuple(Decision.model_fields)
+        names = ", ".join(("batch", "undoes", "previous_class", *columns))
+        of_row = attrgetter(*columns)
+        self._db.execute_many(
+            f"INSERT INTO decisions ({names}) VALUES ({', '.join('?' * (3 + len(columns)))})",
+            (
+                (1 + (newest or 0), undoes, present[d.particle_uid]["class_number"], *of_row(d))
+                for d in decisions
+            ),
+        )
         self._db.execute_many(
             """UPDATE particles SET decision = ?, class_number = ?,
                x_angstrom = coalesce(?, x_angstrom), y_angstrom = coalesce(?, y_angstrom),
@@ -299,17 +301,14 @@ class DecisionPart(Part):
         With the score it had at that moment: later searches have learnt from the decision, and
         what they say about the particle tells nothing about how well they search.
         """
-        rows = self._db.query(
+        rows = self._db.tuples(
             """SELECT d.particle_uid, d.verdict, d.score, d.seen FROM decisions d
                WHERE d.id IN (SELECT max(e.id) FROM decisions e
                               JOIN particles p ON p.uid = e.particle_uid
                               WHERE p.set_uid = ? GROUP BY e.particle_uid)""",
             (set_uid,),
         )
-        return [
-            Judged(row["particle_uid"], row["verdict"], row["score"], bool(row["seen"]))
-            for row in rows
-        ]
+        return [Judged(uid, verdict, score, bool(seen)) for uid, verdict, score, seen in rows]
 
 
 _TAKEN_BACK = "EXISTS (SELECT 1 FROM decisions r WHERE r.undoes = {0}.batch)"

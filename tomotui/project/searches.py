@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from tomotui.records.particle_table import Candidates, ParticleTable
 
 _NUMBERS = ("x_angstrom", "y_angstrom", "z_angstrom", "rot_deg", "tilt_deg", "psi_deg")
+_FIGURES = (*_NUMBERS, "score", "uncertainty", "priority")
+_WORDS = ("uid", "set_uid", "tomogram_uid", "decision", "source")
+_WHOLES = ("class_number", "half")
 _SOUGHT = "source IN ('match', 'find')"
 """Particles that a machine has put there, and that it may take away again."""
 
@@ -57,9 +60,7 @@ class SearchPart(RecordPart):
         if decisions is not None:
             where += f" AND decision IN ({_places(decisions)})"
             values += decisions
-        return _as_table(
-            self._db.query(f"SELECT * FROM particles WHERE {where} ORDER BY id", values)
-        )
+        return self._table(where, values)
 
     def take_candidates(self, candidates: Candidates) -> str:
         """Take what a search has found into its set; returns the identity of the set.
@@ -101,12 +102,14 @@ class SearchPart(RecordPart):
 
     def _kept(self, set_uid: str, tomogram_uid: str) -> ParticleTable:
         """Return what is in the set already, what was taken back by hand included."""
+        return self._table(
+            "set_uid = ? AND tomogram_uid = ? AND decision != 'removed'", (set_uid, tomogram_uid)
+        )
+
+    def _table(self, where: str, values: Sequence[Any]) -> ParticleTable:
+        columns = ", ".join((*_WORDS, *_FIGURES, *_WHOLES))
         return _as_table(
-            self._db.query(
-                "SELECT * FROM particles WHERE set_uid = ? AND tomogram_uid = ? "
-                "AND decision != 'removed' ORDER BY id",
-                (set_uid, tomogram_uid),
-            )
+            self._db.tuples(f"SELECT {columns} FROM particles WHERE {where} ORDER BY id", values)
         )
 
     def _rescore(
@@ -155,21 +158,23 @@ def _nearest(here: Any, there: Any, within: float) -> Any:
     return found
 
 
-def _as_table(rows: Sequence[Row]) -> ParticleTable:
+def _as_table(rows: Sequence[tuple[Any, ...]]) -> ParticleTable:
     import numpy as np
 
     from tomotui.records.particle_table import UNASSIGNED, ParticleTable
 
-    def numbers(*names: str) -> Any:
-        values = [[row[name] for name in names] for row in rows]
-        return np.array(values, dtype=np.float64).reshape(len(rows), len(names))
+    names = (*_WORDS, *_FIGURES, *_WHOLES)
+    columns = dict(zip(names, zip(*rows, strict=True) if rows else [()] * len(names), strict=True))
 
     def words(name: str, width: int) -> Any:
-        return np.array([row[name] for row in rows], dtype=f"U{width}")
+        return np.array(columns[name], dtype=f"U{width}")
+
+    def numbers(*names: str) -> Any:
+        # What is unknown is None, which becomes NaN.
+        return np.array([columns[name] for name in names], dtype=np.float64).T.copy()
 
     def wholes(name: str) -> Any:
-        values = [UNASSIGNED if row[name] is None else row[name] for row in rows]
-        return np.array(values, dtype=np.int64)
+        return np.nan_to_num(numbers(name)[:, 0], nan=UNASSIGNED).astype(np.int64)
 
     return ParticleTable(
         uids=words("uid", 16),

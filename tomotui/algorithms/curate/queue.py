@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import product
 from typing import Literal, get_args
 
 import numpy as np
@@ -13,6 +14,7 @@ Order = Literal["priority", "score", "doubt", "random", "z", "neighbours"]
 """``doubt``: where the search could tell least; ``neighbours``: those nearest to another first."""
 
 ORDERS: tuple[Order, ...] = get_args(Order)
+_SIDES: tuple[Literal["left", "right"], ...] = ("left", "right")
 RUN_LENGTH = 5
 """Candidates of one tomogram that follow each other in the order of priority."""
 
@@ -77,7 +79,8 @@ def neighbour_distances(
 ) -> NDArray[np.float64]:
     """Return the distance of each point to the nearest of its group.
 
-    Points are swept along x, which needs no more than numpy.
+    Points are sorted into cells, and each is compared with those of the 27 cells about it, which
+    needs no more than numpy.
 
     Parameters
     ----------
@@ -89,15 +92,24 @@ def neighbour_distances(
         Neighbours further than this are not looked for: infinity is returned.
     """
     nearest = np.full(len(groups), np.inf)
-    order = np.lexsort((positions_angstrom[:, 0], groups))
-    points, of = positions_angstrom[order], groups[order]
-    for step in range(1, len(order)):
-        same = of[step:] == of[:-step]
-        near = np.flatnonzero(same & (points[step:, 0] - points[:-step, 0] <= within_angstrom))
-        if not len(near):
-            break
-        gaps = np.linalg.norm(points[near + step] - points[near], axis=1)
-        np.minimum.at(nearest, order[near], gaps)
-        np.minimum.at(nearest, order[near + step], gaps)
-    nearest[nearest > within_angstrom] = np.inf
+    if not len(groups):
+        return nearest
+    cells = np.floor(positions_angstrom / within_angstrom).astype(np.int64)
+    cells -= cells.min(axis=0) - 1
+    # A border of empty cells keeps neighbours from running into the next row or tomogram.
+    nx, ny, nz = (int(n) for n in cells.max(axis=0) + 2)
+    keys = ((groups * nz + cells[:, 2]) * ny + cells[:, 1]) * nx + cells[:, 0]
+    order = np.argsort(keys, kind="stable")
+    keys, points = keys[order], positions_angstrom[order]
+    here = np.arange(len(keys))
+    found = np.full(len(keys), np.inf)
+    for dz, dy, dx in product((-1, 0, 1), repeat=3):
+        wanted = keys + (dz * ny + dy) * nx + dx
+        first, end = (np.searchsorted(keys, wanted, side=side) for side in _SIDES)
+        for step in range(int((end - first).max())):
+            other = first + step
+            mine = np.flatnonzero((other < end) & (other != here))
+            gaps = points[other[mine]] - points[mine]
+            found[mine] = np.minimum(found[mine], np.linalg.norm(gaps, axis=1))
+    nearest[order] = np.where(found <= within_angstrom, found, np.inf)
     return nearest
