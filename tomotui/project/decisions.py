@@ -321,9 +321,9 @@ def _position(row: Row, names: Sequence[str]) -> Position | None:
 
 
 def _move(judgement: Judgement, present: Row) -> dict[str, Any]:
-    """Return what the log keeps of a move; nothing for a judgement."""
+    """Return what the log keeps of a move: both places, or nothing for a judgement."""
     if judgement.position_angstrom is None:
-        return {}
+        return dict.fromkeys((*AXES, *_PREVIOUS))
     before = (present[axis] for axis in AXES)
     return dict(zip((*AXES, *_PREVIOUS), (*judgement.position_angstrom, *before), strict=True))
 
