@@ -26,7 +26,8 @@ _COMMANDS = {
     "retry": "jobs:retry",
     "agent": "jobs:agent",
     "curate": "curate:curate",
-    "import-particles": "importing:import_particles",
+    "import-particles": "import_particles:import_particles",
+    "particles": "particles",
     "export": "export:export",
     "stages": "project:stages",
     "simulate": "simulate:simulate",
@@ -43,6 +44,11 @@ _GROUPS = {
         "Run a pipeline from a file, or write one from a project's history.\n\n"
         "Example: `tomotui recipe run standard -p ~/data/cells --on 'ts_*'`",
         {"list": "list_recipes", "check": "check", "run": "run_recipe", "save": "save"},
+    ),
+    "particles": (
+        "List, make, clean and trace particle sets.\n\n"
+        "Example: `tomotui particles new ribosome --diameter 290 -p ~/data/cells`",
+        {"list": "list_sets", "new": "new"},
     ),
 }
 """For each group its help, and its commands with their functions."""

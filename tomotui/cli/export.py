@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -13,7 +11,9 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from tomotui.cli.errors import WorkFailed, WrongWords
+from tomotui.cli.export_particles import Filter, export_particles
 from tomotui.cli.options import (
+    DecisionOption,
     JsonOption,
     OnOption,
     ProjectOption,
@@ -22,15 +22,15 @@ from tomotui.cli.options import (
     open_project,
     print_json,
 )
-from tomotui.cli.particles import tomogram_uids
+from tomotui.cli.places import Place, whole
 from tomotui.project import Project
-from tomotui.records import Alignment, Ctf, Map, Particle, ParticleSet, TiltSeries, Tomogram
+from tomotui.records import Alignment, Ctf, Map, TiltSeries
 
 FORMATS = {
     "alignment": ("imod", "aretomo", "relion"),
     "ctf": ("relion", "imod", "ctffind"),
     "tomogram": ("mrc",),
-    "particles": ("csv", "relion"),
+    "particles": ("csv", "relion", "dynamo", "eman", "imod", "copick"),
     "map": ("mrc",),
 }
 _SUFFIXES = {
@@ -39,8 +39,6 @@ _SUFFIXES = {
     ("ctf", "imod"): ".defocus",
     ("ctf", "ctffind"): ".txt",
     ("tomogram", "mrc"): ".mrc",
-    ("particles", "csv"): ".csv",
-    ("particles", "relion"): ".star",
     ("map", "mrc"): ".mrc",
 }
 """Endings of outputs that may be named as a file; the others are folders always."""
@@ -48,6 +46,7 @@ _SUFFIXES = {
 
 def export(
     what: str,
+    names: list[str] | None = None,
     /,
     *,
     output: Annotated[Path, Parameter(name=["--output", "-o"])],
@@ -55,28 +54,42 @@ def export(
     project: ProjectOption = None,
     on: OnOption = None,
     restored: bool = False,
+    decision: DecisionOption = None,
+    class_: Annotated[list[int] | None, Parameter(name="--class", consume_multiple=True)] = None,
+    min_score: float | None = None,
     json: JsonOption = False,
 ) -> int:
     """Write alignments, CTFs, tomograms, particles or maps for other programs.
 
     Example: `tomotui export alignment --format imod -o imod/ -p ~/data/cells`
 
+    Example: `tomotui export particles ribosome --format relion --decision accepted -o picks.star`
+
     Parameters
     ----------
     what
         alignment, ctf, tomogram, particles or map.
+    names
+        The same as --on.
     output
         Folder to write into, or the file where a single one is written (such as picks.csv).
     format_
         alignment: imod, aretomo, relion. ctf: relion, imod (.defocus), ctffind (text, as AreTomo).
-        particles: csv, relion. tomogram, map: mrc.
-        The first of them by default.
+        particles: csv, relion, dynamo, eman (info/*.json), imod (models), copick.
+        tomogram, map: mrc. The first of them by default.
     project
         Project folder; the present one by default.
     on
         Tilt series (or particle sets, or maps) by name or pattern; all by default.
     restored
         Tomograms as a network has restored them, not as they were measured.
+    decision
+        Particles judged so: accepted, rejected, unsure, undecided. By default all but the
+        rejected; all into csv, which keeps what was decided.
+    class_
+        Particles of these classes.
+    min_score
+        Particles of at least this score.
     json
         Print the paths as JSON; otherwise one a line.
     """
@@ -87,19 +100,29 @@ def export(
     chosen = format_ or FORMATS[what][0]
     if chosen not in FORMATS[what]:
         raise WrongWords(f"--format {chosen}: {what} can be {', '.join(FORMATS[what])}")
-    place = _Place(output.expanduser(), _SUFFIXES.get((what, chosen), ""))
-    writers: dict[str, Callable[[Project, Sequence[str], _Place], list[Path]]] = {
+    filter_ = Filter(tuple(decision or ()), tuple(class_ or ()), min_score)
+    if what != "particles" and not filter_.is_empty:
+        raise WrongWords(f"--decision, --class, --min-score: for particles only, not {what}")
+    wanted = [*(names or []), *(on or [])]
+    if what == "particles":
+        with open_project(project, read_only=True) as opened:
+            written = export_particles(opened, wanted, chosen, output.expanduser(), filter_)
+        return _report(what, written, json)
+    place = Place(output.expanduser(), _SUFFIXES.get((what, chosen), ""))
+    writers: dict[str, Callable[[Project, Sequence[str], Place], list[Path]]] = {
         "imod": _imod if what == "alignment" else _imod_defocus,
         "aretomo": _aretomo,
-        "relion": _relion if what != "particles" else _particles,
+        "relion": _relion,
         "ctffind": _ctf_text,
-        "csv": _particles,
         "mrc": partial(_tomograms, restored=restored) if what == "tomogram" else _maps,
     }
     with open_project(project, read_only=True) as opened:
-        written = writers[chosen](opened, on or [], place)
+        written = writers[chosen](opened, wanted, place)
+    return _report(f"restored {what}" if restored else what, written, json)
+
+
+def _report(which: str, written: Sequence[Path], json: bool) -> int:
     if not written:
-        which = f"restored {what}" if restored else what
         raise WorkFailed(f"the project has no {which} to export yet")
     if json:
         print_json([str(path) for path in written])
@@ -108,50 +131,12 @@ def export(
     return 0
 
 
-@dataclass(frozen=True)
-class _Place:
-    """Where to write: a folder, or one file when the output ends as such a file does."""
-
-    output: Path
-    suffix: str
-
-    @property
-    def is_file(self) -> bool:
-        ending = self.suffix and self.output.suffix.lower() == self.suffix
-        return bool(ending) and not self.output.is_dir()
-
-    def files(self, names: Sequence[str]) -> list[Path]:
-        """Return the file of each name, and make the folder.
-
-        Raises
-        ------
-        WrongWords
-            When several files should go into one.
-        """
-        if self.is_file and len(names) > 1:
-            raise WrongWords(
-                f"--output {self.output} is one file, and there are {len(names)} to write: "
-                "give a folder, or choose one with --on"
-            )
-        self.folder(bool(names))
-        if self.is_file:
-            return [self.output for _ in names]
-        return [self.output / f"{name}{self.suffix}" for name in names]
-
-    def folder(self, needed: bool) -> Path:
-        """Return the folder to write into; made when something will be written."""
-        folder = self.output.parent if self.is_file else self.output
-        if needed:
-            folder.mkdir(parents=True, exist_ok=True)
-        return folder
-
-
 def _aligned(project: Project, names: Sequence[str]) -> list[tuple[TiltSeries, Alignment]]:
     pairs = [(s, project.latest("alignment", s.uid)) for s in chosen_series(project, names)]
     return [(series, found) for series, found in pairs if isinstance(found, Alignment)]
 
 
-def _imod(project: Project, names: Sequence[str], place: _Place) -> list[Path]:
+def _imod(project: Project, names: Sequence[str], place: Place) -> list[Path]:
     from tomotui.formats.imod import write_imod
 
     pairs = _aligned(project, names)
@@ -168,7 +153,7 @@ def _imod(project: Project, names: Sequence[str], place: _Place) -> list[Path]:
     return written
 
 
-def _aretomo(project: Project, names: Sequence[str], place: _Place) -> list[Path]:
+def _aretomo(project: Project, names: Sequence[str], place: Place) -> list[Path]:
     from tomotui.formats.aretomo import write_aln
 
     pairs = _aligned(project, names)
@@ -188,7 +173,7 @@ def _with_ctf(project: Project, names: Sequence[str]) -> list[tuple[TiltSeries, 
     return [(series, found) for series, found in pairs if isinstance(found, Ctf)]
 
 
-def _imod_defocus(project: Project, names: Sequence[str], place: _Place) -> list[Path]:
+def _imod_defocus(project: Project, names: Sequence[str], place: Place) -> list[Path]:
     from tomotui.formats.imod_defocus import write_imod_defocus
 
     pairs = _with_ctf(project, names)
@@ -198,21 +183,21 @@ def _imod_defocus(project: Project, names: Sequence[str], place: _Place) -> list
         alignment = project.latest("alignment", series.uid)
         if isinstance(alignment, Alignment) and len(alignment.tilts) == len(angles):
             angles = [tilt.tilt_deg for tilt in alignment.tilts]
-        _whole(path, partial(write_imod_defocus, ctf, tilt_deg=angles))
+        whole(path, partial(write_imod_defocus, ctf, tilt_deg=angles))
     return paths
 
 
-def _ctf_text(project: Project, names: Sequence[str], place: _Place) -> list[Path]:
+def _ctf_text(project: Project, names: Sequence[str], place: Place) -> list[Path]:
     from tomotui.formats.aretomo_ctf import write_ctf_text
 
     pairs = _with_ctf(project, names)
     paths = place.files([series.name for series, _ in pairs])
     for (_, ctf), path in zip(pairs, paths, strict=True):
-        _whole(path, partial(write_ctf_text, ctf))
+        whole(path, partial(write_ctf_text, ctf))
     return paths
 
 
-def _relion(project: Project, names: Sequence[str], place: _Place) -> list[Path]:
+def _relion(project: Project, names: Sequence[str], place: Place) -> list[Path]:
     from tomotui.formats.relion import write_relion
 
     entries: list[tuple[TiltSeries, Alignment, Ctf | None]] = []
@@ -224,7 +209,7 @@ def _relion(project: Project, names: Sequence[str], place: _Place) -> list[Path]
 
 
 def _tomograms(
-    project: Project, names: Sequence[str], place: _Place, *, restored: bool
+    project: Project, names: Sequence[str], place: Place, *, restored: bool
 ) -> list[Path]:
     series = chosen_series(project, names)
     found = [(one.name, project.newest_tomogram(one.uid, restored)) for one in series]
@@ -232,57 +217,19 @@ def _tomograms(
     return _copied(project, volumes, place)
 
 
-def _maps(project: Project, names: Sequence[str], place: _Place) -> list[Path]:
+def _maps(project: Project, names: Sequence[str], place: Place) -> list[Path]:
     # A later record of the same name takes the place of the earlier one.
     maps = {one.name: one.path for one in project.records("map") if isinstance(one, Map)}
     chosen = matching(maps, names, "map")
     return _copied(project, {name: maps[name] for name in chosen}, place)
 
 
-def _copied(project: Project, volumes: dict[str, str], place: _Place) -> list[Path]:
+def _copied(project: Project, volumes: dict[str, str], place: Place) -> list[Path]:
     sources = [project.folder / path for path in volumes.values()]
     for source in sources:
         if not source.is_file():
             raise WorkFailed(f"{source} is missing; run the stage that made it again")
     paths = place.files(list(volumes))
     for source, path in zip(sources, paths, strict=True):
-        _whole(path, partial(shutil.copyfile, source))
+        whole(path, partial(shutil.copyfile, source))
     return paths
-
-
-def _particles(project: Project, names: Sequence[str], place: _Place) -> list[Path]:
-    series_of = {uid: name for name, uid in tomogram_uids(project).items()}
-    for tomogram in project.records("tomogram"):
-        if isinstance(tomogram, Tomogram) and tomogram.uid not in series_of:
-            owner = project.record(tomogram.series_uid)
-            series_of[tomogram.uid] = owner.name if isinstance(owner, TiltSeries) else ""
-    records = project.records("particle_set")
-    sets = {one.name: one.uid for one in records if isinstance(one, ParticleSet)}
-    chosen = matching(sets, names, "particle set")
-    paths = place.files(chosen)
-    for name, path in zip(chosen, paths, strict=True):
-        particles = project.particles(sets[name])
-        _whole(path, partial(_write_particles, particles, series_of))
-    return paths
-
-
-def _write_particles(particles: list[Particle], names: dict[str, str], path: Path) -> None:
-    if path.suffix == ".csv":
-        from tomotui.formats.particles_csv import write_particles_csv
-
-        write_particles_csv(path, particles, names)
-        return
-    from tomotui.formats.relion_particles import write_relion_particles
-
-    write_relion_particles(path, particles, names)
-
-
-def _whole(path: Path, write: Callable[[Path], object]) -> None:
-    """Let a file appear whole or not at all."""
-    unfinished = path.with_name(f".partial-{path.name}")
-    try:
-        write(unfinished)
-        os.replace(unfinished, path)
-    except BaseException:
-        unfinished.unlink(missing_ok=True)
-        raise

@@ -1,4 +1,4 @@
-"""Taking files into a project: tilt series and particles."""
+"""Taking tilt series into a project."""
 
 from __future__ import annotations
 
@@ -272,62 +272,3 @@ def _plan_json(target: Target, plan: ImportPlan, request: JobRequest) -> dict[st
         "problems": list(plan.problems),
         "parameters": {**request.parameters, **target.parameters},
     }
-
-
-def import_particles(
-    particles: Path,
-    /,
-    *,
-    project: ProjectOption = None,
-    tomogram: str | None = None,
-    name: str | None = None,
-    species: str = "particle",
-    diameter: float | None = None,
-    picked_size: tuple[int, int, int] | None = None,
-    picked_pixel_size: float | None = None,
-    json: JsonOption = False,
-) -> int:
-    """Take particles into the project: the program's CSV, or a RELION STAR file.
-
-    Example: `tomotui import-particles ribosomes.star --species ribosome -p ~/data/cells`
-
-    Parameters
-    ----------
-    particles
-        File with one row a particle.
-    project
-        Project folder; the present one by default.
-    tomogram
-        Tilt series whose tomogram the particles lie in, where the file does not tell.
-    name
-        Name of the particle set; that of the file by default.
-    species
-        What the particles are.
-    diameter
-        Their diameter in Angstrom.
-    picked_size
-        Voxels along x, y and z of the tomogram that a RELION 4 file counts its pixels in.
-    picked_pixel_size
-        Angstrom per voxel of that tomogram.
-    json
-        Print JSON for scripts.
-    """
-    from tomotui.cli.particles import Picked, add_particles
-
-    chosen = particles.stem if name is None else name
-    if not chosen.strip() or "/" in chosen:
-        raise WrongWords(f"--name {chosen!r}: give a name without slashes")
-    if diameter is not None and not diameter > 0:
-        raise WrongWords(f"--diameter {diameter:g}: give Angstrom above zero")
-    if (picked_size is None) != (picked_pixel_size is None):
-        raise WrongWords("--picked-size and --picked-pixel-size go together")
-    picked = Picked(picked_size, picked_pixel_size)
-    with open_project(project) as opened:
-        made = add_particles(
-            opened, particles.expanduser(), tomogram, chosen, species, diameter, picked
-        )
-    if json:
-        print_json({"uid": made.uid, "name": chosen, "particles": made.n_particles})
-    else:
-        print(f"took over {made.n_particles} particles as {chosen}")
-    return 0

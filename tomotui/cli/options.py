@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
@@ -18,6 +18,10 @@ ProjectOption = Annotated[Path | None, Parameter(name=["--project", "-p"])]
 JsonOption = Annotated[bool, Parameter(name="--json")]
 OnOption = Annotated[list[str] | None, Parameter(name="--on", consume_multiple=True)]
 SetOption = Annotated[list[str] | None, Parameter(name="--set", consume_multiple=True)]
+DecisionOption = Annotated[
+    list[Literal["accepted", "rejected", "unsure", "undecided"]] | None,
+    Parameter(name="--decision", consume_multiple=True),
+]
 WaitOption = Annotated[bool, Parameter(name="--wait")]
 
 _WIDEST_CELL = 48

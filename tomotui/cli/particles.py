@@ -1,83 +1,144 @@
-"""Particles from files into the project."""
+"""Particle sets: listing and making them."""
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import NamedTuple
+from collections import Counter
+from typing import Any
 
 from tomotui.cli.errors import WorkFailed, WrongWords
+from tomotui.cli.options import JsonOption, ProjectOption, open_project, print_json, print_table
+from tomotui.cli.tomograms import names_of_tomograms
 from tomotui.project import Project
 from tomotui.records import ParticleSet
 
-
-class Picked(NamedTuple):
-    """The tomogram that a file's pixel coordinates count in, for files that do so."""
-
-    size_xyz: tuple[int, int, int] | None = None
-    pixel_size_angstrom: float | None = None
+_VERDICTS = ("accepted", "unsure", "undecided", "rejected")
 
 
-class Added(NamedTuple):
-    """A set that was made."""
+def list_sets(*, project: ProjectOption = None, json: JsonOption = False) -> int:
+    """List the particle sets, and what was decided about their particles.
 
-    uid: str
-    n_particles: int
+    Example: `tomotui particles list -p ~/data/cells`
+
+    Parameters
+    ----------
+    project
+        Project folder; the present one by default.
+    json
+        Print JSON for scripts.
+    """
+    with open_project(project, read_only=True) as opened:
+        series = names_of_tomograms(opened)
+        found = [_summary(opened, one, series) for one in opened.particle_sets()]
+    if json:
+        print_json(found)
+        return 0
+    header = ["set", "species", "diameter", "symmetry", "particles", *_VERDICTS, "tomograms"]
+    rows = [
+        [
+            one["name"],
+            one["species"],
+            "-" if one["diameter_angstrom"] is None else f"{one['diameter_angstrom']:g} A",
+            one["symmetry"],
+            str(one["particles"]),
+            *(str(one["decisions"][verdict]) for verdict in _VERDICTS),
+            str(len(one["tomograms"])),
+        ]
+        for one in found
+    ]
+    print_table(header, rows)
+    return 0
 
 
-def add_particles(
-    project: Project,
-    path: Path,
-    tomogram: str | None,
+def new(
     name: str,
-    species: str,
-    diameter_angstrom: float | None,
-    picked: Picked,
-) -> Added:
-    """Read particles and keep them as a new set.
+    /,
+    *,
+    diameter: float,
+    symmetry: str = "C1",
+    species: str | None = None,
+    project: ProjectOption = None,
+    json: JsonOption = False,
+) -> int:
+    """Make an empty particle set, to be filled by hand or by a search.
+
+    Example: `tomotui particles new ribosome --diameter 290 -p ~/data/cells`
+
+    Parameters
+    ----------
+    name
+        Name of the set.
+    diameter
+        Diameter of its particles in Angstrom.
+    symmetry
+        Their symmetry, such as C2 or O.
+    species
+        What they are; the name by default.
+    project
+        Project folder; the present one by default.
+    json
+        Print JSON for scripts.
+    """
+    made = new_set(name, species or name, diameter, symmetry)
+    with open_project(project) as opened:
+        if opened.particle_set_named(name) is not None:
+            raise WorkFailed(f"the project has a particle set {name} already; choose another name")
+        opened.add_records([made])
+    if json:
+        print_json({"uid": made.uid, "name": made.name})
+    else:
+        print(f"made the particle set {name}")
+    return 0
+
+
+def new_set(name: str, species: str, diameter_angstrom: float | None, symmetry: str) -> ParticleSet:
+    """Return a new set, which is not in the project yet.
 
     Raises
     ------
-    FormatError
-        When the file cannot be read, or names a tomogram that the project does not have.
-    WorkFailed
-        When the project has no tomogram to put them into, or has a set of that name, or the
-        file holds no particle.
     WrongWords
-        When there is no such tomogram.
+        When the name, the diameter or the symmetry is none.
     """
-    uids = tomogram_uids(project)
-    if not uids:
-        raise WorkFailed("the project has no tomogram yet; reconstruct one first")
-    if tomogram is not None and tomogram not in uids:
-        raise WrongWords(f"--tomogram {tomogram}: it has none; there are {', '.join(uids)}")
-    if any(isinstance(s, ParticleSet) and s.name == name for s in project.records("particle_set")):
-        raise WorkFailed(f"the project has a particle set {name} already; choose another --name")
-    if path.suffix.lower() == ".star":
-        from tomotui.formats.relion_particles import read_relion_particles
+    from tomotui.geometry.symmetry import symmetry_rotations
 
-        particles = read_relion_particles(
-            path,
-            uids,
-            corner_size_xyz=picked.size_xyz,
-            corner_pixel_size_angstrom=picked.pixel_size_angstrom,
-        )
-    else:
-        from tomotui.formats.particles_csv import read_particles_csv
-
-        particles = read_particles_csv(path, uids, tomogram)
-    if not particles:
-        raise WorkFailed(f"{path} holds no particles; nothing was taken over")
-    made = ParticleSet(name=name, species=species, diameter_angstrom=diameter_angstrom)
-    project.add_records([made])
-    project.add_particles(made.uid, particles)
-    return Added(made.uid, len(particles))
+    try:
+        symmetry_rotations(symmetry)
+    except ValueError as error:
+        raise WrongWords(f"--symmetry {symmetry}: {error}") from error
+    if not name.strip() or "/" in name:
+        raise WrongWords(f"--name {name!r}: give a name without slashes")
+    if diameter_angstrom is not None and not diameter_angstrom > 0:
+        raise WrongWords(f"--diameter {diameter_angstrom:g}: give Angstrom above zero")
+    return ParticleSet(
+        name=name, species=species, diameter_angstrom=diameter_angstrom, symmetry=symmetry
+    )
 
 
-def tomogram_uids(project: Project) -> dict[str, str]:
-    """Return the newest measured tomogram of each series by the series' name."""
-    found = {}
-    for series in project.tilt_series():
-        tomogram = project.newest_tomogram(series.uid)
-        if tomogram is not None:
-            found[series.name] = tomogram.uid
+def known_set(project: Project, name: str) -> ParticleSet:
+    """Return a particle set by its name.
+
+    Raises
+    ------
+    WrongWords
+        When there is none of that name.
+    """
+    found = project.particle_set_named(name)
+    if found is None:
+        there = ", ".join(one.name for one in project.particle_sets()) or "none yet"
+        raise WrongWords(f"there is no particle set {name}; there are {there}")
     return found
+
+
+def _summary(project: Project, one: ParticleSet, series: dict[str, str]) -> dict[str, Any]:
+    table = project.particle_table([one.uid])
+    decisions = Counter(map(str, table.decisions))
+    tomograms = Counter(series[str(uid)] for uid in table.tomogram_uids)
+    return {
+        "uid": one.uid,
+        "name": one.name,
+        "species": one.species,
+        "diameter_angstrom": one.diameter_angstrom,
+        "symmetry": one.symmetry,
+        "particles": len(table),
+        "decisions": {verdict: decisions[verdict] for verdict in _VERDICTS},
+        "tomograms": tomograms,
+    }

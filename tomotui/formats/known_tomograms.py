@@ -19,7 +19,7 @@ Floats = NDArray[np.float64]
 _ENDING = re.compile(r"\.(mrc|rec|st|hdf|map|mod|json|tbl|star|csv|zarr)$", re.IGNORECASE)
 _BEFORE = re.compile(r"^(rec|tomo|tomogram)_", re.IGNORECASE)
 _AFTER = re.compile(
-    r"(_+(info|rec|full|bin\d+|b\d+|half[12]|even|odd|corrected|denoised|sirt|wbp)"
+    r"(_+(info|rec|full|tomogram|tomogram_restored|restored|bin\d+|b\d+|half[12]|even|odd|corrected|denoised|sirt|wbp)"
     r"|_[\d.]+apx)$",
     re.IGNORECASE,
 )

@@ -10,6 +10,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from tomotui.geometry.tilt import rotation_y, rotation_z
+
 Floats = NDArray[np.float64]
 
 _POLE = 1e-7
@@ -26,10 +28,10 @@ def matrices_of_angles(angles_deg: ArrayLike) -> Floats:
 
     Returns
     -------
-    ``[n, 3, 3]``; NaN where an angle is unknown.
+    ``[n, 3, 3]``; with NaN where an angle is unknown.
     """
-    rot, tilt, psi = np.deg2rad(np.asarray(angles_deg, dtype=np.float64).reshape(-1, 3)).T
-    inverse: Floats = _about_z(rot) @ _about_y(tilt) @ _about_z(psi)
+    rot, tilt, psi = np.asarray(angles_deg, dtype=np.float64).reshape(-1, 3).T
+    inverse = rotation_z(rot) @ rotation_y(tilt) @ rotation_z(psi)
     return inverse.transpose(0, 2, 1)
 
 
@@ -67,21 +69,3 @@ def angles_facing(directions: ArrayLike) -> Floats:
     # The third column of R is (-cos(psi) sin(tilt), sin(psi) sin(tilt), cos(tilt)).
     psi = np.where(across > 0, np.rad2deg(np.arctan2(y, -x)), 0.0)
     return np.stack([np.zeros_like(tilt), tilt, psi], axis=1)
-
-
-def _about_z(radians: Floats) -> Floats:
-    c, s, zero, one = _parts(radians)
-    return _rows([c, -s, zero], [s, c, zero], [zero, zero, one])
-
-
-def _about_y(radians: Floats) -> Floats:
-    c, s, zero, one = _parts(radians)
-    return _rows([c, zero, s], [zero, one, zero], [-s, zero, c])
-
-
-def _parts(radians: Floats) -> tuple[Floats, Floats, Floats, Floats]:
-    return np.cos(radians), np.sin(radians), np.zeros_like(radians), np.ones_like(radians)
-
-
-def _rows(*rows: list[Floats]) -> Floats:
-    return np.stack([np.stack(row, axis=-1) for row in rows], axis=-2)

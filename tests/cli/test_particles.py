@@ -1,0 +1,176 @@
+"""Particle sets by command: in, out, listed and made."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+from tomotui.project import Project
+from tomotui.records import Alignment, Particle, ParticleSet, TiltAlignment, Tomogram
+
+if TYPE_CHECKING:
+    from conftest import Call
+
+
+@pytest.fixture
+def cells(folder: Path, with_fake_stages: None) -> Path:
+    """A project with tomograms of ts_1 and ts_2, 100 x 80 x 40 voxels of 10 A."""
+    from fake_stages import series
+
+    with Project.open(folder) as project:
+        for name in ("ts_1", "ts_2"):
+            one = series(name)
+            tilt = TiltAlignment(
+                index=0, tilt_deg=0, axis_deg=0, shift_x_angstrom=0, shift_y_angstrom=0
+            )
+            alignment = Alignment(series_uid=one.uid, tilts=(tilt,))
+            tomogram = Tomogram(
+                series_uid=one.uid,
+                alignment_uid=alignment.uid,
+                path=f"{name}.mrc",
+                size_xyz=(100, 80, 40),
+                pixel_size_angstrom=10,
+                window_low=0,
+                window_high=1,
+            )
+            project.add_records([one, alignment, tomogram])
+    return folder
+
+
+def _particles(folder: Path, name: str) -> list[Particle]:
+    with Project.open(folder, read_only=True) as project:
+        found = project.particle_set_named(name)
+        assert isinstance(found, ParticleSet)
+        return project.particles(found.uid)
+
+
+def _places(particles: list[Particle]) -> list[tuple[float, float, float]]:
+    return [(p.x_angstrom, p.y_angstrom, p.z_angstrom) for p in particles]
+
+
+CSV = """tomogram,x,y,z,rot,tilt,psi,score,decision,class
+ts_1,0,0,0,10,20,30,0.9,accepted,1
+ts_1,200,-100,50,10,20,30,0.5,undecided,2
+ts_2,-300,100,-50,10,20,30,0.1,rejected,1
+"""
+
+
+@pytest.fixture
+def picked(call: Call, cells: Path) -> Path:
+    Path("picks.csv").write_text(CSV)
+    call.well("import-particles", "picks.csv", "--name", "ribosome", "--diameter", 200,
+              "--symmetry", "C2", "-p", cells)  # fmt: skip
+    return cells
+
+
+def test_list_and_new(call: Call, picked: Path) -> None:
+    call.well("particles", "new", "apoferritin", "--diameter", 120, "--symmetry", "O", "-p", picked)
+    ribosome, apoferritin = call.well("particles", "list", "--json", "-p", picked).json
+    assert ribosome["decisions"] == {"accepted": 1, "unsure": 0, "undecided": 1, "rejected": 1}
+    assert ribosome["tomograms"] == {"ts_1": 2, "ts_2": 1}
+    assert (apoferritin["symmetry"], apoferritin["particles"]) == ("O", 0)
+    table = call.well("particles", "list", "-p", picked).out.splitlines()
+    assert " ".join(table[1].split()) == "ribosome particle 200 A C2 3 1 0 1 1 2"
+    again = call("particles", "new", "ribosome", "--diameter", 3, "-p", picked)
+    assert (again.code, again.out) == (1, "")
+    assert "has a particle set ribosome already" in again.err
+
+
+@pytest.mark.parametrize("kind", ["csv", "relion", "dynamo", "eman", "imod", "copick"])
+def test_out_and_in_again(call: Call, picked: Path, kind: str) -> None:
+    suffix = {"csv": ".csv", "relion": ".star", "dynamo": ".tbl"}.get(kind, "")
+    written = call.well("export", "particles", "ribosome", "--format", kind, "-o", f"out{suffix}",
+                        "--json", "-p", picked).json  # fmt: skip
+    assert all(Path(path).is_file() for path in written)
+    files = ["out"] if kind == "copick" else [path for path in written if ".doc" not in path]
+    for number, path in enumerate(files):
+        where = ("--into", "again") if number else ("--name", "again")
+        call.well("import-particles", path, *where, "-p", picked)
+    kept = _particles(picked, "ribosome")
+    # Only CSV tells that a particle was rejected.
+    kept = kept if kind == "csv" else kept[:2]
+    again = _particles(picked, "again")
+    np.testing.assert_allclose(_places(again), _places(kept), atol=1e-2)
+    assert [p.tomogram_uid for p in again] == [p.tomogram_uid for p in kept]
+    if kind not in ("eman", "imod"):
+        assert (again[0].rot_deg, again[0].psi_deg) == pytest.approx((10, 30), abs=1e-3)
+
+
+def test_what_is_exported_can_be_chosen(call: Call, picked: Path) -> None:
+    def rows(*words: object) -> list[str]:
+        call.well("export", "particles", "ribosome", "-o", "o.csv", *words, "-p", picked)
+        return [line.split(",")[1] for line in Path("o.csv").read_text().splitlines()[1:]]
+
+    assert rows() == ["0", "200", "-300"]
+    assert rows("--decision", "accepted", "rejected") == ["0", "-300"]
+    assert rows("--class", 1, "--min-score", 0.5) == ["0"]
+    Path("o.csv").write_text("mine")
+    none = call("export", "particles", "-o", "o.csv", "--min-score", 2, "-p", picked)
+    assert (none.code, none.out) == (1, "")
+    assert "no particle of ribosome is left of 3" in none.err
+    assert Path("o.csv").read_text() == "mine"
+    one = call("export", "particles", "-o", "a.mod", "--format", "imod", "-p", picked)
+    assert one.code == 2
+    assert "give a folder" in one.err
+
+
+def test_into_a_set_leaves_out_what_is_there(call: Call, picked: Path) -> None:
+    Path("more.csv").write_text("x,y,z\n30,30,0\n60,0,0\n-300,100,-50\n")
+    said = call.well("import-particles", "more.csv", "--into", "ribosome", "--tomogram", "ts_1",
+                     "--decision", "accepted", "-p", picked)  # fmt: skip
+    assert said.out.splitlines() == [
+        "took over 2 particles as ribosome",
+        "left out 1 that are within 50 A of particles there",
+    ]
+    added = _particles(picked, "ribosome")[3:]
+    assert _places(added) == [(60, 0, 0), (-300, 100, -50)]
+    assert {p.decision for p in added} == {"accepted"}
+    nowhere = call(
+        "import-particles", "more.csv", "--into", "x", "--tomogram", "ts_1", "-p", picked
+    )
+    assert (nowhere.code, nowhere.out) == (2, "")
+    assert "there is no particle set x; there are ribosome" in nowhere.err
+
+
+def test_particles_far_outside_are_not_believed(call: Call, cells: Path) -> None:
+    Path("p.csv").write_text("x,y,z\n900,0,0\n0,700,0\n1,2,3\n")
+    said = call("import-particles", "p.csv", "--tomogram", "ts_1", "-p", cells)
+    assert (said.code, said.out) == (1, "")
+    assert "2 of the 3 particles of p.csv lie outside the tomogram" in said.err
+    assert call.well("particles", "list", "--json", "-p", cells).json == []
+    Path("p.csv").write_text("x,y,z\n900,0,0\n1,2,3\n")
+    warned = call("import-particles", "p.csv", "--tomogram", "ts_1", "-p", cells)
+    assert warned.code == 0
+    assert "1 lie outside their tomogram" in warned.err
+
+
+def test_what_a_file_counts_in_can_be_said(call: Call, cells: Path) -> None:
+    row = ["0"] * 35
+    row[19], row[23:26] = "1", ["51", "41", "11"]
+    Path("p.tbl").write_text(" ".join(row) + "\n")
+    call.well("import-particles", "p.tbl", "--tomogram", "ts_2", "-p", cells)
+    assert _places(_particles(cells, "p")) == [(0, 0, -100)]
+    call.well("import-particles", "p.tbl", "--tomogram", "ts_2", "--name", "q",
+              "--tomogram-size", 90, 90, 30, "--tomogram-pixel-size", 5, "-p", cells)  # fmt: skip
+    assert _places(_particles(cells, "q")) == [(25, -25, -25)]
+
+
+def test_eman_projects_keep_what_else_they_know(call: Call, picked: Path) -> None:
+    info = Path("eman/info/ts_1_info.json")
+    info.parent.mkdir(parents=True)
+    before: dict[str, Any] = {"apix_unbin": 2.0, "tlt_params": [[1, 2, 3]], "boxes_3d": []}
+    info.write_text(json.dumps(before))
+    call.well("export", "particles", "--format", "eman", "-o", "eman", "-p", picked)
+    after = json.loads(info.read_text())
+    assert after["tlt_params"] == [[1, 2, 3]]
+    assert [box[:3] for box in after["boxes_3d"]] == [[0, 0, 0], [100, -50, 25]]
+    assert after["class_list"] == {"0": {"name": "ribosome", "boxsize": 150}}
+    info.write_text("{torn")
+    said = call("export", "particles", "--format", "eman", "-o", "eman", "-p", picked)
+    assert (said.code, said.out) == (1, "")
+    assert "ts_1_info.json is no JSON file" in said.err
+    assert info.read_text() == "{torn"

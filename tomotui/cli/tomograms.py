@@ -1,0 +1,64 @@
+"""The project's tomograms, as commands and files call them: by their tilt series."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tomotui.cli.errors import WorkFailed, WrongWords
+from tomotui.project import Project
+from tomotui.records import TiltSeries, Tomogram
+
+if TYPE_CHECKING:
+    from tomotui.formats.known_tomograms import KnownTomogram
+
+
+def known_tomograms(project: Project) -> dict[str, KnownTomogram]:
+    """Return the newest measured tomogram of each series, by the series' name."""
+    found = {}
+    for series in project.tilt_series():
+        tomogram = project.newest_tomogram(series.uid)
+        if tomogram is not None:
+            found[series.name] = _known(project, series, tomogram)
+    return found
+
+
+def needed_tomograms(project: Project, name: str | None = None) -> dict[str, KnownTomogram]:
+    """Return `known_tomograms` of a project that must have some, and the named one.
+
+    Raises
+    ------
+    WorkFailed
+        When there is none.
+    WrongWords
+        When there is none of that name.
+    """
+    tomograms = known_tomograms(project)
+    if not tomograms:
+        raise WorkFailed("the project has no tomogram yet; reconstruct one first")
+    if name is not None and name not in tomograms:
+        raise WrongWords(f"--tomogram {name}: it has none; there are {', '.join(tomograms)}")
+    return tomograms
+
+
+def names_of_tomograms(project: Project) -> dict[str, str]:
+    """Return the name of every tomogram's series by the tomogram's identity, old ones included."""
+    names = {}
+    for tomogram in project.records("tomogram"):
+        if isinstance(tomogram, Tomogram):
+            owner = project.record(tomogram.series_uid)
+            names[tomogram.uid] = owner.name if isinstance(owner, TiltSeries) else ""
+    return names
+
+
+def _known(project: Project, series: TiltSeries, tomogram: Tomogram) -> KnownTomogram:
+    from tomotui.formats.known_tomograms import KnownTomogram
+
+    tilts = [tilt.nominal_tilt_deg for tilt in series.tilts]
+    return KnownTomogram(
+        uid=tomogram.uid,
+        size_xyz=tomogram.size_xyz,
+        pixel_size_angstrom=tomogram.pixel_size_angstrom,
+        path=str(project.folder / tomogram.path),
+        unbinned_angstrom=series.pixel_size_angstrom,
+        tilt_range_deg=(min(tilts), max(tilts)),
+    )
