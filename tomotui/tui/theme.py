@@ -106,11 +106,22 @@ class Look(_Part):
         return Style(color=self.colour(role), bold=role == "heading" or None)
 
     def colour(self, role: str) -> str:
-        """Return the colour of a role: one of ``inks``, a mood, ``track`` or ``heading``."""
+        """Return the colour of a role.
+
+        One of ``inks``, a mood, a decision, ``class1`` to ``class9``, ``track`` or ``heading``.
+        """
         if role in self.status:
             return self.status[role].colour
         if role == "track":
             return self.border
+        if role in ("accepted", "rejected", "unsure"):
+            return {
+                "accepted": self.pick.accept,
+                "rejected": self.pick.reject,
+                "unsure": self.pick.unsure,
+            }[role]
+        if role.startswith("class") and 1 <= int(role[5:]) <= len(self.pick.classes):
+            return self.pick.classes[int(role[5:]) - 1]
         if role == "heading":
             return self.dim
         return self.inks.get(role, self.foreground)

@@ -23,7 +23,7 @@ from tomotui.tui.raster.picture import (
     scale_bar,
 )
 from tomotui.tui.raster.resample import Grid, Image, cell_grid
-from tomotui.tui.raster.tiers import ColourDepth
+from tomotui.tui.raster.tiers import ColourDepth, GlyphName
 from tomotui.tui.raster.view import SliceViewState
 from tomotui.tui.raster.volume import SliceSource
 from tomotui.tui.raster.window import Window, auto_window
@@ -81,6 +81,10 @@ class SliceArtist:
         """Return the characters of full or of cheap pictures."""
         coarse = cheap and GLYPHS[view.glyphs].kind == "blocks"
         return GLYPHS["half" if coarse else view.glyphs]
+
+    def glyph_set(self, name: GlyphName) -> GlyphSet:
+        """Return the characters of a name."""
+        return GLYPHS[name]
 
     def grid(
         self, source: SliceSource, view: SliceViewState, cells: tuple[int, int], cheap: bool = False

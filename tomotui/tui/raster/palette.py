@@ -67,8 +67,23 @@ DEFAULT_ROLES: dict[str, Rgb] = {
     "unsure": (255, 215, 95),
     "undecided": (215, 215, 255),
     "shade": (18, 18, 18),
+    "cursor": (48, 64, 80),
 }
-"""Colours of what is drawn over an image; ``shade`` is the ground under text."""
+"""Colours of what is drawn over an image; ``shade`` is the ground under text, ``cursor`` that
+under the text of what is chosen. The nine classes of particles follow, ``class1`` to ``class9``."""
+
+CLASS_COLOURS: tuple[Rgb, ...] = (
+    (95, 175, 255),
+    (95, 215, 135),
+    (255, 215, 95),
+    (175, 175, 255),
+    (255, 135, 95),
+    (95, 215, 215),
+    (215, 135, 215),
+    (175, 215, 95),
+    (238, 238, 238),
+)
+DEFAULT_ROLES |= {f"class{n}": colour for n, colour in enumerate(CLASS_COLOURS, start=1)}
 
 
 def lut(name: str) -> NDArray[np.uint8]:

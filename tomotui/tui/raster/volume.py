@@ -162,6 +162,18 @@ class VolumeReader(Sliced):
         total /= np.float32(last - first + 1)
         return total
 
+    def box(self, first: tuple[int, int, int], end: tuple[int, int, int]) -> Image:
+        """Return the voxels from a corner (z, y, x) to before another, all inside the volume.
+
+        Raises
+        ------
+        SliceError
+            When the file has shrunk or vanished.
+        """
+        self._check_file()
+        (z0, y0, x0), (z1, y1, x1) = first, end
+        return self._physical(self._data[z0:z1, y0:y1, x0:x1])
+
     def describe(self, axis: Axis, index: int) -> str:
         """Say in a few words which slice this is, and the remark."""
         return f"{super().describe(axis, index)} {self.remark}".rstrip()
@@ -194,13 +206,16 @@ class VolumeReader(Sliced):
             self._keep(axis, i, planes[i - first])
 
     def _keep(self, axis: Axis, index: int, stored: NDArray[np.generic]) -> None:
+        self._planes.put((axis, index), self._physical(stored))
+
+    def _physical(self, stored: NDArray[np.generic]) -> Image:
         # C order, whatever the file's byte order and strides were.
-        plane = np.array(stored, dtype=np.float32, order="C")
+        values = np.array(stored, dtype=np.float32, order="C")
         if self.intensity_scale != 1.0:
-            plane *= np.float32(self.intensity_scale)
+            values *= np.float32(self.intensity_scale)
         if self.intensity_offset != 0.0:
-            plane += np.float32(self.intensity_offset)
-        self._planes.put((axis, index), plane)
+            values += np.float32(self.intensity_offset)
+        return values
 
     def _check_file(self) -> None:
         # Touching a map beyond the end of a file that was cut kills the process.
@@ -260,6 +275,11 @@ class ArraySource(Sliced):
         self.pixel_size_angstrom = pixel_size_angstrom
         self.default_window = default_window
         self.is_stack = is_stack
+
+    def box(self, first: tuple[int, int, int], end: tuple[int, int, int]) -> Image:
+        """Return the voxels from a corner (z, y, x) to before another, all inside the volume."""
+        (z0, y0, x0), (z1, y1, x1) = first, end
+        return np.array(self.data[z0:z1, y0:y1, x0:x1], dtype=np.float32)
 
     def read(self, axis: Axis, index: int, slab: int = 0) -> Image:
         """Return the mean of the slices within ``slab`` of an index."""

@@ -34,6 +34,8 @@ PREFETCH = 8
 
 Overlay = Callable[[SliceViewState], Sequence[Trail]]
 """What is drawn over the picture in a state of the view."""
+Marker = Callable[[SliceViewState], Sequence[Mark]]
+"""What is pointed at in a state of the view."""
 
 
 def load_slice(
@@ -76,6 +78,7 @@ class SliceView(PacedPicture, can_focus=True):
         & > .slice-view--unsure { color: $warning; }
         & > .slice-view--undecided { color: $secondary; }
         & > .slice-view--shade { background: $panel; }
+        & > .slice-view--cursor { background: $block-cursor-background; }
     }
     """
 
@@ -109,6 +112,19 @@ class SliceView(PacedPicture, can_focus=True):
             """The view that has nothing to show."""
             return self.slice_view
 
+    class Pointed(Message):
+        """A place was clicked: row and column of the slice in voxels, voxel i's middle at i."""
+
+        def __init__(self, sender: SliceView, row: float, column: float) -> None:
+            super().__init__()
+            self.slice_view = sender
+            self.row, self.column = row, column
+
+        @property
+        def control(self) -> SliceView:
+            """The view that was clicked."""
+            return self.slice_view
+
     class SliceLoaded(Message, bubble=False):
         """The loader's thread has finished the slice that was wanted."""
 
@@ -134,6 +150,7 @@ class SliceView(PacedPicture, can_focus=True):
         self._own_lut = lut
         self.error = ""
         self.overlay: Overlay | None = None
+        self.marker: Marker | None = None
         self._source: SliceSource | None = None
         self._other: tuple[SliceSource | None, int] | None = None
         self._generation = self._newest = 0
@@ -143,6 +160,7 @@ class SliceView(PacedPicture, can_focus=True):
         self._blank: Strip | None = None
         self._direction = 1
         self._held: Offset | None = None
+        self._dragged = False
         self.set_reactive(SliceView.view, SliceViewState(glyphs=self.artist.capability.glyphs))
         if source is not None:
             self.show(source)
@@ -199,6 +217,21 @@ class SliceView(PacedPicture, can_focus=True):
         """Draw something over every picture from now on; ``None`` for nothing."""
         self.overlay = overlay
         self.redraw()
+
+    def mark_over(self, marker: Marker | None) -> None:
+        """Point at something in every picture from now on; ``None`` for nothing."""
+        self.marker = marker
+        self.redraw()
+
+    def place_at(self, x: float, y: float) -> tuple[float, float] | None:
+        """Return the row and column of the slice, in voxels, under the middle of a cell."""
+        if self._source is None:
+            return None
+        grid = self.artist.grid(self._source, self.view, self.cells)
+        glyphs = self.artist.glyphs(self.view)
+        row = grid.top + (y + 0.5) * glyphs.rows * grid.row_step - 0.5
+        column = grid.left + (x + 0.5) * glyphs.columns * grid.column_step - 0.5
+        return row, column
 
     def move_slice(self, step: int) -> None:
         """Go ``step`` slices on."""
@@ -266,22 +299,28 @@ class SliceView(PacedPicture, can_focus=True):
         """Take hold of the picture."""
         if event.button == 1 and self._source is not None:
             self._held = event.screen_offset
+            self._dragged = False
             self.capture_mouse()
 
     def on_mouse_move(self, event: events.MouseMove) -> None:
         """Let the picture follow the mouse that holds it."""
         if self._held is not None and self._source is not None:
             moved = event.screen_offset - self._held
-            self._held = event.screen_offset
+            if moved == Offset(0, 0):
+                return
+            self._held, self._dragged = event.screen_offset, True
             width = self.voxels_per_cell()
             height = width * self.artist.capability.cell_aspect
             self.view = self.view.panned(-moved.y * height, -moved.x * width, self._source.shape)
 
     def on_mouse_up(self, event: events.MouseUp) -> None:
-        """Let go."""
+        """Let go; without any movement in between the place was pointed at."""
         if self._held is not None:
             self._held = None
             self.release_mouse()
+            place = self.place_at(event.x, event.y)
+            if not self._dragged and place is not None:
+                self.post_message(self.Pointed(self, *place))
 
     def _theme_changed(self, _: object) -> None:
         self._take_colours()
@@ -298,8 +337,9 @@ class SliceView(PacedPicture, can_focus=True):
         self.error = ""
         tolerance = 1 if self.pacer.is_slow(self.full_bytes) else 0
         trails = self.overlay(self.view) if self.overlay is not None else ()
+        marks = (*self.marks, *(self.marker(self.view) if self.marker is not None else ()))
         frame = self.artist.draw(
-            source, self.view, image, self.cells, self.marks, cheap, tolerance, trails
+            source, self.view, image, self.cells, marks, cheap, tolerance, trails
         )
         self._strips, n_bytes = strips_of(frame)
         self._strips_size = self.size
@@ -355,16 +395,18 @@ class SliceView(PacedPicture, can_focus=True):
         self._blank = None
         roles: dict[str, Rgb] = {"outside": self.background_colors[1].rgb}
         for role in DEFAULT_ROLES:
-            if role == "outside":
+            if role == "outside" or role.startswith("class"):
                 continue
             styles = self.get_component_styles(f"slice-view--{role}")
-            roles[role] = styles.background.rgb if role == "shade" else styles.color.rgb
+            is_ground = role in ("shade", "cursor")
+            roles[role] = styles.background.rgb if is_ground else styles.color.rgb
         look = getattr(self.app, "look", None)
         if isinstance(look, Look):
             named = look.image.lut if look.image.lut in LUT_NAMES else "grey"
             self.artist.lut = self._own_lut or named
             pick = {"accepted": look.pick.accept, "rejected": look.pick.reject}
             pick["unsure"] = look.pick.unsure
+            pick |= {f"class{n}": one for n, one in enumerate(look.pick.classes, start=1)}
             roles |= {role: Color.parse(colour).rgb for role, colour in pick.items()}
         self.artist.use_roles(roles)
 
