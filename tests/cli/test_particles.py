@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
+from tomotui.formats.mrc import write_volume
 from tomotui.project import Project
 from tomotui.records import Alignment, Particle, ParticleSet, TiltAlignment, Tomogram
 
@@ -174,3 +175,80 @@ def test_eman_projects_keep_what_else_they_know(call: Call, picked: Path) -> Non
     assert (said.code, said.out) == (1, "")
     assert "ts_1_info.json is no JSON file" in said.err
     assert info.read_text() == "{torn"
+
+
+def _rejected(folder: Path, name: str) -> list[int]:
+    return [i for i, p in enumerate(_particles(folder, name)) if p.decision == "rejected"]
+
+
+@pytest.fixture
+def crowd(call: Call, cells: Path) -> Path:
+    """Ten particles along x in ts_1: 0 and 1 are doubles, 9 is at the edge."""
+    x = [0, 20, 100, 150, 200, 250, 300, 350, 400, 480]
+    rows = [f"ts_1,{value},0,0,{0.5 + value / 1000}" for value in x]
+    Path("p.csv").write_text("\n".join(["tomogram,x,y,z,score", *rows, "ts_2,0,0,0,1"]) + "\n")
+    call.well("import-particles", "p.csv", "--name", "crowd", "-p", cells)
+    return cells
+
+
+def test_cleaning_is_counted_then_done_then_undone(call: Call, crowd: Path) -> None:
+    words = ("particles", "clean", "crowd", "--duplicates", 40, "--edge", 60, "-p", crowd)
+    dry = call.well(*words, "--dry-run", "--json").json
+    assert (dry["particles"], dry["rejected"]) == (11, 2)
+    assert {key: n for key, n in dry["reasons"].items() if n} == {"edge": 1, "duplicate": 1}
+    assert _rejected(crowd, "crowd") == []
+    said = call.well(*words).out.splitlines()
+    assert said[-2:] == [
+        "2 of 11 particles of crowd are rejected now",
+        "tomotui particles clean crowd --undo takes that back",
+    ]
+    assert _rejected(crowd, "crowd") == [0, 9]
+    assert call.well(*words, "--json").json["rejected"] == 0
+    back = call.well("particles", "clean", "crowd", "--undo", "--json", "-p", crowd).json
+    assert back["restored"] == 2
+    assert _rejected(crowd, "crowd") == []
+    nothing = call("particles", "clean", "crowd", "--undo", "-p", crowd)
+    assert (nothing.code, nothing.out) == (1, "")
+
+
+def test_masks_gold_and_membranes_come_from_files(call: Call, crowd: Path) -> None:
+    mask = np.zeros((40, 80, 100), dtype=np.float32)
+    mask[:, :, 80:] = 1
+    write_volume("ts_1_mask.mrc", mask, 10.0)
+    write_volume("binned.mrc", mask[::2, ::2, ::2], 20.0)
+    clean = ("particles", "clean", "crowd", "--json", "--dry-run", "-p", crowd)
+    assert call.well(*clean, "--mask", "ts_1_mask.mrc").json["reasons"]["mask"] == 4
+    binned = call.well(*clean, "--mask", "binned.mrc", "--on", "ts_1", "--mask-margin", 60)
+    assert binned.json["reasons"]["mask"] == 5
+    nameless = call(*clean, "--mask", "binned.mrc")
+    assert (nameless.code, nameless.out) == (2, "")
+    write_volume("ts_2.mrc", mask[:, :30], 10.0)
+    other = call(*clean, "--mask", "ts_2.mrc")
+    assert (other.code, other.out) == (1, "")
+    assert "ts_2.mrc has 100 x 30 x 40 voxels of 10 A, the tomogram of ts_2 has" in other.err
+    Path("gold.csv").write_text("tomogram,x,y,z\nts_1,0,0,90\n")
+    gold = call.well(*clean, "--gold", "gold.csv", "--gold-distance", 100).json
+    assert gold["reasons"]["gold"] == 2
+    call.well("import-particles", "gold.csv", "--name", "wall", "-p", crowd)
+    wall = call.well(*clean, "--membrane", "wall", "--membrane-distance", 100, 300).json
+    # What has no membrane in its tomogram is left alone.
+    assert wall["tomograms"]["ts_1"]["membrane"] == 6
+    assert wall["tomograms"]["ts_2"]["membrane"] == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        ("", "say what to leave out"),
+        ("--duplicates 0", "--duplicates 0: give Angstrom above zero"),
+        ("--neighbours 90 20", "give the least, then the greatest"),
+        ("--undo --edge 5", "--undo goes alone"),
+        ("--gold nowhere.csv", "neither a particle set nor a file"),
+        ("--edge 5 --on nope", "nope"),
+    ],
+)
+def test_wrong_words_of_cleaning(call: Call, crowd: Path, words: str, named: str) -> None:
+    said = call("particles", "clean", "crowd", *words.split(), "-p", crowd)
+    assert (said.code, said.out) == (2, "")
+    assert named in said.err
+    assert _rejected(crowd, "crowd") == []

@@ -48,10 +48,10 @@ _GROUPS = {
     "particles": (
         "List, make, clean and trace particle sets.\n\n"
         "Example: `tomotui particles new ribosome --diameter 290 -p ~/data/cells`",
-        {"list": "list_sets", "new": "new"},
+        {"list": "list_sets", "new": "new", "clean": "clean_particles:clean_particles"},
     ),
 }
-"""For each group its help, and its commands with their functions."""
+"""For each group its help, and its commands with their functions (of other modules, with these)."""
 
 
 def _shown_default(value: Any) -> str | None:
@@ -75,9 +75,8 @@ for _number, (_name, _place) in enumerate(_COMMANDS.items()):
         _help, _functions = _GROUPS[_name]
         _group = App(name=_name, help=_help, help_epilogue="", sort_key=_number)
         for _order, (_word, _function) in enumerate(_functions.items()):
-            _group.command(
-                f"tomotui.cli.{_place}:{_function}", name=_word, sort_key=_order, help_epilogue=""
-            )
+            _where = _function if ":" in _function else f"{_place}:{_function}"
+            _group.command(f"tomotui.cli.{_where}", name=_word, sort_key=_order, help_epilogue="")
         app.command(_group)
     else:
         app.command(f"tomotui.cli.{_place}", name=_name, sort_key=_number, help_epilogue="")

@@ -16,13 +16,16 @@ from tomotui.formats.imod_model import (
     read_imod_model,
     write_imod_model,
 )
-from tomotui.formats.known_tomograms import KnownTomogram, only_tomogram, positions_of
+from tomotui.formats.known_tomograms import (
+    KnownTomogram,
+    only_tomogram,
+    positions_of,
+    voxel_words,
+)
 from tomotui.formats.picks import picks
 from tomotui.records import Particle
 
 Floats = NDArray[np.float64]
-
-_SAME_EXTENT = 0.02
 
 
 def read_imod_particles(
@@ -79,18 +82,13 @@ def volume_of(path: Path, model: ImodModel, known: KnownTomogram, is_said: bool)
     FormatError
         The model was drawn on a volume of another extent.
     """
-    if is_said or model.size_xyz == known.size_xyz:
-        return known
-    pixel = model.pixel_size_angstrom
-    if pixel is not None:
-        theirs = np.array(model.size_xyz) * pixel
-        ours = np.array(known.size_xyz) * known.pixel_size_angstrom
-        if (np.abs(theirs - ours) <= _SAME_EXTENT * ours + pixel).all():
-            return KnownTomogram(known.uid, model.size_xyz, pixel)
-    drawn = _words(model.size_xyz, pixel)
+    same = known if is_said else known.counted_in(model.size_xyz, model.pixel_size_angstrom)
+    if same is not None:
+        return same
     raise FormatError(
-        f"{path} was drawn on a volume of {drawn}, the tomogram has "
-        f"{_words(known.size_xyz, known.pixel_size_angstrom)}",
+        f"{path} was drawn on a volume of "
+        f"{voxel_words(model.size_xyz, model.pixel_size_angstrom)}, the tomogram has "
+        f"{known.words()}",
         "say with --tomogram-size and --tomogram-pixel-size which voxels it counts in, if both "
         "have one centre",
     )
@@ -117,9 +115,3 @@ def write_imod_particles(
     radius = (diameter_angstrom or 0.0) / 2 / known.pixel_size_angstrom
     one = ImodObject(name, (points,), is_scattered=True, radius_voxels=round(radius))
     write_imod_model(path, ImodModel(known.size_xyz, known.pixel_size_angstrom, (one,)))
-
-
-def _words(size_xyz: tuple[int, int, int], pixel_size_angstrom: float | None) -> str:
-    size = " x ".join(map(str, size_xyz))
-    of = f" of {pixel_size_angstrom:.4g} A" if pixel_size_angstrom else " of unknown size"
-    return f"{size} voxels{of}"

@@ -24,6 +24,8 @@ _AFTER = re.compile(
     re.IGNORECASE,
 )
 
+_SAME_EXTENT = 0.02
+
 
 @dataclass(frozen=True)
 class KnownTomogram:
@@ -58,6 +60,26 @@ class KnownTomogram:
         x, y, z = (max(1, round(n * zoom)) for n in self.size_xyz)
         return replace(self, size_xyz=(x, y, z), pixel_size_angstrom=pixel_size_angstrom)
 
+    def counted_in(self, size_xyz: Sequence[int], pixel_size_angstrom: float | None) -> Self | None:
+        """Return the same volume as another file samples it.
+
+        ``None`` when that file is of another extent, or does not tell its voxels' size.
+        """
+        x, y, z = size_xyz
+        if (x, y, z) == self.size_xyz:
+            return self
+        if pixel_size_angstrom is None or not pixel_size_angstrom > 0:
+            return None
+        theirs = np.array(size_xyz) * pixel_size_angstrom
+        ours = np.array(self.size_xyz) * self.pixel_size_angstrom
+        if (np.abs(theirs - ours) > _SAME_EXTENT * ours + pixel_size_angstrom).any():
+            return None
+        return replace(self, size_xyz=(x, y, z), pixel_size_angstrom=pixel_size_angstrom)
+
+    def words(self) -> str:
+        """Return its size for a message."""
+        return voxel_words(self.size_xyz, self.pixel_size_angstrom)
+
     def positions(self, voxels: ArrayLike) -> Floats:
         """Return ``[n, 3]`` Angstrom from the centre of (x, y, z) indices counted from 0."""
         indices = np.asarray(voxels, dtype=np.float64).reshape(-1, 3)
@@ -71,6 +93,12 @@ class KnownTomogram:
     @property
     def _middle(self) -> Floats:
         return np.array([n // 2 for n in self.size_xyz], dtype=np.float64)
+
+
+def voxel_words(size_xyz: Sequence[int], pixel_size_angstrom: float | None) -> str:
+    """Return the size of a volume for a message."""
+    of = f" of {pixel_size_angstrom:.4g} A" if pixel_size_angstrom else " of unknown size"
+    return f"{' x '.join(map(str, size_xyz))} voxels{of}"
 
 
 def meant_name(said: str, known: Iterable[str]) -> str | None:

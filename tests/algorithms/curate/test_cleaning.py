@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from tomotui.algorithms.curate.cleaning import (
-    LatticeRule,
     doubles,
     inside_mask,
     lonely_or_crowded,
@@ -93,10 +92,10 @@ def test_lattice_keeps_the_regular_and_leaves_out_the_rest() -> None:
     strays = np.array([[0.0, -85, 0], [280, 270, 130], [5000, 0, 0]])
     positions = np.concatenate([lattice, strays])
     unknown = np.full((67, 3), np.nan)
-    out = off_lattice(positions, unknown, LatticeRule(80))
+    out = off_lattice(positions, unknown, 80.0)
     assert out.tolist() == [False] * 64 + [True] * 3
     facing = np.tile([[0.0, 0.0, 1.0]], (64, 1))
     facing[20] = [1.0, 0.0, 0.0]
     known = angles_facing(facing)
-    assert np.flatnonzero(off_lattice(lattice, known, LatticeRule(80))).tolist() == [20]
-    assert off_lattice(np.zeros((0, 3)), np.zeros((0, 3)), LatticeRule(80)).tolist() == []
+    assert np.flatnonzero(off_lattice(lattice, known, 80.0)).tolist() == [20]
+    assert off_lattice(np.zeros((0, 3)), np.zeros((0, 3)), 80.0).tolist() == []

@@ -6,8 +6,6 @@ returns a mask of those to leave out.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.spatial import cKDTree
@@ -144,42 +142,36 @@ def surface_distances(positions_angstrom: Floats, surface_angstrom: Floats) -> F
     return np.asarray(np.where(beside <= reach, np.minimum(heights, nearest), nearest))
 
 
-@dataclass(frozen=True)
-class LatticeRule:
-    """What a particle of a lattice has around it.
-
-    Attributes
-    ----------
-    spacing_angstrom
-        From one particle to the next.
-    tolerance
-        By which share of the spacing a neighbour may be nearer or further.
-    turn_deg
-        Greatest angle between the z axes of neighbours; not asked where poses are unknown.
-    least_neighbours
-        A particle with fewer good neighbours is left out.
-    least_share
-        Of all neighbours out to the greatest distance, that must be good.
-    """
-
-    spacing_angstrom: float
-    tolerance: float = 0.25
-    turn_deg: float = 40.0
-    least_neighbours: int = 2
-    least_share: float = 0.5
-
-
-def off_lattice(positions_angstrom: Floats, angles_deg: Floats, rule: LatticeRule) -> Mask:
+def off_lattice(
+    positions_angstrom: Floats,
+    angles_deg: Floats,
+    spacing_angstrom: float,
+    *,
+    tolerance: float = 0.25,
+    turn_deg: float = 40.0,
+    least_neighbours: int = 2,
+    least_share: float = 0.5,
+) -> Mask:
     """Leave out what does not have the neighbours of a lattice.
 
     Parameters
     ----------
     angles_deg
         ``[n, 3]``, (rot, tilt, psi); NaN where unknown.
+    spacing_angstrom
+        From one particle to the next.
+    tolerance
+        By which share of the spacing a good neighbour may be nearer or further.
+    turn_deg
+        Greatest angle between the z axes of good neighbours; not asked where poses are unknown.
+    least_neighbours
+        A particle with fewer good neighbours is left out.
+    least_share
+        Of all neighbours out to the greatest distance, that must be good.
     """
     n = len(positions_angstrom)
-    least = rule.spacing_angstrom * (1 - rule.tolerance)
-    most = rule.spacing_angstrom * (1 + rule.tolerance)
+    least = spacing_angstrom * (1 - tolerance)
+    most = spacing_angstrom * (1 + tolerance)
     if n == 0:
         return np.zeros(0, dtype=bool)
     pairs = cKDTree(positions_angstrom).query_pairs(most, output_type="ndarray")
@@ -188,8 +180,8 @@ def off_lattice(positions_angstrom: Floats, angles_deg: Floats, rule: LatticeRul
     axes = matrices_of_angles(angles_deg)[:, :, 2]
     cosines = np.einsum("ni,ni->n", axes[first], axes[second])
     # Comparing with NaN is false: an unknown pose disagrees with nobody.
-    is_good = (distances >= least) & ~(cosines < np.cos(np.deg2rad(rule.turn_deg)))
+    is_good = (distances >= least) & ~(cosines < np.cos(np.deg2rad(turn_deg)))
     everybody = np.bincount(pairs.ravel(), minlength=n)
     good = np.bincount(pairs[is_good].ravel(), minlength=n)
     share = good / np.maximum(everybody, 1)
-    return np.asarray((good < rule.least_neighbours) | (share < rule.least_share))
+    return np.asarray((good < least_neighbours) | (share < least_share))
