@@ -46,3 +46,13 @@ class Ranks:
         if self.count > 1:
             dist.all_reduce(values)
             values /= self.count
+
+    def max_(self, values: Tensor) -> None:
+        """Replace values by the greatest of all processes."""
+        if self.count > 1:
+            dist.all_reduce(values, dist.ReduceOp.MAX)
+
+    def min_(self, values: Tensor) -> None:
+        """Replace values by the least of all processes."""
+        if self.count > 1:
+            dist.all_reduce(values, dist.ReduceOp.MIN)

@@ -1,0 +1,1 @@
+"""Template matching: where in a tomogram, and how turned, a known structure lies."""

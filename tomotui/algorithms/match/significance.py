@@ -1,0 +1,114 @@
+"""From which score on a peak is no chance: the tail of what a random template finds.
+
+Of a Gaussian score, tried at so many places and orientations, the peaks above t number
+
+    N(t) = places / 2 erfc(t / (sqrt(2) s)),
+
+and the cut-off for n false positives is ``t = sqrt(2) s erfcinv(2 n / places)``. Neither number is
+taken on trust: places and orientations are no independent trials, tomograms are no white noise. So
+both are fitted to the peaks that the template of random phases has found in the same tomogram.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import erfc, erfcinv
+
+Array = NDArray[np.float64]
+
+MOST_FITTED = 300
+LEAST_FITTED = 12
+SHARE_FITTED = 0.25
+BULK = (0.3, 0.95)
+"""Shares of the peaks of the template itself, highest first, that hold hardly any particle."""
+
+
+@dataclass(frozen=True)
+class Tail:
+    """The number of peaks by chance above a score.
+
+    Attributes
+    ----------
+    trials
+        Effective number of independent trials.
+    deviation
+        Of the score of one.
+    """
+
+    trials: float
+    deviation: float
+
+    def expected(self, score: ArrayLike) -> Array:
+        """Return the expected number of peaks by chance above scores."""
+        argument = np.asarray(score, dtype=np.float64) / (np.sqrt(2) * self.deviation)
+        found: Array = self.trials / 2 * erfc(argument)
+        return found
+
+    def threshold(self, false_positives: float) -> float:
+        """Return the score above which so many peaks by chance are expected."""
+        share = min(2 * false_positives / self.trials, 1.0)
+        return float(np.sqrt(2) * self.deviation * erfcinv(share))
+
+
+def fit_tail(peaks: ArrayLike, first: int = 0, last: int | None = None) -> Tail | None:
+    """Fit the tail to the scores of peaks, of which some ranks count.
+
+    Parameters
+    ----------
+    peaks
+        Scores of all peaks, ``[n]``.
+    first, last
+        Ranks that count, from the highest; by default a quarter of all, at most 300.
+
+    Returns
+    -------
+    ``None`` where there are too few peaks, or they do not fall off as a tail does.
+
+    Notes
+    -----
+    For large arguments ``log N = log(trials s / sqrt(2 pi)) - log t - t^2 / (2 s^2)``: a straight
+    line over ``t^2``, found by weights that are what ranks scatter.
+    """
+    ordered = np.sort(np.asarray(peaks, dtype=np.float64))[::-1]
+    if last is None:
+        last = min(MOST_FITTED, max(LEAST_FITTED, int(SHARE_FITTED * len(ordered))))
+    rank = np.arange(first, min(last, len(ordered)))
+    score = ordered[rank]
+    rank, score = rank[score > 0], score[score > 0]
+    if len(score) < LEAST_FITTED:
+        return None
+    square = score**2
+    log_count = np.log(rank + 0.5) + np.log(score)
+    slope, level = np.polyfit(square, log_count, 1, w=np.sqrt(rank + 0.5))
+    if not slope < 0:
+        return None
+    deviation = float(np.sqrt(-0.5 / slope))
+    trials = float(np.exp(level) * np.sqrt(2 * np.pi) / deviation)
+    return Tail(max(trials, 2.0 * len(ordered)), deviation)
+
+
+def fit_bulk(peaks: ArrayLike) -> Tail | None:
+    """Fit the tail to the bulk of the template's own peaks: for searches without a null."""
+    n = len(np.asarray(peaks))
+    return fit_tail(peaks, int(BULK[0] * n), int(BULK[1] * n))
+
+
+def independent_trials(n_places: int, n_orientations: int, deviation: float) -> Tail:
+    """Return the tail if all places and orientations were independent trials: too strict."""
+    return Tail(float(n_places) * n_orientations, deviation)
+
+
+def uncertainties(scores: ArrayLike, threshold: float, deviation: float) -> Array:
+    """Return 1 for scores at the threshold, falling to 0 several deviations away.
+
+    Parameters
+    ----------
+    deviation
+        Of the score of one orientation by chance.
+    """
+    distance = (np.asarray(scores, dtype=np.float64) - threshold) / deviation
+    found: Array = np.exp(-0.5 * distance**2)
+    return found
