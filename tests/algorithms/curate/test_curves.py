@@ -109,7 +109,7 @@ def test_a_hole_needs_a_ball() -> None:
     torus += np.random.default_rng(0).normal(0, 0.1, torus.shape)
     hull, _ = over_surface(mesh_of_contours([torus], 60), 60)
     assert (np.hypot(hull[:, 0], hull[:, 1]) < 300).any()
-    places, normals = over_surface(mesh_of_contours([torus], 60, alpha_angstrom=150), 60)
+    places, normals = over_surface(mesh_of_contours([torus], 60, alpha_angstrom=70), 60)
     middles = places.copy()
     middles[:, 2] = 0
     middles *= 600 / np.linalg.norm(middles, axis=1, keepdims=True)

@@ -76,8 +76,8 @@ def mesh_of_contours(
     spacing_angstrom
         How densely contours are filled up.
     alpha_angstrom
-        Radius of a ball that rolls over the points from outside: too great to fall in between
-        them, small enough for the surface's dents. ``None`` for the convex hull.
+        Radius of a ball that rolls over the points from outside: just too great to fall in
+        between them, so that it reaches into the surface's dents. ``None`` for the convex hull.
 
     Raises
     ------
