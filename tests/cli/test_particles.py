@@ -9,7 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
+from tomotui.formats.imod_model import FIRST_VOXEL, ImodModel, ImodObject, write_imod_model
+from tomotui.formats.known_tomograms import KnownTomogram, angles_of
 from tomotui.formats.mrc import write_volume
+from tomotui.geometry.poses import matrices_of_angles
 from tomotui.project import Project
 from tomotui.records import Alignment, Particle, ParticleSet, TiltAlignment, Tomogram
 
@@ -252,3 +255,76 @@ def test_wrong_words_of_cleaning(call: Call, crowd: Path, words: str, named: str
     assert (said.code, said.out) == (2, "")
     assert named in said.err
     assert _rejected(crowd, "crowd") == []
+
+
+@pytest.mark.parametrize("command", ["list", "new", "clean", "curve"])
+def test_every_command_of_the_group_helps(call: Call, command: str) -> None:
+    said = call.well("particles", command, "--help")
+    assert f"Example: tomotui particles {command}" in said.out
+    lines = [line.strip("│ *") for line in said.out.splitlines() if line.startswith("│")]
+    assert [one for one in lines if one.startswith("--") and len(one.split("  ")) == 1] == []
+
+
+def test_filaments_from_a_model(call: Call, cells: Path) -> None:
+    known = KnownTomogram("", (100, 80, 40), 10.0)
+    lines = [[[-300, 0, 0], [0, 0, 0], [300.0, 0, 0]], [[0, -200, 50], [0, 200.0, 50]]]
+    contours = tuple(known.voxels(np.array(line)) + FIRST_VOXEL for line in lines)
+    write_imod_model("ts_1.mod", ImodModel((100, 80, 40), 10.0, (ImodObject("mt", contours),)))
+    words = ("particles", "curve", "ts_1.mod", "--spacing", 80, "-p", cells)
+    made = call.well(*words, "--name", "mt", "--json").json
+    assert (made["contours"], made["particles"]) == (2, 8 + 6)
+    found = _particles(cells, "mt")
+    assert {p.source for p in found} == {"curve"}
+    axes = matrices_of_angles(angles_of(found))[:, :, 2]
+    np.testing.assert_allclose(axes[:8], np.tile([1, 0, 0], (8, 1)), atol=1e-6)
+    np.testing.assert_allclose(axes[8:], np.tile([0, 1, 0], (6, 1)), atol=1e-6)
+    again = call.well(*words, "--into", "mt").out.splitlines()
+    assert again == [
+        "made 0 particles of 2 contours in mt",
+        "left out 14 that are within 1 A of others there",
+    ]
+    one = ("particles", "curve", "ts_1.mod", "--spacing", 80, "--object", "actin", "-p", cells)
+    nothing = call(*one, "--name", "b")
+    assert (nothing.code, nothing.out) == (1, "")
+    assert "has no contours of object actin; its objects with points are mt" in nothing.err
+
+
+def test_membranes_from_contours_in_a_table(call: Call, cells: Path) -> None:
+    rows = ["tomogram,object,contour,x,y,z"]
+    for z in (-90, -45, 0, 45, 90):
+        radius = (150**2 - z**2) ** 0.5
+        for turn in np.arange(16) * np.pi / 8:
+            x, y = radius * np.cos(turn) - 100, radius * np.sin(turn) + 50
+            rows.append(f"ts_2,vesicle,{z},{x},{y},{z}")
+    Path("v.csv").write_text("\n".join(rows) + "\n")
+    words = ("particles", "curve", "v.csv", "--surface", "--spacing", 40, "--json", "-p", cells)
+    made = call.well(*words).json
+    assert made["particles"] == pytest.approx(0.8 * 2 * np.pi * 150 * 180 / 40**2, rel=0.2)
+    found = _particles(cells, "v")
+    outward = (np.array(_places(found)) - [-100, 50, 0]) / 150
+    axes = matrices_of_angles(angles_of(found))[:, :, 2]
+    assert (outward * axes).sum(axis=1).min() > 0.93
+    assert {p.rot_deg for p in found} == {0}
+
+
+@pytest.mark.parametrize(
+    ("text", "words", "code", "named"),
+    [
+        ("x,y,z\n1,2,3\n", "--spacing 40", 1, "contour 1 of ts_1: a curve of 1 different points"),
+        ("x,y,z\n1,2,3\n4,5,6\n", "--spacing 40 --surface", 1, "object 1 of ts_1: a surface of 2"),
+        ("x,y,z\n1,2,z\n", "--spacing 40", 1, "p.csv, line 2: x, y and z are not numbers"),
+        ("x,y\n1,2\n", "--spacing 40", 1, "p.csv, line 2: x, y and z are not numbers"),
+        ("x,y,z\n", "--spacing 40", 1, "p.csv has no contours"),
+        ("", "--spacing 0", 2, "--spacing 0: give Angstrom above zero"),
+        ("", "--spacing 9 --ball 9", 2, "--ball: with --surface only"),
+        ("", "--spacing 9 --surface --closed", 2, "for curves, not with --surface"),
+    ],
+)
+def test_bad_contours(
+    call: Call, cells: Path, text: str, words: str, code: int, named: str
+) -> None:
+    Path("p.csv").write_text(text)
+    said = call("particles", "curve", "p.csv", "--tomogram", "ts_1", *words.split(), "-p", cells)
+    assert (said.code, said.out) == (code, "")
+    assert named in said.err
+    assert call.well("particles", "list", "--json", "-p", cells).json == []

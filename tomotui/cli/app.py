@@ -48,7 +48,12 @@ _GROUPS = {
     "particles": (
         "List, make, clean and trace particle sets.\n\n"
         "Example: `tomotui particles new ribosome --diameter 290 -p ~/data/cells`",
-        {"list": "list_sets", "new": "new", "clean": "clean_particles:clean_particles"},
+        {
+            "list": "list_sets",
+            "new": "new",
+            "clean": "clean_particles:clean_particles",
+            "curve": "trace_particles:trace_particles",
+        },
     ),
 }
 """For each group its help, and its commands with their functions (of other modules, with these)."""

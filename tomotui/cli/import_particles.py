@@ -103,7 +103,7 @@ def import_particles(
     words = ReadingWords(tomogram, tomogram_size, tomogram_pixel_size, object_, map_)
     with open_project(project) as opened:
         tomograms = needed_tomograms(opened, tomogram)
-        target = _target(opened, wanted, into)
+        target = target_set(opened, wanted, into)
         kind = format_ or format_of(path)
         read = [p for p in read_particles(path, kind, tomograms, words) if p.decision != "removed"]
         if not read:
@@ -111,7 +111,7 @@ def import_particles(
         outside = _outside(path, read, tomograms)
         if decision is not None:
             read = [particle.replace(decision=decision) for particle in read]
-        skipped = _keep(opened, target, read, is_new=into is None)
+        skipped = keep_particles(opened, target, read, is_new=into is None)
         series = names_of_tomograms(opened)
     counts = Counter(series[one.tomogram_uid] for one in read)
     if json:
@@ -129,14 +129,24 @@ def import_particles(
         return 0
     print(f"took over {len(read) - skipped} particles as {target.name}")
     if skipped:
-        print(f"left out {skipped} that are within {_apart(target):.0f} A of particles there")
+        print(
+            f"left out {skipped} that are within {apart_angstrom(target):.0f} A of particles there"
+        )
     if outside:
         print(f"warning: {outside} lie outside their tomogram", file=sys.stderr)
     return 0
 
 
-def _target(project: Project, wanted: ParticleSet | None, into: str | None) -> ParticleSet:
-    """Return the set to add to: one that is there, or the new one."""
+def target_set(project: Project, wanted: ParticleSet | None, into: str | None) -> ParticleSet:
+    """Return the set to add to: one that is there, or the new one.
+
+    Raises
+    ------
+    WorkFailed
+        When there is a set of the new one's name already.
+    WrongWords
+        When the set to add to is not there.
+    """
     if wanted is None:
         return known_set(project, into or "")
     if project.particle_set_named(wanted.name) is not None:
@@ -147,7 +157,7 @@ def _target(project: Project, wanted: ParticleSet | None, into: str | None) -> P
     return wanted
 
 
-def _keep(
+def keep_particles(
     project: Project, target: ParticleSet, particles: Sequence[Particle], is_new: bool
 ) -> int:
     """Keep the particles; returns how many were there already."""
@@ -158,10 +168,13 @@ def _keep(
             project.add_records([target])
             project.add_particles(target.uid, particles)
         return 0
-    return add_apart(project, target.uid, particles, _apart(target), names_of_tomograms(project))
+    return add_apart(
+        project, target.uid, particles, apart_angstrom(target), names_of_tomograms(project)
+    )
 
 
-def _apart(target: ParticleSet) -> float:
+def apart_angstrom(target: ParticleSet) -> float:
+    """Return how near two particles of a set must be to be one."""
     diameter = target.diameter_angstrom
     return _SAME_ANGSTROM if diameter is None else SAME_SHARE * diameter
 
