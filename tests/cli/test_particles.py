@@ -281,7 +281,7 @@ def test_filaments_from_a_model(call: Call, cells: Path) -> None:
     again = call.well(*words, "--into", "mt").out.splitlines()
     assert again == [
         "made 0 particles of 2 contours in mt",
-        "left out 14 that are within 1 A of others there",
+        "left out 14 that are within 1 A of particles there",
     ]
     one = ("particles", "curve", "ts_1.mod", "--spacing", 80, "--object", "actin", "-p", cells)
     nothing = call(*one, "--name", "b")

@@ -80,7 +80,7 @@ def test_help_without_boxes_for_plain_terminals(
         ("import-particles picks.csv --name a/b", "without slashes"),
         ("import-particles picks.star --tomogram-size 9 9 9", "go together"),
         ("import-particles picks.star --symmetry X9", "there is no point group 'X9'"),
-        ("import-particles picks.star --into a --name b", "leave them out"),
+        ("import-particles picks.star --into a --name b", "there already; leave out --name"),
         ("export ctf -o out --min-score 1", "for particles only, not ctf"),
         ("particles new a/b --diameter 100", "without slashes"),
         ("particles new a", "--diameter"),

@@ -29,18 +29,27 @@ def add_apart(
     from scipy.spatial import cKDTree
 
     with project.at_once():
-        here: dict[str, list[tuple[float, float, float]]] = {}
-        for one in project.particles(set_uid):
-            here.setdefault(series_of[one.tomogram_uid], []).append(_place(one))
-        trees = {name: cKDTree(np.array(places)) for name, places in here.items()}
-        fresh = []
-        for particle in particles:
-            tree = trees.get(series_of[particle.tomogram_uid])
-            distance = np.inf if tree is None else float(tree.query(_place(particle))[0])
-            if distance >= apart_angstrom:
-                fresh.append(particle)
+        here = _by_series(project.particles(set_uid), series_of)
+        is_new = np.ones(len(particles), dtype=bool)
+        for name, numbers in _by_series(particles, series_of).items():
+            if name in here:
+                present = [_place(one) for _, one in here[name]]
+                places = [_place(one) for _, one in numbers]
+                distances, _ = cKDTree(present).query(places)
+                is_new[[number for number, _ in numbers]] = distances >= apart_angstrom
+        fresh = [one for one, new in zip(particles, is_new, strict=True) if new]
         project.add_particles(set_uid, fresh)
         return len(particles) - len(fresh)
+
+
+def _by_series(
+    particles: Sequence[Particle], series_of: Mapping[str, str]
+) -> dict[str, list[tuple[int, Particle]]]:
+    """Return the particles in each tilt series, with their numbers."""
+    found: dict[str, list[tuple[int, Particle]]] = {}
+    for number, one in enumerate(particles):
+        found.setdefault(series_of[one.tomogram_uid], []).append((number, one))
+    return found
 
 
 def _place(one: Particle) -> tuple[float, float, float]:
