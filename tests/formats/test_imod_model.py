@@ -96,6 +96,10 @@ def test_broken_files(tmp_path: Path) -> None:
     path.write_bytes(whole[:at] + struct.pack(">i", 2**31 - 1) + whole[at + 4 :])
     with pytest.raises(FormatError, match="ends too early"):
         read_imod_model(path)
+    flags = int.from_bytes(whole[152:156]) | 1 << 16
+    path.write_bytes(whole[:152] + flags.to_bytes(4) + whole[156:])
+    with pytest.raises(FormatError, match="y and z of the volume exchanged"):
+        read_imod_model(path)
     path.write_bytes(b"imod 1\n")
     with pytest.raises(FormatError, match="an ASCII model"):
         read_imod_model(path)

@@ -129,16 +129,18 @@ def known_set(project: Project, name: str) -> ParticleSet:
 
 
 def _summary(project: Project, one: ParticleSet, series: dict[str, str]) -> dict[str, Any]:
-    table = project.particle_table([one.uid])
-    decisions = Counter(map(str, table.decisions))
-    tomograms = Counter(series[str(uid)] for uid in table.tomogram_uids)
+    decisions: Counter[str] = Counter()
+    tomograms: Counter[str] = Counter()
+    for (tomogram_uid, decision), n in project.particle_counts(one.uid).items():
+        decisions[decision] += n
+        tomograms[series[tomogram_uid]] += n
     return {
         "uid": one.uid,
         "name": one.name,
         "species": one.species,
         "diameter_angstrom": one.diameter_angstrom,
         "symmetry": one.symmetry,
-        "particles": len(table),
+        "particles": decisions.total(),
         "decisions": {verdict: decisions[verdict] for verdict in _VERDICTS},
         "tomograms": tomograms,
     }

@@ -29,7 +29,7 @@ _CONTOUR = ">iIii"
 _MESH = ">iiIhh"
 _TRANSFORM = ">18f"
 _OPEN, _SCATTERED = 1 << 3, 1 << 9
-_HAS_ORIGIN = 1 << 14
+_HAS_ORIGIN, _FLIPPED = 1 << 14, 1 << 16
 _WRITTEN_FLAGS = 1 << 10 | 1 << 12 | 1 << 13 | _HAS_ORIGIN | 1 << 15
 _ANGSTROM_UNITS = -10
 _REMEDY = "save the model again in 3dmod, or give another"
@@ -132,6 +132,11 @@ class _Reader:
     def model(self) -> ImodModel:
         header = self._unpack(_HEADER)
         size, n_objects, flags = header[1:4], header[4], header[5]
+        if flags & _FLIPPED:
+            raise FormatError(
+                f"{self._path} was drawn with y and z of the volume exchanged",
+                "open it in 3dmod on the volume without flipping (-Y), and save it again",
+            )
         pixel = _pixel_size(header[-6], header[-5])
         objects: list[ImodObject] = []
         transform: tuple[float, ...] | None = None

@@ -37,6 +37,15 @@ class SearchPart(RecordPart):
         )
         return found[0] if found and isinstance(found[0], ParticleSet) else None
 
+    def particle_counts(self, set_uid: str) -> dict[tuple[str, Verdict], int]:
+        """Return how many particles of a set are in each tomogram, for each decision."""
+        rows = self._db.query(
+            """SELECT tomogram_uid, decision, count(*) AS n FROM particles
+               WHERE set_uid = ? AND decision != 'removed' GROUP BY tomogram_uid, decision""",
+            (set_uid,),
+        )
+        return {(row["tomogram_uid"], row["decision"]): int(row["n"]) for row in rows}
+
     def particle_table(
         self,
         set_uids: Sequence[str],
