@@ -1,0 +1,1 @@
+"""Few-shot picking: a network that learns from a handful of judged particles."""

@@ -1,0 +1,167 @@
+"""pick: look for the species that a network has learnt, everywhere in a tomogram."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tomotui.records import Alignment, Network, ParticleSet, TiltSeries, Tomogram
+from tomotui.records.particle_table import Candidates, ParticleTable
+from tomotui.stages.base import Inputs, Parameters, Stage, StageError, StageResult, Task, parameter
+from tomotui.stages.pick_inputs import PURPOSE, Picker, Species, load_picker, load_volume
+
+if TYPE_CHECKING:
+    from tomotui.algorithms.pick.search import Maps
+    from tomotui.algorithms.pick.volumes import Volume
+
+SAME_SHARE = 0.4
+"""A candidate nearer than this to a judged particle, over the diameter, is that particle."""
+
+FEATURE_SIDE = 32
+
+
+class PickParameters(Parameters):
+    """The choices of looking for particles with a network."""
+
+    network: str = parameter("", "Name of the network; the newest that picks when empty.")
+    min_score: float = parameter(
+        0.05, "Keep candidates that are particles with at least this share.", ge=0, le=1
+    )
+    max_candidates: int = parameter(
+        5000, "Keep no more of a species in a tomogram.", ge=1, le=1_000_000
+    )
+    looks: int | None = parameter(
+        None,
+        "How often each place is looked at, turned about the beam and upside down; 4 on a GPU, "
+        "2 elsewhere.",
+        ge=1,
+        le=4,
+    )
+    edge_angstrom: float = parameter(
+        0.0, "Leave out candidates nearer than this to the tomogram's faces.", unit="angstrom", ge=0
+    )
+    tile: int | None = parameter(
+        None,
+        "Longest side of the tiles that the network sees; 256 on a GPU, 160 elsewhere.",
+        unit="voxel",
+        group="advanced",
+        ge=64,
+        le=512,
+    )
+
+
+class PickStage(Stage):
+    """Candidates of every species that a network has learnt."""
+
+    name = "pick"
+    title = "Pick"
+    summary = "Look for particles with a network of pick-train; candidates come with their odds."
+    parameters_type = PickParameters
+    takes = ("tilt_series", "tomogram", "alignment", "network")
+    optional = ("ctf",)
+    gives = ("particle_set",)
+    needs = "gpu"
+    uses_network = PURPOSE
+
+    def run(self, task: Task, inputs: Inputs, parameters: PickParameters) -> StageResult:
+        """Look for particles in the tomogram of one series."""
+        import torch
+
+        torch.set_num_threads(task.threads)
+        inputs.one(TiltSeries), inputs.one(Alignment), inputs.measured(Tomogram)
+        return _Search(task, inputs, load_picker(task, inputs.one(Network)), parameters).run()
+
+
+class _Search:
+    """One tomogram at work."""
+
+    def __init__(
+        self, task: Task, inputs: Inputs, picker: Picker, parameters: PickParameters
+    ) -> None:
+        from tomotui.stages.restore_inputs import subjects_of
+
+        self.task, self.picker, self.parameters = task, picker, parameters
+        self.subject = subjects_of(task, inputs)[0]
+        self.on_gpu = task.device.startswith("cuda")
+        own, learnt = self.subject.tomogram.pixel_size_angstrom, picker.voxel_size_angstrom
+        if own > 1.05 * learnt:
+            raise StageError(
+                f"{self.subject.series.name} is sampled at {own:.4g} A, more coarsely than the "
+                f"{learnt:.4g} A that the network has learnt at.",
+                "Reconstruct it more finely, or train on tomograms like it.",
+            )
+
+    def run(self) -> StageResult:
+        """Read, look, and gather the candidates of every species."""
+        from tomotui.algorithms.pick.search import look
+
+        task, picker = self.task, self.picker
+        task.progress(0.01, f"reading {self.subject.series.name}")
+        volume = load_volume(task, self.subject, picker.voxel_size_angstrom, "cpu")
+        image = volume.halves.mean(dim=0)
+        maps = look(
+            [picker.network],
+            image,
+            self.parameters.tile or (256 if self.on_gpu else 160),
+            task.device,
+            self.parameters.looks or (4 if self.on_gpu else 2),
+            lambda fraction: task.progress(0.2 + 0.7 * fraction, "looking for particles"),
+        )
+        task.progress(0.92, "gathering candidates")
+        found = [
+            self._candidates(number, species, maps, volume)
+            for number, species in enumerate(picker.species)
+        ]
+        counts = {one.particle_set.name: len(one.table) for one in found}
+        sure = {one.particle_set.name: int((one.table.scores >= 0.5).sum()) for one in found}
+        words = ", ".join(f"{sure[name]} {name} of {counts[name]} candidates" for name in counts)
+        return StageResult(
+            candidates=tuple(found),
+            metrics={f"{name} above 0.5": float(count) for name, count in sure.items()},
+            summary=words,
+        )
+
+    def _candidates(self, number: int, species: Species, maps: Maps, volume: Volume) -> Candidates:
+        from tomotui.algorithms.pick.informative import MOST_COMPARED, priorities, uncertainty
+        from tomotui.algorithms.pick.search import features_at, find_peaks
+
+        chosen, picker = self.parameters, self.picker
+        calibration = picker.calibrations[number]
+        voxel = float(np.mean(volume.voxel_zyx_angstrom))
+        peaks = find_peaks(
+            maps,
+            number,
+            species.diameter_angstrom / voxel,
+            chosen.max_candidates,
+            calibration.logit_of(max(chosen.min_score, 1e-6)),
+        )
+        inside = volume.depth_angstrom(peaks.voxels) >= chosen.edge_angstrom
+        peaks = peaks.select(inside)
+        shares = calibration.share(peaks.logits)
+        uncertain = uncertainty(shares, peaks.spread)
+        first = np.argsort(-uncertain, kind="stable")[:MOST_COMPARED]
+        features = features_at(
+            picker.network,
+            volume.halves.mean(dim=0),
+            peaks.voxels[first],
+            FEATURE_SIDE,
+            self.task.device,
+        )
+        table = ParticleTable.of(
+            self.subject.tomogram.uid,
+            volume.to_angstrom(peaks.voxels),
+            scores=shares,
+            uncertainties=uncertain,
+            priorities=priorities(uncertain, features),
+            source="find",
+        )
+        kind = ParticleSet(
+            name=species.name,
+            species=species.name,
+            diameter_angstrom=species.diameter_angstrom,
+            symmetry=species.symmetry,
+        )
+        return Candidates(
+            kind, self.subject.tomogram.uid, table, SAME_SHARE * species.diameter_angstrom
+        )

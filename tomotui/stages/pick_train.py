@@ -1,0 +1,489 @@
+"""pick-train: teach a network what the user's particles look like, from a handful of them."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+import numpy as np
+
+from tomotui.records import Network
+from tomotui.stages.base import (
+    Cancelled,
+    Inputs,
+    SampleParameters,
+    Stage,
+    StageError,
+    StageResult,
+    Task,
+    parameter,
+)
+from tomotui.stages.pick_inputs import (
+    PURPOSE,
+    Picker,
+    Species,
+    labels_of,
+    load_picker,
+    load_volume,
+    picker_as_dict,
+    species_of,
+)
+
+if TYPE_CHECKING:
+    from tomotui.algorithms.pick.calibration import Calibration, HeldOut
+    from tomotui.algorithms.pick.lessons import Labels
+    from tomotui.algorithms.pick.training import Progress, Trainer
+    from tomotui.algorithms.pick.volumes import Volume
+    from tomotui.records.particle_table import ParticleTable
+    from tomotui.stages.restore_inputs import Subject
+
+CHECKPOINT_FILE = "checkpoint.pt"
+NETWORK_FILE = "network.pt"
+CHECKPOINT_SECONDS = 30.0
+SMOOTHING = 0.08
+"""Share of a new loss in the mean that is reported."""
+
+HELD_OUT_SHARE, HELD_OUT_UNTIL = 0.2, 0.65
+"""Share of the new judgements that is kept back, and the share of the steps until when."""
+
+FEWEST_TO_HOLD_OUT = 5
+"""Judgements of a kind, below which all are learnt from at once."""
+
+CPU_STEP_SECONDS = 0.9
+"""Of one step of the quick preset on one core, for estimates."""
+
+
+class Preset(NamedTuple):
+    """Sizes and times that belong together.
+
+    Attributes
+    ----------
+    width
+        Channels of the network at half the sampling.
+    side
+        Voxels along the sides of crops; a particle has about 13.
+    pretraining_steps, steps
+        Updates from the tomograms alone, and from what was judged.
+    batch
+        Crops of an update.
+    """
+
+    width: int
+    side: int
+    pretraining_steps: int
+    steps: int
+    batch: int
+
+
+PRESETS = {
+    "quick": Preset(24, 32, 40, 150, 8),
+    "standard": Preset(32, 40, 200, 1000, 24),
+    "thorough": Preset(48, 48, 500, 6000, 32),
+}
+
+
+class PickTrainParameters(SampleParameters):
+    """The choices of training a picking network."""
+
+    particles: tuple[str, ...] = parameter(
+        (), "Particle sets to learn, each one species; all with enough judged when none is named."
+    )
+    preset: Literal["auto", "quick", "standard", "thorough"] = parameter(
+        "auto",
+        "Sizes and length: quick takes minutes on two cores; auto is standard on a GPU and quick "
+        "elsewhere.",
+    )
+    expected_per_tomogram: float | None = parameter(
+        None,
+        "About how many particles of a species a tomogram holds, so that those nobody has judged "
+        "are not taken for background; four times the accepted ones when not said.",
+        gt=0,
+        le=1e6,
+    )
+    network: str = parameter(
+        "", "Name of the network to go on from; the newest that picks when empty."
+    )
+    fresh: bool = parameter(False, "Begin from nothing instead of going on from a network.")
+    max_tomograms: int = parameter(
+        12, "Look at no more tomograms than this; those with judged particles come first.", ge=1
+    )
+    steps: int | None = parameter(None, "Updates of the weights; by preset.", ge=1, le=1_000_000)
+    width: int | None = parameter(
+        None, "Channels of the network; by preset.", group="advanced", ge=8, le=128
+    )
+    batch: int | None = parameter(None, "Crops at once; by preset.", group="advanced", ge=1, le=256)
+    learning_rate: float = parameter(5e-3, "Greatest step size.", group="advanced", gt=0, le=0.1)
+    free_rotations: float = parameter(
+        0.3,
+        "Share of the crops turned by any angle; the others are turned about the beam.",
+        group="advanced",
+        ge=0,
+        le=1,
+    )
+    unknown_weight: float = parameter(
+        8.0,
+        "How much a crop's unjudged voxels count together over one judged particle.",
+        group="advanced",
+        ge=0,
+        le=1000,
+    )
+    seed: int = parameter(0, "Of everything that is random.", group="advanced", ge=0)
+
+    def chosen(self, on_gpu: bool) -> Preset:
+        """Return the preset with what was asked for otherwise."""
+        name = self.preset
+        if name == "auto":
+            name = "standard" if on_gpu else "quick"
+        own = {"width": self.width, "steps": self.steps, "batch": self.batch}
+        changed = {key: value for key, value in own.items() if value is not None}
+        return PRESETS[name]._replace(**changed)
+
+
+class PickTrainStage(Stage):
+    """A network that has learnt species from a few accepted and rejected particles."""
+
+    name = "pick-train"
+    title = "Train picking"
+    summary = "Learn to find particles from those that were accepted and rejected."
+    parameters_type = PickTrainParameters
+    takes = ("tilt_series", "tomogram", "alignment", "particle_set")
+    optional = ("ctf", "network")
+    gives = ("network",)
+    needs = "gpu"
+    scope = "sample"
+    uses_network = PURPOSE
+    takes_particles = True
+
+    def outlook(self, parameters: PickTrainParameters) -> str:
+        """Say how long training takes on two cores."""
+        preset = parameters.chosen(on_gpu=False)
+        scale = preset.batch / 8 * (preset.width / 24) ** 2 * (preset.side / 32) ** 3
+        seconds = CPU_STEP_SECONDS / 2 * scale * (preset.steps + preset.pretraining_steps)
+        return f"about {max(1, round(seconds / 60))} min on 2 cores, less when going on"
+
+    def run(self, task: Task, inputs: Inputs, parameters: PickTrainParameters) -> StageResult:
+        """Learn from what was judged in the tomograms of the series among the inputs."""
+        import torch
+
+        torch.set_num_threads(task.threads)
+        if inputs.particles is None:
+            raise StageError("no particles came with the task.", "Submit it again.")
+        return _Training(task, inputs, inputs.particles, parameters).run()
+
+
+class _Training:
+    """One training at work."""
+
+    def __init__(
+        self, task: Task, inputs: Inputs, table: ParticleTable, parameters: PickTrainParameters
+    ) -> None:
+        self.task, self.inputs, self.table = task, inputs, table
+        self.parameters = parameters
+        self.preset = parameters.chosen(task.device.startswith("cuda"))
+        self.species = species_of(inputs, table)
+        self.losses = [0.0, 0.0]
+        self.saved_at = time.monotonic()
+        self.held_out: HeldOut | None = None
+        self.calibrations: list[Calibration] = []
+
+    def run(self) -> StageResult:
+        """Load, train, calibrate, and describe the network."""
+        from tomotui.stages.restore_inputs import check_alike, subjects_of
+
+        subjects = self._chosen(subjects_of(self.task, self.inputs))
+        check_alike(subjects)
+        before = self._before()
+        volumes = self._volumes(subjects, before)
+        labels, judged = labels_of(
+            self.task, self.inputs, self.table, self.species, subjects, volumes
+        )
+        self._check(labels)
+        labels = self._kept_back(labels, judged, before)
+        trainer = self._trainer(volumes, labels, before)
+        self._resume(trainer)
+
+        def told(progress: Progress) -> None:
+            if trainer.step >= self._release_at(trainer) and self.held_out is None:
+                self._look(trainer, labels)
+                trainer.lessons.learn_from(labels.released())
+            self._told(progress, trainer)
+
+        trainer.run(told)
+        if not self.calibrations:
+            self._look(trainer, labels)
+        picker = Picker(
+            trainer.mean,
+            self.species,
+            self.calibrations,
+            float(np.mean(volumes[0].voxel_zyx_angstrom)),
+            frozenset(str(uid) for uid in judged.uids),
+        )
+        path = self.task.folder / NETWORK_FILE
+        _save(path, picker_as_dict(picker))
+        self.task.artifact("network", path)
+        (self.task.folder / CHECKPOINT_FILE).unlink(missing_ok=True)
+        record = self._record(path, labels, picker)
+        return StageResult(records=(record,), metrics=record.metrics, summary=self._summary(labels))
+
+    # ---- what it works on
+
+    def _chosen(self, subjects: list[Subject]) -> list[Subject]:
+        """Return the tomograms to load: those in which something was judged, then any."""
+        most = self.parameters.max_tomograms
+        if len(subjects) <= most:
+            return subjects
+        judged = np.isin(self.table.decisions, ("accepted", "rejected"))
+        uids, counts = np.unique(self.table.tomogram_uids[judged], return_counts=True)
+        told = dict(zip(uids.tolist(), counts.tolist(), strict=True))
+        ranked = sorted(subjects, key=lambda one: -told.get(one.tomogram.uid, 0))
+        self.task.log(f"{most} of {len(subjects)} tomograms are looked at")
+        return sorted(ranked[:most], key=lambda one: one.series.name)
+
+    def _before(self) -> Picker | None:
+        """Return the network to go on from, where it fits."""
+        record = self.inputs.maybe(Network)
+        if record is None or self.parameters.fresh:
+            return None
+        before = load_picker(self.task, record)
+        if before.network.architecture.width != self.preset.width:
+            self.task.log(f"{record.name} has another width: training begins from nothing")
+            return None
+        names = [one.name for one in before.species]
+        if names != [one.name for one in self.species]:
+            self.task.log(
+                f"{record.name} tells {', '.join(names)}: only what it sees is taken over"
+            )
+        else:
+            self.task.log(f"going on from {record.name}")
+        return before
+
+    def _volumes(self, subjects: list[Subject], before: Picker | None) -> list[Volume]:
+        from tomotui.algorithms.pick.volumes import sampling_for
+
+        own = subjects[0].tomogram.pixel_size_angstrom
+        wanted = sampling_for([one.diameter_angstrom for one in self.species], own)
+        if before is not None and before.species == self.species:
+            wanted = max(own, before.voxel_size_angstrom)
+        volumes = []
+        for number, subject in enumerate(subjects):
+            self.task.progress(0.08 * number / len(subjects), f"reading {subject.series.name}")
+            volumes.append(load_volume(self.task, subject, wanted, self.task.device))
+        side = self.preset.side
+        thin = [one.name for one in volumes if min(one.shape) < side // 2]
+        if thin:
+            raise StageError(
+                f"{', '.join(thin)}: less than {side // 2} voxels of {wanted:.3g} A along a side.",
+                "Reconstruct with a greater thickness.",
+            )
+        return volumes
+
+    def _check(self, labels: Labels) -> None:
+        for number, one in enumerate(self.species):
+            if not (labels.accepted & (labels.species == number)).any():
+                raise StageError(
+                    f"no accepted particle of {one.name} lies in a tomogram that is looked at.",
+                    "Name the series with --on, or mark some in the newest tomograms.",
+                )
+
+    def _kept_back(self, labels: Labels, judged: ParticleTable, before: Picker | None) -> Labels:
+        """Keep some judgements back that no network has learnt from yet."""
+        from dataclasses import replace
+
+        chance = np.random.default_rng(self.parameters.seed)
+        held = np.zeros(len(labels), dtype=bool)
+        known = before.learnt if before is not None else frozenset()
+        fresh = np.array([str(uid) not in known for uid in judged.uids], dtype=bool)
+        for species in range(len(self.species)):
+            for kind in (True, False):
+                mine = (labels.species == species) & (labels.accepted == kind)
+                free = np.flatnonzero(mine & fresh)
+                if mine.sum() >= FEWEST_TO_HOLD_OUT and len(free):
+                    count = min(len(free), max(1, round(HELD_OUT_SHARE * int(mine.sum()))))
+                    held[chance.choice(free, count, replace=False)] = True
+        return replace(labels, held_out=held)
+
+    # ---- training
+
+    def _trainer(self, volumes: list[Volume], labels: Labels, before: Picker | None) -> Trainer:
+        from tomotui.algorithms.pick.lessons import CropSampler
+        from tomotui.algorithms.pick.network import Architecture
+        from tomotui.algorithms.pick.training import Schedule, Trainer, centre_shares
+
+        chosen, preset = self.parameters, self.preset
+        voxel = float(np.mean(volumes[0].voxel_zyx_angstrom))
+        diameters = [one.diameter_angstrom / voxel for one in self.species]
+        lessons = CropSampler(
+            volumes, labels, diameters, preset.side, chosen.free_rotations, self.task.device
+        )
+        schedule = Schedule(
+            pretraining_steps=0 if before is not None else preset.pretraining_steps,
+            steps=preset.steps,
+            batch=preset.batch,
+            learning_rate=chosen.learning_rate,
+            unknown_weight=chosen.unknown_weight,
+        )
+        accepted = np.bincount(labels.species[labels.accepted], minlength=len(self.species))
+        counts = 4.0 * accepted.astype(np.float64)
+        if chosen.expected_per_tomogram is not None:
+            counts = np.full(len(self.species), chosen.expected_per_tomogram * len(volumes))
+        trainer = Trainer(
+            lessons,
+            Architecture(len(self.species), preset.width),
+            schedule,
+            centre_shares(counts, diameters, volumes),
+            chosen.seed,
+            self.task.device,
+        )
+        if before is not None:
+            same = [one.name for one in before.species] == [one.name for one in self.species]
+            trainer.take_over(before.network, with_centres=same)
+        return trainer
+
+    def _release_at(self, trainer: Trainer) -> int:
+        first = trainer.schedule.pretraining_steps
+        return first + round(HELD_OUT_UNTIL * trainer.schedule.steps)
+
+    def _look(self, trainer: Trainer, labels: Labels) -> None:
+        """See what the network says of judgements that it has not learnt from."""
+        from tomotui.algorithms.pick.calibration import Calibration, HeldOut, calibrated
+        from tomotui.algorithms.pick.search import logits_at
+
+        which = np.flatnonzero(labels.held_out)
+        reach = 0.25 * trainer.lessons.diameters[labels.species[which]]
+        logits = np.zeros(len(which))
+        for number, volume in enumerate(trainer.lessons.volumes):
+            mine = labels.volume[which] == number
+            logits[mine] = logits_at(
+                trainer.mean,
+                volume.halves.mean(dim=0),
+                labels.voxels[which][mine],
+                labels.species[which][mine],
+                reach[mine],
+                self.preset.side,
+                self.task.device,
+            )
+        accepted = labels.accepted[which]
+        self.held_out = HeldOut(logits, accepted)
+        together = calibrated(self.held_out)
+        for species in range(len(self.species)):
+            mine = labels.species[which] == species
+            own = HeldOut(logits[mine], accepted[mine])
+            self.calibrations.append(calibrated(own) if own.suffices else together)
+        if not self.held_out.suffices:
+            self.calibrations = [Calibration()] * len(self.species)
+
+    def _resume(self, trainer: Trainer) -> None:
+        """Go on from the checkpoint of an attempt before, where there is one of this training."""
+        import torch
+
+        from tomotui.algorithms.pick.calibration import Calibration, HeldOut
+
+        path = self.task.folder / CHECKPOINT_FILE
+        if not path.is_file():
+            return
+        try:
+            kept = torch.load(path, map_location=self.task.device, weights_only=True)
+            if kept["parameters"] != self.parameters.model_dump_json():
+                self.task.log("the checkpoint is of other parameters: training begins anew")
+                return
+            trainer.go_on(kept["state"])
+            if kept["held_out"] is not None:
+                logits, accepted = kept["held_out"]
+                self.held_out = HeldOut(logits.numpy(), accepted.numpy())
+                self.calibrations = [Calibration(*one) for one in kept["calibrations"]]
+                trainer.lessons.learn_from(trainer.lessons.labels.released())
+        except Exception as error:  # a torn file may fail to load in any way
+            self.task.warn(f"{path} cannot be used ({error}): training begins anew")
+            return
+        self.task.log(f"training goes on after step {trainer.step}")
+
+    def _keep(self, trainer: Trainer) -> None:
+        import torch
+
+        held = self.held_out
+        values = {
+            "parameters": self.parameters.model_dump_json(),
+            "state": trainer.state(),
+            "held_out": None
+            if held is None
+            else (torch.from_numpy(held.logits), torch.from_numpy(held.accepted)),
+            "calibrations": [(one.slope, one.offset) for one in self.calibrations],
+        }
+        _save(self.task.folder / CHECKPOINT_FILE, values)
+
+    def _told(self, progress: Progress, trainer: Trainer) -> None:
+        """Report a step, and keep what has been reached."""
+        for number, value in enumerate((progress.centres, progress.image)):
+            old = self.losses[number]
+            self.losses[number] = old + SMOOTHING * (value - old) if old else value
+        alone = progress.step <= trainer.schedule.pretraining_steps
+        if progress.step % max(1, trainer.steps // 300) == 0:
+            self.task.metric("loss of the image", self.losses[1], progress.step)
+            if not alone:
+                self.task.metric("loss of centres", self.losses[0], progress.step)
+        now = time.monotonic()
+        if now - self.saved_at > CHECKPOINT_SECONDS:
+            self.saved_at = now
+            self._keep(trainer)
+        what = "looking at the tomograms" if alone else "learning from what was judged"
+        try:
+            self.task.progress(
+                0.08 + 0.9 * progress.step / trainer.steps,
+                f"{what}, step {progress.step} of {trainer.steps}",
+            )
+        except Cancelled:
+            self._keep(trainer)
+            raise
+
+    # ---- what it says of it
+
+    def _record(self, path: Path, labels: Labels, picker: Picker) -> Network:
+        metrics: dict[str, float] = {
+            "accepted": float(labels.accepted.sum()),
+            "rejected": float((~labels.accepted).sum()),
+            "voxel_size_angstrom": picker.voxel_size_angstrom,
+        }
+        if self.held_out is not None and self.held_out.suffices:
+            metrics["held_out"] = float(len(self.held_out.logits))
+            metrics["held_out_average_precision"] = self.held_out.average_precision()
+        sides = picker.network.architecture
+        return Network(
+            name=self.task.target,
+            purpose=PURPOSE,
+            path=self.task.relative(path),
+            architecture=f"3d U-Net, {sides.width} channels, {sides.levels} levels",
+            metrics=metrics,
+            species=tuple(one.name for one in self.species),
+        )
+
+    def _summary(self, labels: Labels) -> str:
+        accepted = int(labels.accepted.sum())
+        names = ", ".join(one.name for one in self.species)
+        words = f"{names}: {accepted} accepted, {len(labels) - accepted} rejected"
+        held = self.held_out
+        if held is not None and held.suffices:
+            words += f", held-out precision {held.average_precision():.2f} ({len(held.logits)})"
+        return words
+
+
+def _save(path: Path, values: dict[str, Any]) -> None:
+    """Write a file of PyTorch's whole or not at all.
+
+    Raises
+    ------
+    StageError
+        When it cannot be written.
+    """
+    import torch
+
+    temporary = path.with_name(f".{path.name}.partial")
+    try:
+        torch.save(values, temporary)
+        temporary.replace(path)
+    except (OSError, RuntimeError) as error:
+        temporary.unlink(missing_ok=True)
+        raise StageError(f"{path} cannot be written: {error}.", "Free some room.") from error
+
+
+__all__ = ["PickTrainParameters", "PickTrainStage", "Preset", "Species"]
