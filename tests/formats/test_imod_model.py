@@ -10,7 +10,6 @@ from tomotui.formats import FormatError
 from tomotui.formats.imod_model import (
     ImodModel,
     ImodObject,
-    contours_of,
     read_imod_model,
     write_imod_model,
 )
@@ -117,7 +116,7 @@ def test_real_models(shared_data: Path) -> None:
     assert [(one.name, len(one.contours)) for one in many.objects[1:]] == [("chemo-array", 1)] * 2
     two = read_imod_model(folder / "two_contour_example.mod")
     assert two.pixel_size_angstrom == pytest.approx(4.48)
-    assert (len(contours_of(two)), two.objects[0].is_closed) == (2, True)
+    assert (len(two.objects[0].contours), two.objects[0].is_closed) == (2, True)
     meshed = read_imod_model(folder / "meshed_curvature_example.mod")
     assert [len(one.contours) for one in meshed.objects] == [11, 11]
     assert meshed.offset_voxels == (0, 0, 0)

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 from tomotui.formats import FormatError
-from tomotui.formats.known_tomograms import positions_of
+from tomotui.formats.known_tomograms import angles_of, positions_of
 from tomotui.formats.relion_particles import read_relion_particles
 from tomotui.formats.star import write_star
+from tomotui.geometry.poses import matrices_of_angles
 
 UIDS = {"TS_1": "t1", "TS_2": "t2"}
 CENTRED = {f"rlnCenteredCoordinate{axis}Angst": [10.0, -20.0] for axis in "XYZ"}
@@ -60,6 +61,22 @@ def test_an_optimisation_set_tells_what_pixels_count_in(tmp_path: Path) -> None:
     (tmp_path / "Import/tomograms.star").unlink()
     with pytest.raises(FormatError, match=r"names Import/tomograms\.star, which is in no folder"):
         read_relion_particles(tmp_path / "Extract/set.star", UIDS)
+
+
+def test_the_pose_of_a_particle_in_a_turned_subtomogram(tmp_path: Path) -> None:
+    """RELION: A = A_subtomogram A_particle, position = coordinate - A_subtomogram origin."""
+    sub, own = (25.0, 40.0, -70.0), (100.0, 15.0, 5.0)
+    columns: dict[str, Any] = {"rlnTomoName": ["TS_1"]}
+    columns |= {f"rlnCenteredCoordinate{axis}Angst": [50.0] for axis in "XYZ"}
+    columns |= {f"rlnOrigin{axis}Angst": [v] for axis, v in zip("XYZ", (4, -6, 8), strict=True)}
+    for name, angles in {"TomoSubtomogram": sub, "Angle": own}.items():
+        columns |= {
+            f"rln{name}{k}": [v] for k, v in zip(("Rot", "Tilt", "Psi"), angles, strict=True)
+        }
+    (found,) = read_relion_particles(_write(tmp_path / "p.star", **columns), UIDS)
+    first, second = matrices_of_angles([sub, own])
+    np.testing.assert_allclose(matrices_of_angles(angles_of([found]))[0], first @ second, atol=1e-9)
+    np.testing.assert_allclose(positions_of([found])[0], 50 - first @ [4, -6, 8])
 
 
 @pytest.mark.parametrize(

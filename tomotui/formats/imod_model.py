@@ -8,7 +8,6 @@ count from the voxel's edge and z from its middle.
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -293,8 +292,3 @@ def _contour(points: Floats) -> bytes:
 
 def _material() -> bytes:
     return b"IMAT" + struct.pack(">i", 16) + struct.pack(">4B3BBI4B", 102, 255, 127, 4, *[0] * 9)
-
-
-def contours_of(model: ImodModel) -> Sequence[Floats]:
-    """Return all contours as indices counted from 0, ``[n, 3]`` each."""
-    return [model.voxels(points) for one in model.objects for points in one.contours]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.spatial import cKDTree
 
-from tomotui.algorithms.curate.curves import along_curve, curve_length
+from tomotui.algorithms.curate.curves import along_curve
 from tomotui.algorithms.curate.surfaces import mesh_of_contours, over_surface
 
 
@@ -25,7 +25,6 @@ def test_a_helix_of_known_length() -> None:
     turn = np.linspace(0, 4 * np.pi, 60)
     helix = np.stack([300 * np.cos(turn), 300 * np.sin(turn), 50 * turn], axis=1)
     length = 4 * np.pi * np.hypot(300, 50)
-    assert curve_length(helix) == pytest.approx(length, rel=1e-4)
     places, directions = along_curve(helix, 40)
     assert len(places) == int(length / 40) + 1
     chords = np.linalg.norm(np.diff(places, axis=0), axis=1)

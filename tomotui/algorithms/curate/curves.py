@@ -61,12 +61,6 @@ def along_curve(
     return places, directions / np.linalg.norm(directions, axis=1, keepdims=True)
 
 
-def curve_length(points_angstrom: Floats, *, is_closed: bool = False) -> float:
-    """Return the length of the curve through points, Angstrom."""
-    line, _ = _fine(points_angstrom, is_closed, 0.0)
-    return float(np.linalg.norm(np.diff(line, axis=0), axis=1).sum())
-
-
 def _fine(points: Floats, is_closed: bool, smoothing: float) -> tuple[Floats, Floats]:
     """Return many points of the spline, and its derivative there."""
     points = _different(np.asarray(points, dtype=np.float64).reshape(-1, 3), is_closed)
