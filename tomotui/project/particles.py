@@ -48,6 +48,27 @@ class ParticlePart(DecisionPart):
         )
         return [Particle.model_validate(row) for row in rows]
 
+    def n_particles(self, set_uid: str) -> int:
+        """Return how many particles a set has, without those that were taken back."""
+        return int(
+            self._db.scalar(
+                "SELECT count(*) FROM particles WHERE set_uid = ? AND decision != 'removed'",
+                (set_uid,),
+            )
+        )
+
+    def search_signature(self, set_uid: str) -> tuple[int, float]:
+        """Return numbers that differ after a search has found something else for a set.
+
+        Decisions, and particles put in by hand, do not change them.
+        """
+        row = self._db.tuples(
+            """SELECT count(*), total(score) FROM particles
+               WHERE set_uid = ? AND source IN ('match', 'find')""",
+            (set_uid,),
+        )[0]
+        return int(row[0]), float(row[1])
+
     def insert_particle(
         self,
         set_uid: str,

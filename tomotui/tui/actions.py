@@ -2,50 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from textual.binding import Binding, BindingType
 
-from tomotui.tui.keymap import default_keys
-
-
-@dataclass(frozen=True)
-class Action:
-    """One thing that can be done.
-
-    Attributes
-    ----------
-    id
-        ``scope.name``; stable, for keymap files.
-    title
-        Two or three words for the hints at the bottom and the palette.
-    help
-        One sentence for the help screen.
-    method
-        Textual's action, looked up from the place that binds it.
-    hint
-        Shown in the line of hints.
-    word
-        Command of the ``:`` line; empty when there is none.
-    """
-
-    id: str
-    title: str
-    help: str
-    method: str
-    hint: bool = False
-    word: str = ""
-
-    @property
-    def scope(self) -> str:
-        """Where the action belongs: ``app``, ``list``, ``dataset``, ..."""
-        return self.id.partition(".")[0]
-
-    @property
-    def keys(self) -> tuple[str, ...]:
-        """Keys of the default keymap; empty for what only palette and ``:`` line offer."""
-        return default_keys().get(self.id, ())
-
+from tomotui.tui.action import Action
+from tomotui.tui.pick_actions import PICK_ACTIONS
 
 _DECLARED = (
     # Everywhere.
@@ -115,6 +75,13 @@ _DECLARED = (
         "Look at tilt images and tomograms.",
         "app.mode('slices')",
         word="slices",
+    ),
+    Action(
+        "mode.picks",
+        "picks",
+        "Mark particles, and review candidates.",
+        "app.mode('picks')",
+        word="picks",
     ),
     Action(
         "mode.jobs", "jobs", "What runs, waits and has failed.", "app.mode('jobs')", word="jobs"
@@ -234,6 +201,7 @@ _DECLARED = (
     Action("slice.yank", "copy", "Copy path, name or position of what is seen.", "yank"),
     Action("slice.bookmark", "set bookmark", "Keep this place under a letter.", "bookmark"),
     Action("slice.recall", "to bookmark", "Go to the place kept under a letter.", "recall"),
+    *PICK_ACTIONS,
     # What can be copied.
     Action("yank.path", "path", "Copy the path.", "take('path')"),
     Action("yank.name", "name", "Copy the name.", "take('name')"),

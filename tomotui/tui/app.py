@@ -123,6 +123,7 @@ class TomotuiApp(Navigation):
         assert project is not None
         self.add_mode("datasets", self._datasets)
         self.add_mode("slices", self._slices)
+        self.add_mode("picks", self._picks)
         self.add_mode("jobs", _jobs)
         self.add_mode("live", _live)
         self.last_mode = ""
@@ -141,6 +142,12 @@ class TomotuiApp(Navigation):
         assert self.project is not None
         series = self.take_wanted_series() or self.session.series
         return SlicesMode(self.project, self.capability, series)
+
+    def _picks(self) -> Screen[Any]:
+        from tomotui.tui.screens.picks_mode import PicksMode
+
+        assert self.project is not None
+        return PicksMode(self.project, self.capability, self.session.picks)
 
     def save_session(self) -> None:
         """Remember where the user is, when that has changed."""

@@ -14,10 +14,10 @@ from tomotui.tui.actions import ACTIONS
 from tomotui.tui.project_work import ProjectWork
 from tomotui.tui.screens.base import Frame
 from tomotui.tui.screens.datasets import DatasetsScreen
-from tomotui.tui.session import Session
+from tomotui.tui.session import PicksWish, Session
 from tomotui.tui.wording import counted, short_path
 
-MODES = ("datasets", "slices", "jobs", "live")
+MODES = ("datasets", "slices", "picks", "jobs", "live")
 
 
 class Navigation(ProjectWork):
@@ -40,6 +40,7 @@ class Navigation(ProjectWork):
         self.session = Session()
         self.last_mode = ""
         self._wanted_series: str | None = None
+        self._wanted_picks: PicksWish | None = None
         self._history: list[str] = []
         self.farewell = ""
 
@@ -63,6 +64,8 @@ class Navigation(ProjectWork):
         if self.project is None:
             self.say("open or make a project first", "warning")
         elif mode != self.current_mode:
+            if mode == "picks" and isinstance(self.screen, Frame):
+                self._wanted_picks = self._wanted_picks or self.screen.picks_wish()
             self.last_mode = self.current_mode
             self.switch_mode(mode)
 
@@ -74,6 +77,20 @@ class Navigation(ProjectWork):
         if isinstance(self.screen, SlicesMode):
             self.screen.on_screen_resume()
         self.go_to_mode("slices")
+
+    def show_picks(self, wish: PicksWish) -> None:
+        """Review candidates."""
+        from tomotui.tui.screens.picks_mode import PicksMode
+
+        self._wanted_picks = wish
+        if isinstance(self.screen, PicksMode):
+            self.screen.on_screen_resume()
+        self.go_to_mode("picks")
+
+    def take_wanted_picks(self) -> PicksWish | None:
+        """Return what is to be reviewed, once."""
+        wanted, self._wanted_picks = self._wanted_picks, None
+        return wanted
 
     def show_quality(self, series: str) -> None:
         """Look at the quality of a series."""
@@ -94,9 +111,9 @@ class Navigation(ProjectWork):
 
     def go_to_slice(self, number: int) -> None:
         """Go to a slice, counted from 1."""
-        from tomotui.tui.screens.slices_mode import SlicesMode
+        from tomotui.tui.screens.slice_keys import SliceKeysScreen
 
-        if isinstance(self.screen, SlicesMode):
+        if isinstance(self.screen, SliceKeysScreen):
             self.screen.action_go_to(number)
         else:
             self.say("2 shows slices; then  z NUMBER  goes to one", "warning")
@@ -155,7 +172,7 @@ class Navigation(ProjectWork):
             return
         if len(self.screen_stack) > 1:
             self.pop_screen()
-        elif self.current_mode == "slices":
+        elif self.current_mode in ("slices", "picks"):
             self.action_toggle_last()
 
     def action_toggle_last(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
@@ -11,6 +12,7 @@ from typing import Literal, get_args
 
 import numpy as np
 
+from tomotui.project import ProjectError
 from tomotui.project.curation import ORDERS, Curation, Order, Rows
 from tomotui.records import Decision, Verdict
 from tomotui.tui.wording import duration
@@ -147,6 +149,16 @@ class Review:
             self.place = int(found[0])
         return bool(len(found))
 
+    def go_to_series(self, series: Sequence[str]) -> bool:
+        """Go to the first candidate in some series, an undecided one before others."""
+        table = self.curation.table
+        inside = np.isin(table.tomogram_uids[self.rows], self.uids_of(series))
+        for found in (np.flatnonzero(inside & self._is_open()), np.flatnonzero(inside)):
+            if len(found):
+                self.place = int(found[0])
+                return True
+        return False
+
     def next_open(self, step: int = 1) -> bool:
         """Go to the next undecided one (-1: the one before; 0: this one or the next).
 
@@ -206,6 +218,21 @@ class Review:
         self.place = len(self.rows) - 1
         return row
 
+    def insert_many(
+        self, tomogram_uid: str, positions: Sequence[tuple[float, float, float]]
+    ) -> int:
+        """Put particles in by hand, but for those where one is already; returns how many."""
+        n = 0
+        for position in positions:
+            with contextlib.suppress(ProjectError):
+                self.insert(tomogram_uid, position)
+                n += 1
+        return n
+
+    def forget_threshold(self) -> None:
+        """Put the threshold into the middle of the scores."""
+        self.threshold = self._first_threshold()
+
     def rest(self) -> Rows:
         """Return this candidate and all undecided ones that follow it in the list."""
         rows = self.rows[self.place :]
@@ -248,10 +275,13 @@ class Review:
         return (float(known.min()), float(known.max())) if len(known) else (0.0, 1.0)
 
     def nudge_threshold(self, steps: int) -> None:
-        """Move the threshold by hundredths of the range of scores."""
-        low, high = self.score_range
-        moved = self.threshold + steps * (high - low) / 100
-        self.threshold = min(max(moved, low), high)
+        """Move the threshold past one candidate in a hundred, whatever the scores are like."""
+        scores = self.curation.table.scores
+        known = np.sort(scores[np.isfinite(scores)])
+        if len(known):
+            at = int(np.searchsorted(known, self.threshold))
+            moved = at + steps * max(len(known) // 100, 1)
+            self.threshold = float(known[min(max(moved, 0), len(known) - 1)])
 
     def cut(self) -> tuple[int, int]:
         """Return how many undecided ones the threshold keeps, and how many it drops."""

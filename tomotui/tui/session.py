@@ -7,7 +7,7 @@ import hashlib
 import json
 import os
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Literal, NamedTuple, TypeVar
 
 import platformdirs
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -38,6 +38,53 @@ class Bookmark(BaseModel):
     zoom: float | None = None
 
 
+class PickPlace(BaseModel):
+    """Where the user was in a review.
+
+    Attributes
+    ----------
+    particle_set
+        Name of the set.
+    particle
+        Identity of the candidate.
+    order, show
+        Order of the list, and what it is of.
+    scope
+        Only candidates of these series.
+    series
+        The series that was shown.
+    """
+
+    model_config = ConfigDict(extra="ignore", defer_build=True)
+
+    particle_set: str | None = None
+    particle: str | None = None
+    order: str = "priority"
+    show: str = "all"
+    scope: tuple[str, ...] = ()
+    threshold: float | None = None
+    in_audit: bool = False
+    series: str | None = None
+
+
+class PicksWish(NamedTuple):
+    """What is to be reviewed.
+
+    Attributes
+    ----------
+    series
+        Candidates of these series; of all when empty.
+    particle_set
+        Name of the set; the one before when ``None``.
+    narrow
+        List nothing but those series; otherwise go to the first of them.
+    """
+
+    series: tuple[str, ...]
+    particle_set: str | None = None
+    narrow: bool = True
+
+
 class Session(BaseModel):
     """Where the user was in a project.
 
@@ -58,6 +105,7 @@ class Session(BaseModel):
     sorts: dict[str, str] = Field(default_factory=dict)
     theme: str | None = None
     bookmarks: dict[str, Bookmark] = Field(default_factory=dict)
+    picks: PickPlace = Field(default_factory=PickPlace)
 
 
 class Preferences(BaseModel):

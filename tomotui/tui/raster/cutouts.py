@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,7 @@ Voxel = tuple[float, float, float]
 """A place in a volume along (z, y, x); voxel i has its middle at ``i``."""
 
 
+@runtime_checkable
 class Boxes(Protocol):
     """A volume that boxes can be cut out of."""
 

@@ -48,6 +48,8 @@ class Mark:
         Colour role, such as ``accepted``.
     label
         Short text beside the bracket.
+    strong
+        Heavy corners with arms, to be seen over any picture.
     """
 
     row: float
@@ -55,6 +57,7 @@ class Mark:
     radius: float
     role: str = "accent"
     label: str = ""
+    strong: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -157,8 +160,14 @@ def draw_marks(
         top, bottom = math.floor(y - reach_y), math.floor(y + reach_y)
         left, right = math.floor(x - reach_x), math.floor(x + reach_x)
         places = ((top, left), (top, right), (bottom, left), (bottom, right))
-        for (row, column), corner in zip(places, corners, strict=True):
+        chosen = corners if ascii_only or not mark.strong else _STRONG_CORNERS
+        for (row, column), corner in zip(places, chosen, strict=True):
             frame.write(row, column, corner, mark.role, ground=None)
+        if mark.strong and right - left >= _ROOM_FOR_ARMS:
+            arm = "-" if ascii_only else "━"
+            for row in (top, bottom):
+                frame.write(row, left + 1, arm, mark.role, ground=None)
+                frame.write(row, right - 1, arm, mark.role, ground=None)
         if mark.label:
             frame.write(top, right + 1, mark.label, mark.role)
 
@@ -186,4 +195,7 @@ def draw_trails(
         frame.foreground[touched] = frame.palette.role(trail.role)
 
 
-_ASCII_MARKS = {"●": "o", "○": ".", "◆": "#", "✗": "x"}
+_STRONG_CORNERS = "┏┓┗┛"
+_ROOM_FOR_ARMS = 4
+"""Cells across a bracket from which its corners have arms."""
+_ASCII_MARKS = {"●": "o", "○": ".", "◆": "#", "✗": "x", "━": "-", "┃": "|"}

@@ -14,6 +14,7 @@ from textual.timer import Timer
 from tomotui.tui.actions import bindings
 from tomotui.tui.feeds import Feed
 from tomotui.tui.screens.next_key import NextKeyScreen
+from tomotui.tui.session import PicksWish
 from tomotui.tui.snapshots import Counts
 from tomotui.tui.widgets.header import HeaderLine, HeaderState
 from tomotui.tui.widgets.log_view import LogView
@@ -80,6 +81,10 @@ class Frame(NextKeyScreen):
     def crumbs(self) -> tuple[str, ...]:
         """Return where the user is within the mode."""
         return ()
+
+    def picks_wish(self) -> PicksWish | None:
+        """Return which candidates are meant when one goes from here to review some."""
+        return None
 
     def header_state(self) -> HeaderState:
         """Return what the header says now."""

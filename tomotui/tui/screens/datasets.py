@@ -26,6 +26,7 @@ from tomotui.tui.screens.series_words import (
     matrix_row,
     sorted_rows,
 )
+from tomotui.tui.session import PicksWish
 from tomotui.tui.shell_words import run_command
 from tomotui.tui.snapshots import DatasetsSnapshot, SeriesDetail, read_datasets, read_series
 from tomotui.tui.widgets.facts import Facts
@@ -276,6 +277,11 @@ class DatasetsScreen(Frame):
             if cell is None or cell.progress < 1:
                 return stage.name
         return stages[-1].name if stages else ""
+
+    def picks_wish(self) -> PicksWish | None:
+        """Return the marked series, or the one under the cursor."""
+        meant = self._meant("")
+        return PicksWish(tuple(meant), narrow=bool(self.table.selection.marks)) if meant else None
 
     def action_import_stacks(self) -> None:
         """Import tilt series."""

@@ -19,6 +19,8 @@ SECTIONS = {
     "quality": "quality",
     "tilt": "single tilts",
     "job": "jobs",
+    "pick": "candidates",
+    "gallery": "tiles",
     "slice": "slices",
     "log": "in the log",
     "form": "in the form",

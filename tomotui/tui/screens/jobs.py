@@ -20,6 +20,7 @@ from tomotui.tui.actions import bindings
 from tomotui.tui.feeds import Feed, Observation
 from tomotui.tui.screens.job_keys import JobKeysFrame, task_log
 from tomotui.tui.screens.job_words import JOB_COLUMNS, job_row, job_summary
+from tomotui.tui.session import PicksWish
 from tomotui.tui.snapshots import JobLine, JobsReader, JobsSnapshot, read_job
 from tomotui.tui.widgets.log_view import LogView
 from tomotui.tui.widgets.table import Table
@@ -27,6 +28,9 @@ from tomotui.tui.wording import counted
 
 AGES_SECONDS = 5.0
 """How often the ages of signs of life are drawn anew while something runs."""
+
+SEARCHES = ("match", "pick")
+"""Stages whose jobs find particles."""
 
 
 class JobsScreen(JobKeysFrame):
@@ -194,6 +198,18 @@ class JobsScreen(JobKeysFrame):
         """Return the marked jobs, or the one under the cursor."""
         chosen = set(self.table.selection.chosen())
         return [line.job for line in self.snapshot.lines if str(line.job.id) in chosen]
+
+    def picks_wish(self) -> PicksWish | None:
+        """Return what the search under the cursor has found; nothing for other jobs."""
+        jobs = self.meant_jobs()
+        if len(jobs) != 1 or jobs[0].stage not in SEARCHES:
+            return None
+        names = self.tomotui.series_names()
+        targets = tuple(name for name in jobs[0].targets if name in names)
+        given = jobs[0].parameters.get("particles") or jobs[0].parameters.get("species")
+        name = given[0] if isinstance(given, list) and given else given
+        held = name if isinstance(name, str) and name else None
+        return PicksWish(targets, held, narrow=len(targets) < len(names))
 
     def log_path(self) -> Path | None:
         """Return the log below."""

@@ -19,6 +19,7 @@ from tomotui.tui.raster.view import SliceViewState
 from tomotui.tui.screens.base import NO_BREAKPOINTS, Frame
 from tomotui.tui.screens.slices import SlicesScreen
 from tomotui.tui.screens.tilt_choices import launch_again, toggle_tilt
+from tomotui.tui.session import PicksWish
 from tomotui.tui.snapshots import Counts, read_counts
 
 Seen = tuple[Counts, str | None, tuple[str, ...]]
@@ -93,6 +94,10 @@ class SlicesMode(SlicesScreen, Frame):
     def crumbs(self) -> tuple[str, ...]:
         """Return the series."""
         return (self._series_name,) if self._series_name else ()
+
+    def picks_wish(self) -> PicksWish | None:
+        """Return the series that is shown."""
+        return PicksWish((self._series_name,), narrow=False) if self._series_name else None
 
     def on_slices_mode_news(self, message: News) -> None:
         """Let header and picture follow what has changed in the project."""

@@ -16,6 +16,7 @@ from tomotui.tui.wording import shortened
 MODES = (
     ("datasets", "1", "Datasets"),
     ("slices", "2", "Slices"),
+    ("picks", "3", "Picks"),
     ("jobs", "4", "Jobs"),
     ("live", "7", "Live"),
 )

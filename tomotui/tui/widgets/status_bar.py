@@ -20,7 +20,11 @@ from tomotui.tui.theme import FALLBACK, Look
 Severity = Literal["information", "warning", "error"]
 Complete = Callable[[str], Sequence[str]]
 
-_FIRST = ("list.open", "dataset.launch", "dataset.import", "list.mark", "list.filter")
+_FIRST = (
+    *("list.open", "dataset.launch", "dataset.import", "list.mark", "list.filter"),
+    *("pick.accept", "pick.reject", "pick.unsure", "pick.next", "pick.undo", "pick.gallery"),
+    *("pick.mark", "pick.insert", "pick.audit", "pick.retrain", "pick.choose_set"),
+)
 """Hints shown first; the others follow as they come, those of every screen last."""
 
 

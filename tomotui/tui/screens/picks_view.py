@@ -1,0 +1,459 @@
+"""The screen of a review: candidates, the slice about one of them, and what is known of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import ClassVar, NamedTuple
+
+import numpy as np
+from textual import events, work
+from textual.app import ComposeResult
+from textual.containers import Horizontal, Vertical
+from textual.message import Message
+from textual.widgets import Static
+
+from tomotui.project import Project
+from tomotui.project.curation import Curation, present_user, read_candidates
+from tomotui.project.decisions import Position
+from tomotui.records import ParticleSet, Tomogram, new_uid
+from tomotui.records.particle_table import ParticleTable
+from tomotui.tui.raster.capability import Capability
+from tomotui.tui.raster.cutouts import Boxes, Cut
+from tomotui.tui.raster.loader import SliceError
+from tomotui.tui.raster.picture import Mark
+from tomotui.tui.raster.view import SliceViewState
+from tomotui.tui.raster.volume import SliceSource
+from tomotui.tui.review import Review
+from tomotui.tui.screens.base import NO_BREAKPOINTS, Frame
+from tomotui.tui.screens.picks_words import facts_of, panel_lines, place_words, status_words
+from tomotui.tui.screens.places import from_voxel, looking_at, marks_near, to_voxel
+from tomotui.tui.screens.slice_choices import Choice, choices_of
+from tomotui.tui.screens.slice_facts import slice_facts
+from tomotui.tui.screens.slice_keys import SliceKeysScreen
+from tomotui.tui.session import PickPlace
+from tomotui.tui.widgets.candidate_list import CandidateList
+from tomotui.tui.widgets.ortho_views import OrthoViews, Subject
+from tomotui.tui.widgets.score_histogram import ScoreHistogram, ScorePicture, bars_of, column_of
+from tomotui.tui.widgets.slice_view import SliceView
+
+LIST_COLUMNS, PANEL_COLUMNS = 26, 36
+ROOM_FOR_PANEL, ROOM_FOR_LIST = 118, 76
+"""Terminals narrower than this give the columns to the picture."""
+CELLS_ACROSS = 14
+"""Width of a particle in the picture, to begin with."""
+DEFAULT_DIAMETER_ANGSTROM = 200.0
+MOST_SOURCES = 4
+"""Volumes that are kept open."""
+
+
+class Candidates(NamedTuple):
+    """What is read of a set before it can be reviewed."""
+
+    particle_set: ParticleSet
+    table: ParticleTable
+    series_of: dict[str, str]
+
+
+def read_all(project: Project, name: str | None) -> Candidates | None:
+    """Read a set, the newest when no name is given; ``None`` when there is none."""
+    known = project.particle_set_named(name) if name else None
+    sets = project.particle_sets() if known is None else [known]
+    if not sets:
+        return None
+    names = {one.uid: one.name for one in project.tilt_series()}
+    tomograms = [one for one in project.records("tomogram") if isinstance(one, Tomogram)]
+    series_of = {one.uid: names[one.series_uid] for one in tomograms if one.series_uid in names}
+    return Candidates(sets[-1], read_candidates(project, sets[-1]), series_of)
+
+
+class PicksView(SliceKeysScreen, Frame):
+    """Shows a review; what is done with it is a matter of the classes that inherit.
+
+    Parameters
+    ----------
+    project
+        Of the thread of the screens.
+    capability
+        What the terminal can show.
+    place
+        Where the user was.
+    """
+
+    mode = "picks"
+    ABOUT = "picks"
+    HORIZONTAL_BREAKPOINTS = NO_BREAKPOINTS
+    CSS: ClassVar[str] = f"""
+    PicksMode {{
+        & #picks-body {{ height: 1fr; }}
+        & #picks-list {{ width: {LIST_COLUMNS}; }}
+        & #picks-middle {{ width: 1fr; }}
+        & #picks-right {{ width: {PANEL_COLUMNS}; padding: 0 1; }}
+        & #picks-heading {{ height: 1; color: $text-muted; }}
+        & #picks-status {{ height: 1; background: $panel; color: $text-muted; }}
+        & #picks-orthos {{ margin: 1 0; }}
+        & #picks-facts {{ height: auto; }}
+        & #picks-audit {{ height: auto; color: $accent; margin-top: 1; }}
+        &.-narrow #picks-right, &.-zoomed #picks-right {{ display: none; }}
+        &.-tiny #picks-list, &.-zoomed #picks-list {{ display: none; }}
+    }}
+    """
+
+    class VolumeOpened(Message, bubble=False):
+        """A volume was opened, or could not be."""
+
+        def __init__(self, choice: Choice, source: SliceSource | None, error: str) -> None:
+            super().__init__()
+            self.choice, self.source, self.error = choice, source, error
+
+    def __init__(self, project: Project, capability: Capability, place: PickPlace) -> None:
+        super().__init__()
+        self.project = project
+        self.capability = capability
+        self.kept = place
+        self.review: Review | None = None
+        self.session_name = new_uid()
+        self.cross: Position | None = None
+        self.overlay_level = 0
+        self.series_name = ""
+        self.choice: Choice | None = None
+        self._wanted_volumes: dict[str, str] = {}
+        self._choices: dict[str, list[Choice]] = {}
+        self._sources: dict[str, SliceSource] = {}
+        self._bars: tuple[object, tuple[float, ...]] = (None, ())
+        self._here: tuple[object, np.ndarray] = (None, np.zeros(0, dtype=np.intp))
+
+    def compose_body(self) -> ComposeResult:
+        """Lay out list, picture and panel, and one line of state below."""
+        with Horizontal(id="picks-body"):
+            with Vertical(id="picks-list"):
+                yield Static(id="picks-heading", markup=False)
+                yield CandidateList(id="picks-candidates")
+            with Vertical(id="picks-middle"):
+                yield SliceView(capability=self.capability, id="picks-view")
+            with Vertical(id="picks-right"):
+                yield ScoreHistogram(id="picks-scores")
+                yield OrthoViews(self.capability, id="picks-orthos")
+                yield Static(id="picks-facts", markup=False)
+                yield Static(id="picks-audit", markup=False)
+        yield Static(id="picks-status", markup=False)
+
+    def on_resize(self, event: events.Resize) -> None:
+        """Give narrow terminals the columns for the picture."""
+        self.set_class(event.size.width < ROOM_FOR_PANEL, "-narrow")
+        self.set_class(event.size.width < ROOM_FOR_LIST, "-tiny")
+
+    def crumbs(self) -> tuple[str, ...]:
+        """Return the set, and the series that is shown."""
+        if self.review is None:
+            return ()
+        return (self.review.curation.particle_set.name, self.series_name)
+
+    # ---- reading a set
+
+    def load(self, name: str | None = None) -> None:
+        """Read a set in a thread, then begin to review it."""
+        self.put_status(f"reading {name}" if name else "reading the candidates")
+        self.tomotui.change(lambda project: read_all(project, name), self._begin)
+
+    def _begin(self, found: Candidates | None) -> None:
+        if not self.is_attached:
+            return
+        if found is None:
+            self.put_status("no particles yet: S begins a set, by hand")
+            self.show_series(self.first_series())
+            return
+        curation = Curation(
+            self.project,
+            found.particle_set,
+            user=present_user(),
+            session=self.session_name,
+            table=found.table,
+        )
+        self.review = Review(curation, found.series_of)
+        self.begun()
+
+    def begun(self) -> None:
+        """Show the review that was read; subclasses bring back where the user was."""
+        self.show_list()
+        self.show_pick()
+
+    def first_series(self) -> str:
+        """Return the series to begin with when no candidate says it."""
+        wanted = self.review.scope if self.review is not None else self.kept.scope
+        known = [one.name for one in self.project.tilt_series()]
+        for name in (*wanted, self.kept.series or "", self.tomotui.session.series or ""):
+            if name in known:
+                return name
+        return known[0] if known else ""
+
+    # ---- volumes
+
+    def choices(self, series: str) -> list[Choice]:
+        """Return the volumes of a series."""
+        if series not in self._choices:
+            record = self.project.series_named(series)
+            found = choices_of(self.project, record) if record is not None else []
+            self._choices[series] = [one for one in found if one.tomogram is not None]
+        return self._choices[series]
+
+    def forget_choices(self) -> None:
+        """Look for volumes anew: there may be others."""
+        self._choices.clear()
+
+    def _volume(self, series: str, tomogram_uid: str) -> Choice | None:
+        """Return the volume to show: the wanted one, or else that which the candidate is in."""
+        there = self.choices(series)
+        wanted = self._wanted_volumes.get(series, tomogram_uid)
+        newest = next((one for one in reversed(there) if not one.of_uncertainty), None)
+        return next((one for one in there if one.uid == wanted), newest)
+
+    def volume_of(self, row: int) -> Choice | None:
+        """Return the volume in which a candidate is shown."""
+        assert self.review is not None
+        uid = str(self.review.curation.table.tomogram_uids[row])
+        return self._volume(self.review.series_at(row), uid)
+
+    def next_volume(self) -> None:
+        """Show another volume of the series."""
+        there = self.choices(self.series_name)
+        if len(there) < 2 or self.choice is None:
+            self.say(f"{self.series_name} has no other volume")
+            return
+        uids = [one.uid for one in there]
+        at = uids.index(self.choice.uid) if self.choice.uid in uids else -1
+        self._wanted_volumes[self.series_name] = uids[(at + 1) % len(uids)]
+        self.show_series(self.series_name)
+
+    def show_series(self, series: str, tomogram_uid: str = "") -> None:
+        """Open the volume of a series, unless it is shown already."""
+        self.series_name = series
+        choice = self._volume(series, tomogram_uid) if series else None
+        self.update_header()
+        if choice is None:
+            self.put_status(f"{series} has no tomogram yet" if series else "no tilt series yet")
+            return
+        if self.choice is not None and choice.uid == self.choice.uid and self.has_volume:
+            self.look()
+            return
+        self.choice = choice
+        known = self._sources.get(choice.uid)
+        if known is not None:
+            self._show_source(choice, known)
+        else:
+            self._open(choice)
+
+    @work(thread=True, exclusive=True, group="picks-open", exit_on_error=False)
+    def _open(self, choice: Choice) -> None:
+        try:
+            source, error = choice.open(self.project.folder), ""
+        except SliceError as problem:
+            source, error = None, str(problem)
+        self.post_message(self.VolumeOpened(choice, source, error))
+
+    def on_picks_view_volume_opened(self, message: VolumeOpened) -> None:
+        """Show the volume, unless another is wanted by now."""
+        if message.choice != self.choice:
+            return
+        if message.source is None:
+            self.put_status(message.error)
+            return
+        self._sources[message.choice.uid] = message.source
+        while len(self._sources) > MOST_SOURCES:
+            self._sources.pop(next(iter(self._sources)))
+        self._show_source(message.choice, message.source)
+
+    def _show_source(self, choice: Choice, source: SliceSource) -> None:
+        view, known = self.slice_view, self.slice_view.source
+        state = view.view
+        if known is None:
+            state = self._first_state(source)
+        elif known.pixel_size_angstrom != source.pixel_size_angstrom and state.zoom is not None:
+            state = replace(
+                state, zoom=state.zoom * known.pixel_size_angstrom / source.pixel_size_angstrom
+            )
+        view.show(source, looking_at(source, self._target(source), replace(state, window=None)))
+        self.show_orthos()
+        self.update_status()
+
+    def _first_state(self, source: SliceSource) -> SliceViewState:
+        """Return a view in which particles are large enough to be judged."""
+        state = replace(self.slice_view.view, slab=1)
+        across = self.diameter_angstrom / source.pixel_size_angstrom
+        fit = state.voxels_per_cell(source.shape, self.slice_view.cells, 2.0)
+        zoom = across / CELLS_ACROSS
+        return replace(state, zoom=zoom) if zoom < fit else state
+
+    @property
+    def diameter_angstrom(self) -> float:
+        """Diameter of the species, or a common one where it is not known."""
+        known = self.review.curation.particle_set.diameter_angstrom if self.review else None
+        return known or DEFAULT_DIAMETER_ANGSTROM
+
+    @property
+    def has_volume(self) -> bool:
+        """Whether a volume is shown."""
+        return self.slice_view.source is not None
+
+    # ---- the candidate
+
+    @property
+    def pick_position(self) -> Position | None:
+        """Where the candidate is that one looks at, if it is in the series shown."""
+        review = self.review
+        row = review.row if review is not None else None
+        if review is None or row is None or review.series_at(row) != self.series_name:
+            return None
+        x, y, z = review.curation.table.positions_angstrom[row].tolist()
+        return x, y, z
+
+    def _target(self, source: SliceSource) -> Position:
+        """Return the point to look at: crosshair, candidate, or the middle."""
+        return (
+            self.cross or self.pick_position or from_voxel(source, [n // 2 for n in source.shape])
+        )
+
+    def show_list(self) -> None:
+        """Show the list from its place."""
+        self.query_one(CandidateList).show(self.review)
+        self.query_one("#picks-heading", Static).update(place_words(self.review))
+        self.show_scores()
+
+    def show_pick(self) -> None:
+        """Show the candidate that one looks at, wherever it is."""
+        review, self.cross = self.review, None
+        self.query_one(CandidateList).show(review)
+        self.query_one("#picks-heading", Static).update(place_words(review))
+        row = review.row if review is not None else None
+        if review is None or row is None:
+            self.show_series(self.series_name or self.first_series())
+        else:
+            uid = str(review.curation.table.tomogram_uids[row])
+            self.show_series(review.series_at(row) or self.first_series(), uid)
+        self.show_facts()
+
+    def look(self) -> None:
+        """Go to the candidate in the volume that is shown."""
+        source = self.slice_view.source
+        if source is not None:
+            now = looking_at(source, self._target(source), self.slice_view.view)
+            if now == self.slice_view.view:
+                self.slice_view.redraw()
+            else:
+                self.slice_view.view = now
+            self.show_orthos()
+            self.update_status()
+
+    def show_orthos(self) -> None:
+        """Show the candidate, or the place of the crosshair, along three axes."""
+        source, position = self.slice_view.source, self.cross or self.pick_position
+        orthos = self.query_one(OrthoViews)
+        if source is None or position is None or not isinstance(source, Boxes):
+            orthos.show(None)
+            return
+        view = self.slice_view.view
+        cut = Cut.about(self.diameter_angstrom, source.pixel_size_angstrom, view.filter_name)
+        voxel = to_voxel(source, position)
+        orthos.show(Subject(source, voxel, cut, view.glyphs, view.inverted))
+
+    # ---- what is drawn over the slice
+
+    def marks(self, view: SliceViewState) -> Sequence[Mark]:
+        """Return the candidates near the slice."""
+        source, review = self.slice_view.source, self.review
+        if source is None or review is None or self.overlay_level == 2:
+            return ()
+        rows = self._rows_here(review)
+        if self.overlay_level == 1:
+            rows = rows[rows == review.row]
+        return marks_near(
+            source, view, review, rows, self.ascii_only, self.slice_view.extent_voxels()
+        )
+
+    def _rows_here(self, review: Review) -> np.ndarray:
+        table = review.curation.table
+        key = (id(table), self.series_name)
+        if self._here[0] != key:
+            inside = np.isin(table.tomogram_uids, review.uids_of([self.series_name]))
+            self._here = (key, np.flatnonzero(inside))
+        return self._here[1]
+
+    @property
+    def ascii_only(self) -> bool:
+        """Whether the terminal shows nothing but ASCII."""
+        return self.capability.ascii_only
+
+    # ---- words
+
+    def on_slice_view_drawn(self) -> None:
+        """Say how the picture was made."""
+        self.update_status()
+
+    def on_slice_view_failed(self, message: SliceView.Failed) -> None:
+        """Say why there is no picture."""
+        self.put_status(message.error)
+
+    def put_status(self, words: str) -> None:
+        """Say something in the line below the picture."""
+        if self.is_attached:
+            self.query_one("#picks-status", Static).update(f" {words}")
+
+    def mode_words(self) -> str:
+        """Return what the keys do now, when that is not what they usually do."""
+        return ""
+
+    def job_words(self) -> str:
+        """Return what jobs started from here are doing."""
+        return ""
+
+    def update_status(self) -> None:
+        """Say which candidate and which slice this is, and what the keys do."""
+        source = self.slice_view.source
+        if source is None or not self.is_attached:
+            return
+        facts = slice_facts(self.slice_view, source)
+        seen = [facts[key] for key in ("where", "slab", "filter") if facts.get(key)]
+        first = [words for words in (self.mode_words(), self.job_words()) if words]
+        label = self.choice.label if self.choice is not None else ""
+        self.put_status("  ".join([*first, status_words(self.review), label, *seen]))
+
+    def show_facts(self) -> None:
+        """Show what is known of the candidate, of the scores and of the audit."""
+        if not self.is_attached or self.has_class("-narrow"):
+            return
+        review = self.review
+        self.query_one("#picks-facts", Static).update(
+            facts_of(review, self.tomotui.look, self.ascii_only)
+        )
+        self.when_at_rest(self.show_scores)
+
+    def show_scores(self) -> None:
+        """Show the scores, the threshold, and what the judgements say."""
+        if not self.is_attached or self.has_class("-narrow"):
+            return
+        review = self.review
+        lines, audit = panel_lines(review, self.ascii_only)
+        self.query_one("#picks-audit", Static).update("\n".join(audit))
+        histogram = self.query_one(ScoreHistogram)
+        if review is None or not review.curation.has_scores:
+            histogram.show(ScorePicture((), 0, 0.0, lines))
+            return
+        width = PANEL_COLUMNS - 2
+        low, high = review.score_range
+        scores = review.curation.table.scores
+        if self._bars[0] is not scores:
+            self._bars = (scores, bars_of(scores[np.isfinite(scores)], low, high, width))
+        cut = column_of(review.threshold, low, high, width)
+        histogram.show(ScorePicture(self._bars[1], cut, review.threshold, lines))
+
+    def texts_to_copy(self) -> dict[str, str]:
+        """Return what can be copied of the candidate, by kind."""
+        texts = super().texts_to_copy()
+        review, at = self.review, self.cross or self.pick_position
+        if review is not None and review.row is not None:
+            texts["name"] = str(review.curation.table.uids[review.row])
+            name = review.curation.particle_set.name
+            texts["command"] = f"tomotui curate {name} --summary -p {self.project.folder}"
+        if at is not None:
+            texts["position"] = f"{self.series_name} {at[0]:.1f} {at[1]:.1f} {at[2]:.1f}"
+        return texts
