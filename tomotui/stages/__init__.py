@@ -23,6 +23,9 @@ _BUILT_IN = {
     "reconstruct": "tomotui.stages.reconstruct:ReconstructStage",
     "restore-train": "tomotui.stages.restore_train:RestoreTrainStage",
     "restore": "tomotui.stages.restore:RestoreStage",
+    "match": "tomotui.stages.match:MatchStage",
+    "pick-train": "tomotui.stages.pick_train:PickTrainStage",
+    "pick": "tomotui.stages.pick:PickStage",
 }
 """In the order of the pipeline."""
 

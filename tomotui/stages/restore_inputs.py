@@ -159,12 +159,18 @@ def half_combs(subject: Subject) -> tuple[Comb, Comb]:
     return comb.select(sorted(order[0::2])), comb.select(sorted(order[1::2]))
 
 
-def comb_of(subject: Subject) -> Comb:
-    """Return what a tomogram has measured: the planes of its tilts, and what they carry."""
+def comb_of(subject: Subject, signed: bool = False) -> Comb:
+    """Return what a tomogram has measured: the planes of its tilts, and what they carry.
+
+    Parameters
+    ----------
+    signed
+        Whether the contrast transfer keeps its sign, as in a tomogram that was not corrected.
+    """
     from tomotui.algorithms.restore.comb import Comb
 
     geometry = _geometry(subject)
-    transfer, step = _transfer(subject)
+    transfer, step = _transfer(subject, signed)
     return Comb(geometry.stage_matrices[:, 2, :], transfer, step)
 
 
@@ -179,7 +185,7 @@ def _geometry(subject: Subject) -> TiltGeometry:
     return TiltGeometry.from_alignment(subject.alignment).select(_used(subject))
 
 
-def _transfer(subject: Subject) -> tuple[np.ndarray | None, float]:
+def _transfer(subject: Subject, signed: bool) -> tuple[np.ndarray | None, float]:
     """Return by tilt and frequency how much contrast is left, and the step of the frequencies.
 
     What the CTF takes is left where it was corrected by phases alone. What radiation destroyed
@@ -203,7 +209,8 @@ def _transfer(subject: Subject) -> tuple[np.ndarray | None, float]:
         optics = CtfOptics(
             series.voltage_kv, series.spherical_aberration_mm, series.amplitude_contrast
         )
-        ctf = ctf_1d(frequency, defocus, phase, optics).abs()
+        ctf = ctf_1d(frequency, defocus, phase, optics)
+        ctf = ctf if signed else ctf.abs()
         weighted = tomogram.ctf_correction == "wiener"
         carried = carried * (ctf.square() / (ctf.square() + 1) * 2 if weighted else ctf)
     exposed = [series.tilts[index] for index in indices]

@@ -20,6 +20,10 @@ SAMPLES_PER_RESOLUTION = 3.0
 CLIP_DEVIATIONS = 8.0
 """Robust standard deviations beyond which voxels are gold, or broken."""
 
+CLIP_SHARE, CLIP_FACTOR = 0.001, 2.0
+"""Those take a smaller share of the voxels than this, and lie so much farther out than all others:
+clear particles in thin ice do not."""
+
 N_SHELLS = 128
 _LARGEST_DENOMINATOR = 8
 _SAMPLE = 2_000_000
@@ -244,6 +248,7 @@ def _clipped(values: Tensor) -> Tensor:
     deviation = 1.4826 * float((flat - middle).abs().median())
     if not deviation > 0:
         raise ValueError("the tomogram is the same (nearly) everywhere")
-    reach = CLIP_DEVIATIONS * deviation
+    farther = (flat - middle).abs().kthvalue(max(1, round((1 - CLIP_SHARE) * len(flat)))).values
+    reach = max(CLIP_DEVIATIONS * deviation, CLIP_FACTOR * float(farther))
     clipped = (values - middle).clamp_(-reach, reach)
     return clipped - clipped.mean()

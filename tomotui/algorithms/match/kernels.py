@@ -36,7 +36,8 @@ class Kernels:
         """Make the kernels of a template in a tomogram of this comb and filter."""
         device, box = template.density.device, (template.box,) * 3
         voxel = template.voxel_size_angstrom
-        transfer = response(comb, box, voxel, device) * spectral_filter.on(box, voxel)
+        filtered = spectral_filter.on(box, voxel).to(device)
+        transfer = response(comb, box, voxel, device) * filtered
         return cls(template, transfer, template.ball().to(device))
 
     @property

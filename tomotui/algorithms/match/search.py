@@ -131,11 +131,20 @@ class Search:
         """
         for block in range(best.blocks_done, self.n_blocks):
             first = block * BLOCK
-            numbers = list(range(first, min(first + BLOCK, len(self.rotations))))
-            self._search(numbers[self.ranks.rank :: self.ranks.count], best, first, told)
+            self._search(self._own_share(first), best, first, told)
             best.shared(self.ranks)
             best.blocks_done = block + 1
             block_done(best)
+
+    def _own_share(self, first: int) -> list[int]:
+        """Return the orientations of a block that are this process's.
+
+        Whole groups, so that none is worked on in other company than by one process alone.
+        """
+        numbers = range(first, min(first + BLOCK, len(self.rotations)))
+        size = self._per_transform * max(MADE_TOGETHER, self.plan.at_once)
+        groups = [numbers[at : at + size] for at in range(0, len(numbers), size)]
+        return [one for group in groups[self.ranks.rank :: self.ranks.count] for one in group]
 
     def finished(self, best: Best) -> Tensor:
         """Return the scores of the best orientations, ``[z, y, x, 1 or 2]``, -1 to 1."""

@@ -81,7 +81,11 @@ def fit_tail(peaks: ArrayLike, first: int = 0, last: int | None = None) -> Tail 
     if len(score) < LEAST_FITTED:
         return None
     square = score**2
-    log_count = np.log(rank + 0.5) + np.log(score)
+    # A peak hides what is lower about it: the more peaks, the more are hidden.
+    count = -len(ordered) * np.log1p(-(rank + 0.5) / len(ordered))
+    log_count = np.log(count) + np.log(score)
+    if not np.ptp(square) > 0:
+        return None
     slope, level = np.polyfit(square, log_count, 1, w=np.sqrt(rank + 0.5))
     if not slope < 0:
         return None

@@ -122,10 +122,12 @@ def centred(values: Tensor, voxel_size_angstrom: float) -> Density:
         raise ValueError("it holds values that are not numbers")
     level = float(_rim(values).median())
     above = (values - level).clamp_min(0)
+    if float(above.max()) < 0.5 * float((values - level).abs().max()):
+        raise ValueError("its protein is dark")
     above = above * (above > MASK_LEVEL * above.max())
     mass = float(above.double().sum())
     if not mass > 0:
-        raise ValueError("it is empty, or its protein is not bright")
+        raise ValueError("it is empty")
     axes = [
         torch.arange(n, dtype=torch.float64, device=values.device) - n // 2 for n in values.shape
     ]
@@ -140,6 +142,14 @@ def centred(values: Tensor, voxel_size_angstrom: float) -> Density:
     moved = _shifted_cube(values - level, centre, side)
     c_z, c_y, c_x = (c * voxel_size_angstrom for c in centre)
     return Density(moved, voxel_size_angstrom, radius * voxel_size_angstrom, (c_x, c_y, c_z))
+
+
+def in_frame_of(density: Density, values: Tensor, voxel_size_angstrom: float) -> Density:
+    """Return a mask, given about the same point as a map was, about the map's centre of mass."""
+    x, y, z = (moved / voxel_size_angstrom for moved in density.moved_angstrom)
+    side = 2 * math.ceil(density.radius_angstrom / voxel_size_angstrom + 4)
+    cube = _shifted_cube(values, [z, y, x], side)
+    return Density(cube, voxel_size_angstrom, density.radius_angstrom, density.moved_angstrom)
 
 
 def _rim(values: Tensor) -> Tensor:

@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from tomotui.algorithms.match.choose import choose
+from tomotui.algorithms.match.significance import Tail, fit_bulk, fit_tail, uncertainties
+
+
+def maxima_of_chance(n_peaks: int, trials_each: int, seed: int) -> np.ndarray:
+    uniform = np.random.default_rng(seed).uniform(size=n_peaks)
+    from scipy.special import erfcinv
+
+    # The greatest of n Gaussians: its distribution function is that of one to the power n.
+    return 0.05 * np.sqrt(2) * erfcinv(2 * -np.expm1(np.log(uniform) / trials_each))
+
+
+def test_the_fitted_tail_tells_how_many_peaks_chance_makes() -> None:
+    above = []
+    for seed in range(40):
+        tail = fit_tail(maxima_of_chance(800, 5000, seed))
+        assert tail is not None
+        threshold = tail.threshold(3.0)
+        above.append(int((maxima_of_chance(800, 5000, 1000 + seed) > threshold).sum()))
+    assert np.mean(above) == pytest.approx(3.0, abs=1.2)
+
+
+def test_the_bulk_alone_tells_nearly_as_well_beside_particles() -> None:
+    above = []
+    for seed in range(40):
+        peaks = np.concatenate([maxima_of_chance(800, 5000, seed), np.full(100, 0.6)])
+        tail = fit_bulk(peaks)
+        assert tail is not None
+        above.append(int((maxima_of_chance(800, 5000, 1000 + seed) > tail.threshold(3.0)).sum()))
+    assert 1 < np.mean(above) < 9
+
+
+def test_thresholds_follow_the_error_function() -> None:
+    tail = Tail(1e9, 0.05)
+    # Beyond 6.0 deviations lies one in 1e9 trials.
+    assert tail.threshold(1.0) == pytest.approx(0.05 * 5.998, rel=1e-3)
+    assert float(tail.expected(tail.threshold(7.0))) == pytest.approx(7.0)
+
+
+def test_few_peaks_are_no_tail() -> None:
+    assert fit_tail(np.linspace(0.1, 0.2, 5)) is None
+    assert fit_tail(np.full(100, 0.2)) is None
+
+
+def test_scores_at_the_threshold_are_the_least_certain() -> None:
+    found = uncertainties([0.2, 0.25, 0.5], 0.2, 0.05)
+    assert found[0] == 1.0
+    assert 1 > found[1] > found[2]
+    assert found[2] < 1e-6
+
+
+@pytest.mark.parametrize("with_null", [True, False])
+def test_noise_gives_about_as_many_candidates_as_expected(with_null: bool) -> None:
+    generator = torch.Generator().manual_seed(3)
+    counts = []
+    for _ in range(3):
+        noise = torch.randn((30, 2, 32, 48, 48), generator=generator)
+        smooth = torch.nn.functional.avg_pool3d(noise.flatten(0, 1)[:, None], 5, 1, 2)[:, 0]
+        best = smooth.reshape(30, 2, 32, 48, 48).amax(dim=0).movedim(0, -1)
+        best = best if with_null else best[..., :1]
+        allowed = torch.ones(best.shape[:3], dtype=torch.bool)
+        chosen = choose(best, 4.0, allowed, 10.0, float(smooth.std()), 30)
+        counts.append(int((chosen.peaks.scores > chosen.threshold).sum()))
+    assert 4 <= np.mean(counts) <= 20

@@ -1,0 +1,595 @@
+"""match: find copies of a known structure, and how they are turned, by its template."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from tomotui import __version__
+from tomotui.records import ParticleSet
+from tomotui.stages.base import (
+    Cancelled,
+    Inputs,
+    Parameters,
+    Stage,
+    StageError,
+    StageResult,
+    Task,
+    parameter,
+)
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+    from tomotui.algorithms.match.choose import Chosen
+    from tomotui.algorithms.match.field import Field
+    from tomotui.algorithms.match.search import Best, Search
+    from tomotui.algorithms.match.template import Density, MatchTemplate
+    from tomotui.records.particle_table import Candidates
+    from tomotui.stages.restore_inputs import Subject
+
+CHECKPOINT_FILE = "checkpoint.pt"
+CHECKPOINT_SECONDS = 60.0
+DETAILS_FILE = "match.npz"
+VOXELS_PER_RESOLUTION = 3.0
+DIAMETER_PER_RESOLUTION = 6.0
+"""Detail of a sixth of the particle tells it from others, at steps of nearly 10 degrees."""
+
+LEAST_SYMMETRY = 0.7
+"""Correlation of a template with itself, turned as its symmetry says, below which it is doubted."""
+
+SAME_SHARE = 0.25
+"""Of the diameter: candidates so near to a judged particle are that particle."""
+
+HISTOGRAM_BINS = 200
+SECTIONS_AT_ONCE = 16
+
+
+class MatchParameters(Parameters):
+    """The choices of a template search."""
+
+    template: str = parameter(
+        ..., "Map with bright protein (MRC), or atomic model (PDB or mmCIF, .gz too)."
+    )
+    particles: str = parameter(
+        "", "Name of the particle set to fill; that of the template's file when empty."
+    )
+    symmetry: str = parameter("C1", "Point group of the template: C1, C2, D7, T, O, I and so on.")
+    diameter_angstrom: float | None = parameter(
+        None, "Diameter of the particle; by default as the template shows.", unit="angstrom", gt=0
+    )
+    resolution_angstrom: float | None = parameter(
+        None,
+        "Finest detail that is compared; by default three voxels, or a sixth of the diameter "
+        "where that is more. Coarser is much faster.",
+        unit="angstrom",
+        gt=0,
+    )
+    angle_step_deg: float | None = parameter(
+        None,
+        "Step between orientations; by default resolution over diameter.",
+        unit="degree",
+        gt=0.5,
+        le=60,
+    )
+    expected_false_positives: float = parameter(
+        1.0, "Candidates by chance that are accepted in each tomogram.", gt=0, le=10_000
+    )
+    max_candidates: int = parameter(3000, "Most candidates of a tomogram.", ge=1, le=200_000)
+    null: bool = parameter(
+        True,
+        "Also match a template of random phases: takes its scores off as background, and finds "
+        "the threshold from it.",
+    )
+    template_pixel_size_angstrom: float | None = parameter(
+        None,
+        "Voxel size of the template, where its header is wrong.",
+        unit="angstrom",
+        group="advanced",
+        gt=0,
+    )
+    template_mask: str = parameter(
+        "", "Mask of the template (MRC); made from the template when empty.", group="advanced"
+    )
+    statistics: Literal["ball", "shape"] = parameter(
+        "ball",
+        "Compare with the local contrast under a ball, or (twice as slow) under the template's "
+        "own mask, for long and flat particles.",
+        group="advanced",
+    )
+    mirror: bool = parameter(
+        False,
+        "Match the mirror image, to check the hand: the true one scores higher.",
+        group="advanced",
+    )
+    whiten: bool = parameter(True, "Let all spacings count alike.", group="advanced")
+    high_pass_angstrom: float = parameter(
+        400.0, "Coarsest detail; 0 for no limit.", unit="angstrom", group="advanced", ge=0
+    )
+    min_score: float | None = parameter(
+        None, "Least score, in place of the threshold that is found.", group="advanced"
+    )
+    z_min_angstrom: float | None = parameter(
+        None,
+        "Lowest z of particles, from the tomogram's centre.",
+        unit="angstrom",
+        group="advanced",
+    )
+    z_max_angstrom: float | None = parameter(
+        None,
+        "Highest z of particles, from the tomogram's centre.",
+        unit="angstrom",
+        group="advanced",
+    )
+    specimen_mask: str = parameter(
+        "",
+        "Volume of the tomogram's size (MRC), above 0 where particles may lie.",
+        group="advanced",
+    )
+    cone_deg: float = parameter(
+        180.0,
+        "Greatest angle between the template's z axis and the tomogram's.",
+        unit="degree",
+        group="advanced",
+        gt=0,
+        le=180,
+    )
+    in_plane_deg: float = parameter(
+        180.0,
+        "Greatest turn about that axis, either way.",
+        unit="degree",
+        group="advanced",
+        gt=0,
+        le=180,
+    )
+    refine: bool = parameter(
+        True, "Refine place and orientation of each candidate.", group="advanced"
+    )
+    tile: int | None = parameter(
+        None,
+        "Longest side of a part that is transformed at once; 512 on a GPU, 320 elsewhere.",
+        unit="voxel",
+        group="advanced",
+        ge=32,
+        le=2048,
+    )
+    data_type: Literal["float16", "float32"] = parameter(
+        "float16", "Number format of the volume of scores.", group="advanced"
+    )
+    seed: int = parameter(0, "Of the random phases.", group="advanced", ge=0)
+
+
+class MatchStage(Stage):
+    """Candidates with orientations, scores, and a threshold that says what chance would make."""
+
+    name = "match"
+    title = "Match"
+    summary = "Find particles and their orientations by a template, with a statistical threshold."
+    parameters_type = MatchParameters
+    takes = ("tilt_series", "tomogram", "alignment")
+    optional = ("ctf",)
+    gives = ("particle_set",)
+    needs = "gpu"
+
+    def run(self, task: Task, inputs: Inputs, parameters: MatchParameters) -> StageResult:
+        """Search the tomogram of one series."""
+        import torch
+
+        from tomotui.formats.errors import FormatError
+        from tomotui.stages.match_inputs import subject_of
+
+        torch.set_num_threads(task.threads)
+        subject = subject_of(task, inputs)
+        with torch.inference_mode():
+            try:
+                return _Match(task, subject, parameters).run()
+            except FormatError as error:
+                raise StageError(str(error)) from error
+
+
+@dataclass(frozen=True)
+class _Sizes:
+    """What follows from template, tomogram and wishes, in Angstrom and degrees."""
+
+    radius: float
+    resolution: float
+    step: float
+
+
+class _Match:
+    """One tomogram at work."""
+
+    def __init__(self, task: Task, subject: Subject, parameters: MatchParameters) -> None:
+        self.task, self.subject, self.parameters = task, subject, parameters
+        self.saved_at = time.monotonic()
+
+    def run(self) -> StageResult:
+        """Read, search, choose, refine and write."""
+        parameters, tomogram = self.parameters, self.subject.tomogram
+        density, sizes = self._template()
+        poses = self._orientations(sizes)
+        search = self._prepared(density, sizes, poses)
+        best = self._searched(search)
+        chosen, allowed_count = self._chosen(search, best)
+        self.task.progress(0.92, f"{len(chosen.peaks)} peaks")
+        candidates, sigma = self._candidates(search, best, chosen, poses, sizes)
+        self._write(search.field, chosen, sigma)
+        (self.task.folder / CHECKPOINT_FILE).unlink(missing_ok=True)
+        least = self._least_score(chosen)
+        metrics = {
+            "candidates": float(len(candidates.table)),
+            "threshold": least,
+            "threshold_sigma": least / sigma,
+            "best_score": float(chosen.peaks.scores[0]) if len(chosen.peaks) else 0.0,
+            "orientations": float(len(poses)),
+            "places": float(allowed_count),
+        }
+        summary = (
+            f"{len(candidates.table)} candidates, threshold {least:.3g} ({least / sigma:.1f} sigma)"
+        )
+        if parameters.mirror:
+            summary += f", mirrored, best {metrics['best_score']:.3g}"
+        self.task.log(f"{tomogram.path}: {summary}")
+        return StageResult(candidates=(candidates,), metrics=metrics, summary=summary)
+
+    def _template(self) -> tuple[Density, _Sizes]:
+        from tomotui.geometry.angles import angular_step_deg
+        from tomotui.stages.match_inputs import find_file, read_template
+
+        parameters, tomogram = self.parameters, self.subject.tomogram
+        voxel = tomogram.pixel_size_angstrom
+        self.task.progress(0.01, "reading the template")
+        path = find_file(self.task, parameters.template, "template")
+        density = read_template(path, parameters.template_pixel_size_angstrom, voxel)
+        radius = (parameters.diameter_angstrom or 2 * density.radius_angstrom) / 2
+        resolution = parameters.resolution_angstrom or max(
+            VOXELS_PER_RESOLUTION * voxel, 2 * radius / DIAMETER_PER_RESOLUTION
+        )
+        if resolution < 2 * voxel:
+            self.task.warn(f"voxels of {voxel:.4g} A hold nothing finer than {2 * voxel:.4g} A")
+            resolution = 2 * voxel
+        least = min(tomogram.size_xyz) * voxel
+        if 2 * radius > least:
+            raise StageError(
+                f"a particle of {2 * radius:.0f} A is larger than the tomogram "
+                f"{tomogram.path}, which is {least:.0f} A along its shortest side.",
+                "Check the template's voxel size (template_pixel_size_angstrom) and "
+                "diameter_angstrom.",
+            )
+        step = parameters.angle_step_deg or angular_step_deg(resolution, 2 * radius)
+        moved = float(np.linalg.norm(density.moved_angstrom))
+        if moved > voxel:
+            x, y, z = density.moved_angstrom
+            self.task.log(
+                f"the template's centre of mass lies at ({x:.1f}, {y:.1f}, {z:.1f}) A from its "
+                "file's centre: particles are placed by it"
+            )
+        return density, _Sizes(radius, resolution, min(step, 60.0))
+
+    def _orientations(self, sizes: _Sizes) -> NDArray[np.float64]:
+        from tomotui.geometry.angles import orientation_grid
+
+        parameters = self.parameters
+        try:
+            return orientation_grid(
+                sizes.step,
+                parameters.symmetry,
+                parameters.cone_deg,
+                in_plane_deg=parameters.in_plane_deg,
+            )
+        except ValueError as error:
+            raise StageError(f"{error}.", "Check symmetry, angle_step_deg and cone_deg.") from error
+
+    def _prepared(self, density: Density, sizes: _Sizes, poses: NDArray[np.float64]) -> Search:
+        """Return the search, ready to run; refuses what does not fit into the memory."""
+        import torch
+
+        from tomotui.algorithms.match.field import Band, prepare, search_sampling
+        from tomotui.algorithms.match.kernels import Kernels
+        from tomotui.algorithms.match.search import Search
+        from tomotui.algorithms.match.template import symmetry_agreement
+        from tomotui.algorithms.match.tiles import plan_tiles
+        from tomotui.algorithms.parallel import Ranks
+        from tomotui.stages.match_inputs import comb_to_match
+        from tomotui.stages.restore_inputs import read_tomogram
+
+        parameters, tomogram = self.parameters, self.subject.tomogram
+        voxel, device = tomogram.pixel_size_angstrom, torch.device(self.task.device)
+        sampling = search_sampling(voxel, sizes.resolution)
+        template = self._sampled(density, sizes, voxel / float(sampling))
+        agreement = symmetry_agreement(template.density, parameters.symmetry)
+        if agreement < LEAST_SYMMETRY:
+            self.task.warn(
+                f"the template is not of symmetry {parameters.symmetry}, or its axes lie "
+                f"otherwise: turned so it agrees with itself by {agreement:.2f} only"
+            )
+        places = [-(-n * sampling.numerator // sampling.denominator) for n in tomogram.size_xyz]
+        shape = (places[2], places[1], places[0])
+        plan = plan_tiles(shape, template.box, device, parameters.tile)
+        self._check_memory(plan, shape, template.box)
+        self.task.progress(0.02, "reading the tomogram")
+        volume = read_tomogram(self.task, self.subject, tomogram.path)
+        self.task.progress(0.03, "filtering")
+        band = Band(sizes.resolution, parameters.high_pass_angstrom, parameters.whiten)
+        try:
+            field = prepare(volume, voxel, band, sampling, template.box)
+        except ValueError as error:
+            raise StageError(
+                f"{self.task.resolve(tomogram.path)}: {error}.", "Reconstruct the series again."
+            ) from error
+        kernels = Kernels.of(
+            _on(template, device), comb_to_match(self.task, self.subject), field.filter
+        )
+        if plan.maps_stay:
+            field = _field_on(field, device)
+        self.task.log(
+            f"{len(poses)} orientations {sizes.step:.2f} degrees apart, to "
+            f"{sizes.resolution:.3g} A at voxels of {field.voxel_size_angstrom:.3g} A, template {2 * sizes.radius:.0f} A in "
+            f"a box of {template.box}, {len(plan.tiles)} tiles of {plan.shape[::-1]}"
+        )
+        return Search(field, kernels, torch.from_numpy(poses), plan, Ranks())
+
+    def _sampled(self, density: Density, sizes: _Sizes, voxel_size: float) -> MatchTemplate:
+        from tomotui.algorithms.match.template import make_template
+        from tomotui.stages.match_inputs import find_file, read_mask
+
+        parameters = self.parameters
+        mask = None
+        if parameters.template_mask:
+            path = find_file(self.task, parameters.template_mask, "mask")
+            mask = read_mask(path, parameters.template_pixel_size_angstrom, density)
+        return make_template(
+            density,
+            voxel_size,
+            sizes.resolution,
+            sizes.radius,
+            mask=mask,
+            mirror=parameters.mirror,
+            with_null=parameters.null,
+            shape_statistics=parameters.statistics == "shape",
+            seed=parameters.seed,
+        )
+
+    def _check_memory(self, plan: object, shape: tuple[int, int, int], box: int) -> None:
+        import psutil
+
+        from tomotui.algorithms.match.tiles import Plan, needed_bytes
+
+        assert isinstance(plan, Plan)
+        needed, free = needed_bytes(plan, shape, box), psutil.virtual_memory().available
+        if needed > free:
+            raise StageError(
+                f"matching in {self.subject.tomogram.path} needs {needed / 2**30:.1f} GiB of "
+                f"memory, {free / 2**30:.1f} GiB are free.",
+                "Reconstruct with larger voxels, choose a coarser resolution_angstrom, or a "
+                "smaller tile.",
+            )
+
+    def _searched(self, search: Search) -> Best:
+        """Search, from where an attempt before has stopped."""
+        best = self._resumed(search)
+        began, at_first = time.monotonic(), best.blocks_done / max(1, search.n_blocks)
+
+        def told(share: float) -> None:
+            rate = (share - at_first) * len(search.rotations) / (time.monotonic() - began + 1e-9)
+            done = round(share * len(search.rotations))
+            words = f"{done} of {len(search.rotations)} orientations, {rate:.1f} a second"
+            try:
+                self.task.progress(0.05 + 0.85 * share, words)
+            except Cancelled:
+                self._keep(best)
+                raise
+
+        def block_done(state: Best) -> None:
+            now = time.monotonic()
+            if search.ranks.rank == 0 and now - self.saved_at > CHECKPOINT_SECONDS:
+                self.saved_at = now
+                self._keep(state)
+
+        search.run(best, told, block_done)
+        return best
+
+    def _fingerprint(self) -> str:
+        tomogram = self.subject.tomogram
+        return f"{tomogram.uid} {self.parameters.model_dump_json()}"
+
+    def _keep(self, best: Best) -> None:
+        import torch
+
+        path = self.task.folder / CHECKPOINT_FILE
+        temporary = path.with_name(f".{path.name}.partial")
+        kept = {
+            "of": self._fingerprint(),
+            "scores": best.scores,
+            "index": best.index,
+            "blocks_done": best.blocks_done,
+        }
+        try:
+            torch.save(kept, temporary)
+            temporary.replace(path)
+        except (OSError, RuntimeError) as error:
+            temporary.unlink(missing_ok=True)
+            self.task.warn(f"{path} cannot be written ({error}): the search goes on without it")
+
+    def _resumed(self, search: Search) -> Best:
+        import torch
+
+        best = search.start()
+        path = self.task.folder / CHECKPOINT_FILE
+        if not path.is_file():
+            return best
+        try:
+            kept = torch.load(path, map_location=best.scores.device, weights_only=True)
+            if kept["of"] != self._fingerprint():
+                self.task.log("the checkpoint is of other parameters: the search begins anew")
+                return best
+            best.scores.copy_(kept["scores"])
+            best.index.copy_(kept["index"])
+            best.blocks_done = int(kept["blocks_done"])
+        except Exception as error:  # a torn file may fail to load in any way
+            self.task.warn(f"{path} cannot be used ({error}): the search begins anew")
+            return search.start()
+        self.task.log(f"the search goes on after block {best.blocks_done} of {search.n_blocks}")
+        return best
+
+    def _chosen(self, search: Search, best: Best) -> tuple[Chosen, int]:
+        from tomotui.algorithms.match.choose import choose
+        from tomotui.stages.match_inputs import allowed_places
+
+        parameters = self.parameters
+        allowed = allowed_places(
+            self.task,
+            search.field,
+            self.subject,
+            (parameters.z_min_angstrom, parameters.z_max_angstrom),
+            parameters.specimen_mask,
+        )
+        self.sigma = search.null_deviation()
+        chosen = choose(
+            search.finished(best),
+            search.kernels.template.radius_voxels,
+            allowed,
+            parameters.expected_false_positives,
+            self.sigma,
+            len(search.rotations),
+        )
+        return chosen, int(allowed.sum())
+
+    def _least_score(self, chosen: Chosen) -> float:
+        given = self.parameters.min_score
+        return chosen.threshold if given is None else given
+
+    def _candidates(
+        self,
+        search: Search,
+        best: Best,
+        chosen: Chosen,
+        poses: NDArray[np.float64],
+        sizes: _Sizes,
+    ) -> tuple[Candidates, float]:
+        """Return the candidates, refined, and the deviation of scores by chance."""
+        from tomotui.algorithms.match.peaks import refined_places
+        from tomotui.algorithms.match.refine import refine_poses
+        from tomotui.algorithms.match.significance import uncertainties
+        from tomotui.geometry.poses import angles_of_matrices
+        from tomotui.records.particle_table import Candidates, ParticleTable
+
+        parameters, least = self.parameters, self._least_score(chosen)
+        peaks = chosen.peaks.select(chosen.peaks.scores >= least)
+        if len(peaks) > parameters.max_candidates:
+            self.task.warn(
+                f"{len(peaks)} candidates: the best {parameters.max_candidates} are kept"
+            )
+            peaks = peaks.select(slice(0, parameters.max_candidates))
+        numbers = best.index.cpu().numpy()[tuple(peaks.voxels.T)]
+        rotations = poses[numbers]
+        if parameters.refine and len(peaks):
+
+            def told(share: float) -> None:
+                self.task.progress(0.92 + 0.06 * share, "refining candidates")
+
+            refined = refine_poses(
+                search.field, search.kernels, peaks.voxels, rotations, sizes.step, told
+            )
+            places, rotations = refined.places, refined.rotations
+        else:
+            places = refined_places(chosen.scores, peaks.voxels)
+        uncertainty = uncertainties(peaks.scores, least, self.sigma)
+        tomogram = self.subject.tomogram
+        table = ParticleTable.of(
+            tomogram.uid,
+            search.field.positions_angstrom(places),
+            angles_deg=angles_of_matrices(rotations),
+            scores=peaks.scores,
+            uncertainties=uncertainty,
+            priorities=uncertainty,
+            source="match",
+        )
+        particle_set = ParticleSet(
+            name=self._set_name(),
+            species=self._set_name(),
+            diameter_angstrom=2 * sizes.radius,
+            symmetry=parameters.symmetry.upper(),
+        )
+        within = SAME_SHARE * 2 * sizes.radius
+        return Candidates(particle_set, tomogram.uid, table, within), self.sigma
+
+    def _set_name(self) -> str:
+        return self.parameters.particles or Path(self.parameters.template).name.partition(".")[0]
+
+    def _write(self, field: Field, chosen: Chosen, sigma: float) -> None:
+        """Write the volume of scores on the tomogram's voxels, and what a picture shows."""
+        from tomotui.algorithms.match.choose import on_grid_of
+        from tomotui.formats.mrc import VolumeWriter
+
+        tomogram = self.subject.tomogram
+        step = tomogram.pixel_size_angstrom / field.voxel_size_angstrom
+        n_x, n_y, n_z = tomogram.size_xyz
+        scores = on_grid_of(chosen.scores.cpu(), step, (n_z, n_y, n_x)).numpy()
+        path = self.task.folder / f"{self.subject.series.name}_{self._set_name()}_scores.mrc"
+        self.task.progress(0.98, "writing")
+        with VolumeWriter(
+            path,
+            (n_z, n_y, n_x),
+            tomogram.pixel_size_angstrom,
+            self.parameters.data_type,
+            labels=(
+                f"tomotui {__version__}: scores of {self._set_name()}; high is alike",
+                f"threshold {chosen.threshold:.4g}",
+            ),
+            origin_at_centre=True,
+        ) as writer:
+            for first in range(0, n_z, SECTIONS_AT_ONCE):
+                writer.write(first, scores[first : first + SECTIONS_AT_ONCE])
+        self.task.artifact("scores", path)
+        self._write_details(field, chosen, sigma)
+
+    def _write_details(self, field: Field, chosen: Chosen, sigma: float) -> None:
+        scores = chosen.scores.cpu().numpy()
+        top = float(chosen.peaks.scores[0]) if len(chosen.peaks) else float(scores.max())
+        edges = np.linspace(float(scores.min()), max(top, float(scores.max())), HISTOGRAM_BINS + 1)
+        shown = int(chosen.peaks.voxels[0, 0]) if len(chosen.peaks) else len(scores) // 2
+        margin = field.margin
+        inside = tuple(slice(margin, margin + n) for n in field.shape)
+        section = -field.values[inside][shown].cpu().numpy()
+        path = self.task.folder / DETAILS_FILE
+        temporary = path.with_name(f".{path.stem}.partial.npz")
+        np.savez(
+            temporary,
+            edges=edges,
+            voxels=np.histogram(scores, edges)[0],
+            peaks=np.histogram(chosen.peaks.scores, edges)[0],
+            null_peaks=np.histogram(chosen.null_peaks, edges)[0],
+            expected_above=chosen.tail.expected(edges[:-1]),
+            threshold=chosen.threshold,
+            sigma=sigma,
+            score_section=scores[shown],
+            tomogram_section=section,
+            voxel_size_angstrom=field.voxel_size_angstrom,
+        )
+        temporary.replace(path)
+        self.task.artifact("details", path)
+
+
+def _on(template: MatchTemplate, device: object) -> MatchTemplate:
+    from dataclasses import replace
+
+    def moved(values: Tensor | None) -> Tensor | None:
+        return None if values is None else values.to(device)  # type: ignore[call-overload]
+
+    density = moved(template.density)
+    assert density is not None
+    return replace(
+        template, density=density, null=moved(template.null), own_mask=moved(template.own_mask)
+    )
+
+
+def _field_on(field: Field, device: object) -> Field:
+    from dataclasses import replace
+
+    return replace(field, values=field.values.to(device))  # type: ignore[call-overload]
