@@ -104,6 +104,17 @@ def test_out_and_in_again(call: Call, picked: Path, kind: str) -> None:
         assert (again[0].rot_deg, again[0].psi_deg) == pytest.approx((10, 30), abs=1e-3)
 
 
+def test_particles_of_a_series_that_was_imported_again(call: Call, picked: Path) -> None:
+    from fake_stages import series
+
+    with Project.open(picked) as project:
+        project.add_records([series("ts_1")])
+    words = ("export", "particles", "ribosome", "--format", "dynamo", "-o", "p.tbl", "-p", picked)
+    call.well(*words)
+    row = Path("p.tbl").read_text().split()
+    assert row[23:26] == ["51", "41", "21"]
+
+
 def test_what_is_exported_can_be_chosen(call: Call, picked: Path) -> None:
     def rows(*words: object) -> list[str]:
         call.well("export", "particles", "ribosome", "-o", "o.csv", *words, "-p", picked)

@@ -20,6 +20,7 @@ from tomotui.formats.known_tomograms import KnownTomogram, meant_name, meant_nam
         ("tomo_ts02.mrc_15.00Apx.mrc", "ts02"),
         ("C:\\data\\ts_01.mrc", "TS_01"),
         ("jobs/0007-reconstruct/TS_01/TS_01_tomogram.mrc", "TS_01"),
+        ("TS_01.tomostar", "TS_01"),
         ("rec_odd", "rec_odd"),
         ("TS_01_2", None),
         ("TS_1", None),

@@ -126,7 +126,7 @@ def _try(kind: str, name: str, content: bytes) -> None:
             read_particles(path, kind, KNOWN, ReadingWords(tomogram="TS_1"))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(_JSON)
 def test_any_json_is_read_or_refused(value: object) -> None:
     import json
@@ -136,7 +136,7 @@ def test_any_json_is_read_or_refused(value: object) -> None:
     _try("copick", "p.json", content)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(st.text(alphabet="01 .,-+eNainf_#\"'\n\trlnTomoNameCoordinateXYZ", max_size=300))
 def test_any_text_is_read_or_refused(text: str) -> None:
     _try("dynamo", "p.tbl", text.encode())
@@ -151,7 +151,7 @@ def test_any_star_file_is_read_or_refused(text: str) -> None:
     _try("relion", "p.star", (head + text).encode())
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(st.integers(8, 460), st.integers(0, 2**32 - 1))
 def test_a_model_with_wrong_bytes_is_read_or_refused(place: int, value: int) -> None:
     points = np.arange(12.0).reshape(4, 3)

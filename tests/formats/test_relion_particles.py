@@ -30,6 +30,11 @@ def test_names_may_be_dressed(tmp_path: Path) -> None:
     path = _write(tmp_path / "q.star", rlnMicrographName=["a", "a"], **CENTRED)
     found = read_relion_particles(path, UIDS, tomogram="TS_2")
     assert [p.tomogram_uid for p in found] == ["t2", "t2"]
+    path = _write(tmp_path / "q.star", rlnMicrographName=["a", "b"], **CENTRED)
+    with pytest.raises(FormatError, match="is of 2 tomograms; leave --tomogram out"):
+        read_relion_particles(path, UIDS, tomogram="TS_2")
+    nameless = read_relion_particles(_write(tmp_path / "s.star", **CENTRED), UIDS, tomogram="TS_2")
+    assert [p.x_angstrom for p in nameless] == [10, -20]
     bare = {f"rlnCoordinate{axis}": [1.0] for axis in "XYZ"}
     with pytest.raises(FormatError, match="no column rlnTomoName; name the tomogram"):
         read_relion_particles(_write(tmp_path / "r.star", **bare), UIDS)
@@ -85,6 +90,7 @@ def test_the_pose_of_a_particle_in_a_turned_subtomogram(tmp_path: Path) -> None:
         ("rlnCenteredCoordinateYAngst", [1.0, np.nan], "position of particle 2 is no usable"),
         ("rlnCenteredCoordinateYAngst", ["a", "b"], "holds no numbers"),
         ("rlnClassNumber", [1.5, 1], "class of particle 1 is 1.5"),
+        ("rlnClassNumber", ["a", "b"], "class of particle 1 is a"),
         ("rlnRandomSubset", ["a", "b"], "rlnRandomSubset is 'a'"),
     ],
 )

@@ -9,7 +9,7 @@ from pathlib import Path
 from tomotui.cli.errors import WorkFailed, WrongWords
 from tomotui.cli.options import matching
 from tomotui.cli.places import Place, whole
-from tomotui.cli.tomograms import known_tomograms, names_of_tomograms
+from tomotui.cli.tomograms import names_of_tomograms, written_tomograms
 from tomotui.project import Project
 from tomotui.records import Particle, ParticleSet, Verdict
 
@@ -73,7 +73,7 @@ def export_particles(
 
     sets = {one.name: one for one in project.particle_sets()}
     names_by_uid = names_of_tomograms(project)
-    tomograms = known_tomograms(project)
+    tomograms = written_tomograms(project)
     wanted = matching(sets, names, "particle set")
     place = Place(output, ENDINGS.get(kind, ""))
     # Nothing is written before all is known to be writable.

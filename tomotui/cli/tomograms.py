@@ -22,6 +22,17 @@ def known_tomograms(project: Project) -> dict[str, KnownTomogram]:
     return found
 
 
+def written_tomograms(project: Project) -> dict[str, KnownTomogram]:
+    """Return `known_tomograms`, and the newest of series that were imported again since then."""
+    found = {}
+    for tomogram in project.records("tomogram"):
+        if isinstance(tomogram, Tomogram) and not tomogram.restored:
+            owner = project.record(tomogram.series_uid)
+            if isinstance(owner, TiltSeries):
+                found[owner.name] = _known(project, owner, tomogram)
+    return {**found, **known_tomograms(project)}
+
+
 def needed_tomograms(project: Project, name: str | None = None) -> dict[str, KnownTomogram]:
     """Return `known_tomograms` of a project that must have some, and the named one.
 

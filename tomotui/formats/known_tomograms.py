@@ -16,7 +16,7 @@ from tomotui.records import Particle
 
 Floats = NDArray[np.float64]
 
-_ENDING = re.compile(r"\.(mrc|rec|st|hdf|map|mod|json|tbl|star|csv|zarr)$", re.IGNORECASE)
+_ENDING = re.compile(r"\.(mrc|rec|st|hdf|map|mod|json|tbl|star|csv|zarr|tomostar)$", re.IGNORECASE)
 _BEFORE = re.compile(r"^(rec|tomo|tomogram)_", re.IGNORECASE)
 _AFTER = re.compile(
     r"(_+(info|rec|full|tomogram|tomogram_restored|restored|bin\d+|b\d+|half[12]|even|odd|corrected|denoised|sirt|wbp)"

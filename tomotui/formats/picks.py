@@ -96,7 +96,10 @@ def _refuse(path: Path, bad: NDArray[np.bool_], what: str) -> None:
 def _whole(path: Path, row: int, value: Any) -> int | None:
     if value is None:
         return None
-    number = float(value)
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = float("nan")
     if not (0 <= number < 2**31 and number == int(number)):
         raise FormatError(
             f"{path}: the class of particle {row + 1} is {value}",

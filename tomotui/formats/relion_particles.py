@@ -65,8 +65,8 @@ def read_relion_particles(
     """
     path, corners = _follow(Path(path))
     table = _table(path)
-    said = [str(name) for name in table[_name_column(path, table, tomogram)]]
-    names = _names(path, said, tomogram, tomogram_uids)
+    said = _said(path, table, tomogram)
+    names = [tomogram] * len(said) if tomogram else meant_names(path, said, tomogram_uids)
     if corner_size_xyz is not None and corner_pixel_size_angstrom is not None:
         given = Corner(corner_size_xyz, corner_pixel_size_angstrom)
         corners = dict.fromkeys(said, given)
@@ -161,29 +161,27 @@ def _corners(path: Path) -> dict[str, Corner]:
 
 def _table(path: Path) -> Columns:
     blocks = read_star(path)
-    for column in _NAMES:
+    for column in (*_NAMES, _CENTRED[0]):
         if any(column in columns for columns in blocks.values()):
             return only_block(path, blocks, "particles", column)
     return only_block(path, blocks, "particles", _CORNER[0])
 
 
-def _name_column(path: Path, table: Columns, tomogram: str | None) -> str:
-    for column in _NAMES:
-        if column in table:
-            return column
-    if tomogram is not None:
-        return _CORNER[0]
-    raise FormatError(
-        f"{path} has no column {_NAMES[0]}", "name the tomogram of its particles with --tomogram"
-    )
-
-
-def _names(
-    path: Path, said: Sequence[str], tomogram: str | None, tomogram_uids: Mapping[str, str]
-) -> list[str]:
-    if tomogram is not None:
-        return [tomogram] * len(said)
-    return meant_names(path, said, tomogram_uids)
+def _said(path: Path, table: Columns, tomogram: str | None) -> list[str]:
+    """Return what the file calls the tomogram of each particle."""
+    column = next((name for name in _NAMES if name in table), None)
+    if column is None and tomogram is None:
+        raise FormatError(
+            f"{path} has no column {_NAMES[0]}",
+            "name the tomogram of its particles with --tomogram",
+        )
+    n = len(next(iter(table.values()), []))
+    said = [""] * n if column is None else [str(name) for name in table[column]]
+    if tomogram is not None and len(set(said)) > 1:
+        raise FormatError(
+            f"{path} is of {len(set(said))} tomograms", "leave --tomogram out: the file names them"
+        )
+    return said
 
 
 def _positions(

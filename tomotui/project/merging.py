@@ -33,8 +33,8 @@ def add_apart(
         is_new = np.ones(len(particles), dtype=bool)
         for name, numbers in _by_series(particles, series_of).items():
             if name in here:
-                present = [_place(one) for _, one in here[name]]
-                places = [_place(one) for _, one in numbers]
+                present = np.array([_place(one) for _, one in here[name]])
+                places = np.array([_place(one) for _, one in numbers])
                 distances, _ = cKDTree(present).query(places)
                 is_new[[number for number, _ in numbers]] = distances >= apart_angstrom
         fresh = [one for one, new in zip(particles, is_new, strict=True) if new]

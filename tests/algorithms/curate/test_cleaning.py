@@ -35,10 +35,10 @@ def test_the_better_of_doubles_stays() -> None:
 
 def test_no_two_of_many_remain_near_and_nobody_leaves_without_a_better_one() -> None:
     random = np.random.default_rng(0)
-    positions, scores = random.uniform(0, 1000, (3000, 3)), random.random(3000)
+    positions, scores = random.uniform(0, 1000, (1500, 3)), random.random(1500)
     out = doubles(positions, scores, 80)
     distances = np.linalg.norm(positions[:, None] - positions[~out], axis=2)
-    for i in range(3000):
+    for i in range(1500):
         near = (distances[i] < 80) & (scores[~out] != scores[i])
         assert (scores[~out][near] > scores[i]).any() == out[i]
 
