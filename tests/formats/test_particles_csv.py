@@ -55,6 +55,7 @@ def test_few_columns(tmp_path: Path) -> None:
         (HEADER + "TS_1,1,2,3\nTS_1,1,two,3\n", r"p\.csv, line 3: y is 'two', not a number"),
         (HEADER + "TS_1,1,2,3,,,,,perhaps\n", r"p\.csv, line 2: decision input should be"),
         (HEADER + "TS_1,1,nan,3\n", r"p\.csv, line 2: y is 'nan', not a number"),
+        (HEADER + "TS_1,1,2,3,,,,,,1e30\n", r"p\.csv, line 2: class is '1e30', not a number"),
         (HEADER + "TS_1,1,2,3,,,,,,1.5\n", r"p\.csv, line 2: class is '1.5', not a number"),
         (HEADER + "TS_1,1,2,3,,,,,,,,magic\n", r"p\.csv, line 2: source input should be"),
         (HEADER + "TS_1,1,2,\n", r"p\.csv, line 2: z_angstrom field required"),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -42,6 +41,8 @@ _ATTRIBUTES = {
     "source": "source",
 }
 _WHOLE_NUMBERS = ("class", "half")
+_GREATEST = 2.0**31
+"""No number of a particle is as great, whatever its unit."""
 _WORDS = ("decision", "source")
 
 
@@ -133,7 +134,7 @@ def _value(column: str, text: str) -> str | int | float:
     if column in _WORDS:
         return text.lower()
     number = float(text)
-    if not math.isfinite(number) or (column in _WHOLE_NUMBERS and number != int(number)):
+    if not abs(number) < _GREATEST or (column in _WHOLE_NUMBERS and number != int(number)):
         raise ValueError(text)
     return int(number) if column in _WHOLE_NUMBERS else number
 
