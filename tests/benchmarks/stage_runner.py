@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from tomotui.records import AnyRecord
+from tomotui.records.particle_table import ParticleTable
 from tomotui.stages import get
 from tomotui.stages.base import Cancelled, Inputs, StageResult
 
@@ -65,9 +66,10 @@ def run_stage(
     task: RecordingTask,
     records: Sequence[AnyRecord] = (),
     parameters: Mapping[str, Any] | None = None,
+    particles: ParticleTable | None = None,
 ) -> StageResult:
     stage = get(name)
     inputs: dict[str, list[AnyRecord]] = {}
     for record in records:
         inputs.setdefault(record.kind, []).append(record)
-    return stage.run(task, Inputs(inputs), stage.validate(parameters or {}))
+    return stage.run(task, Inputs(inputs, particles), stage.validate(parameters or {}))

@@ -113,7 +113,7 @@ class PickTrainParameters(SampleParameters):
         None, "Channels of the network; by preset.", group="advanced", ge=8, le=128
     )
     batch: int | None = parameter(None, "Crops at once; by preset.", group="advanced", ge=1, le=256)
-    learning_rate: float = parameter(5e-3, "Greatest step size.", group="advanced", gt=0, le=0.1)
+    learning_rate: float = parameter(8e-3, "Greatest step size.", group="advanced", gt=0, le=0.1)
     free_rotations: float = parameter(
         0.3,
         "Share of the crops turned by any angle; the others are turned about the beam.",

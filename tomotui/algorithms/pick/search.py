@@ -219,12 +219,12 @@ def _apart(cells: Array, radius: float) -> NDArray[np.int64]:
 
     if not len(cells):
         return np.zeros(0, dtype=np.int64)
-    tree = cKDTree(cells)
+    pairs = cKDTree(cells).query_pairs(2 * radius * SEPARATION, output_type="ndarray")
+    better, worse = pairs.min(axis=1), pairs.max(axis=1)
     alive = np.ones(len(cells), dtype=bool)
-    for number, neighbours in enumerate(tree.query_ball_point(cells, 2 * radius * SEPARATION)):
+    for number in np.unique(better):
         if alive[number]:
-            worse = [other for other in neighbours if other > number]
-            alive[worse] = False
+            alive[worse[better == number]] = False
     return np.flatnonzero(alive)
 
 

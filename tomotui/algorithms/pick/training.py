@@ -50,7 +50,7 @@ class Schedule:
     pretraining_steps: int = 80
     steps: int = 120
     batch: int = 4
-    learning_rate: float = 5e-3
+    learning_rate: float = 8e-3
     unknown_weight: float = 8.0
     image_weight: float = 0.3
 
