@@ -18,6 +18,14 @@ STACKS = {
         *("mode", "pane", "slice", "tilt", "app.help", "app.command", "app.quit", "app.shell"),
         *("app.undo", "app.redo", "app.quality"),
     ),
+    "picks": (
+        *("pane", "slice.yank", "pick", "app.help", "app.command", "app.quit"),
+        *("app.back", "app.palette", "app.toggle_last", "app.shell", "app.redraw", "app.quality"),
+    ),
+    "gallery": (
+        *("pane", "gallery", "app.help", "app.command", "app.quit", "app.back", "app.palette"),
+        *("app.toggle_last", "app.shell", "app.redraw", "app.quality"),
+    ),
     "quality": ("app", "mode", "pane", "quality", "tilt.exclude", "tilt.launch"),
     "copy": ("yank", "dialog.close", "dialog.help"),
     "log": ("log",),
@@ -89,6 +97,12 @@ def test_keys_of_single_tilts_are_free_among_those_of_slices() -> None:
     taken = {key for binding in bound for key in binding.key.split(",")}  # type: ignore[union-attr]
     wanted = [a for a in ACTIONS.values() if a.scope == "tilt"]
     wanted += [ACTIONS["app.undo"], ACTIONS["app.redo"], ACTIONS["app.quality"]]
+    assert not taken & {key for action in wanted for key in action.keys}
+
+
+def test_keys_of_reviews_are_free_among_those_of_slices() -> None:
+    taken = {key for binding in SliceKeysScreen.BINDINGS for key in binding.key.split(",")}  # type: ignore[union-attr]
+    wanted = [a for a in ACTIONS.values() if a.scope == "pick"]
     assert not taken & {key for action in wanted for key in action.keys}
 
 

@@ -275,9 +275,9 @@ class Review:
         return (float(known.min()), float(known.max())) if len(known) else (0.0, 1.0)
 
     def nudge_threshold(self, steps: int) -> None:
-        """Move the threshold past one candidate in a hundred, whatever the scores are like."""
+        """Move the threshold past one score in a hundred, however they are spread."""
         scores = self.curation.table.scores
-        known = np.sort(scores[np.isfinite(scores)])
+        known = np.unique(scores[np.isfinite(scores)])
         if len(known):
             at = int(np.searchsorted(known, self.threshold))
             moved = at + steps * max(len(known) // 100, 1)

@@ -40,7 +40,7 @@ def review_order(
     n = len(table)
     if by == "random":
         return np.random.default_rng(seed).permutation(n)
-    _, tomograms = np.unique(table.tomogram_uids, return_inverse=True)
+    tomograms = _numbered(table.tomogram_uids)
     if by == "score":
         return np.lexsort((np.arange(n), -_lowest_last(table.scores)))
     if by == "doubt":
@@ -58,6 +58,13 @@ def review_order(
         )
     )
     return within[_in_turn(tomograms[within], run_length)]
+
+
+def _numbered(words: NDArray[np.str_]) -> NDArray[np.intp]:
+    """Return a number for each word, in the order in which they come."""
+    _, first, inverse = np.unique(words, return_index=True, return_inverse=True)
+    rank: NDArray[np.intp] = np.argsort(np.argsort(first))
+    return rank[inverse]
 
 
 def _lowest_last(values: NDArray[np.float64]) -> NDArray[np.float64]:

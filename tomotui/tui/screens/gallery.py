@@ -79,6 +79,7 @@ class GalleryScreen(Frame):
         self._anchor: int | None = None
         self._filter = picks.slice_view.view.filter_name
         self._error = ""
+        self._is_cutting = False
 
     @property
     def review(self) -> Review:
@@ -145,9 +146,10 @@ class GalleryScreen(Frame):
                     wanted.append(one)
                 else:
                     self._images[one.key] = image
+            self._is_cutting = bool(wanted)
             if wanted:
                 self._cut(page, wanted)
-        if len(self._images) == len(set(self._keys)) or not self._images:
+        if self._images or not self._is_cutting:
             self._draw()
         self._say_where()
 
@@ -208,8 +210,9 @@ class GalleryScreen(Frame):
             self._cache.put(key, image)
         if message.page != self._page:
             return
-        self._error = message.error
-        self._images = {**self._images, **message.images}
+        self._error, self._is_cutting = message.error, False
+        fresh = {key: image for key, image in message.images.items() if key in self._keys}
+        self._images = {**self._images, **fresh}
         self._draw()
         self._say_where()
 
@@ -236,8 +239,8 @@ class GalleryScreen(Frame):
         self.show()
 
     def action_page(self, step: int) -> None:
-        """Go to another page."""
-        self.review.go_to(self.review.place + step * self.per_page)
+        """Go to the first tile of another page."""
+        self.review.go_to(self.first + step * self.per_page)
         self.show()
 
     def action_first(self) -> None:

@@ -135,6 +135,7 @@ class PicksActs(PicksSteering):
         review = self.review
         assert review is not None
         self.show_scores()
+        self.update_status()
         if self.has_class("-narrow"):
             keep, drop = review.cut()
             self.say(f"threshold {score_words(review.threshold)}: keeps {keep}, drops {drop}")

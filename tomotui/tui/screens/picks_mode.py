@@ -23,7 +23,7 @@ class PicksMode(PicksTraining):
     PROSE = (
         "Candidates are judged one by one, the most informative first: a accepts, x rejects, s is "
         "unsure; the picture follows. The keys of slices work as everywhere. To begin from "
-        "nothing: S begins a set, M steers a crosshair, i marks. ctrl+t trains the network on "
+        "nothing: S begins a set, M steers a crosshair, i marks. ctrl+r trains the network on "
         "what was decided and searches all tomograms meanwhile. e asks about a random sample and "
         "tells the precision with its interval; % finds the threshold for a precision, T applies "
         "it. While one steers, hjkl move and , . go through the slices."
