@@ -26,15 +26,22 @@ from picking_scenes import (
     DIAMETER_ANGSTROM,
     PER_SAMPLE,
     SPECIES,
+    STRUCTURES,
     Scene,
     best_score,
     make_scene,
     scored,
 )
 from report import figure
+from stage_runner import RecordingTask
 
+from tomotui.algorithms.pick.volumes import Volume
 from tomotui.project import Project
+from tomotui.records import AnyRecord
 from tomotui.records.particle_table import ParticleTable
+from tomotui.stages.base import Inputs
+from tomotui.stages.pick_inputs import load_volume
+from tomotui.stages.restore_inputs import subjects_of
 
 MARKED = 5
 """Particles of each species that are marked at the beginning."""
@@ -162,19 +169,92 @@ def sample(seed: int, rounds: int, scenes_folder: Path, folder: Path) -> Loop:
     return loop
 
 
+def eman(loop: Loop, name: str) -> None:
+    """Train EMAN2's network on the judgements of the loop, and compare."""
+    from eman_picker import search, train
+
+    volumes = [volume_of(scene, loop.folder) for scene in loop.scenes]
+    for species, diameter in DIAMETER_ANGSTROM.items():
+        table = loop.table(species)
+        judged = table.select(np.isin(table.decisions, ("accepted", "rejected")))
+        numbers = np.array(
+            [[s.tomogram.uid for s in loop.scenes].index(uid) for uid in judged.tomogram_uids]
+        )
+        voxels = np.zeros((len(judged), 3))
+        for number, volume in enumerate(volumes):
+            mine = numbers == number
+            voxels[mine] = volume.to_voxels(judged.positions_angstrom[mine])
+        truths = [scene.positions_angstrom[species] for scene in loop.scenes]
+        for words, rate, rounds in (("as it ships", 1e-4, 20), ("learning longer", 1e-3, 60)):
+            began = time.perf_counter()
+            images = [volume.halves.mean(dim=0) for volume in volumes]
+            accepted = judged.decisions == "accepted"
+            model = train(images, numbers, voxels, accepted, rate, rounds)
+            radius = diameter / 2 / float(volumes[0].voxel_zyx_angstrom[0])
+            found = [search(model, image, radius) for image in images]
+            places = [v.to_angstrom(f[0]) for v, f in zip(volumes, found, strict=True)]
+            best, _ = best_score(places, [f[1] for f in found], truths, diameter)
+            figure(f"{name} EMAN2 {words} {species}: best F1", best.f1, "", "less")
+            figure(f"{name} EMAN2 {words} {species}: time", time.perf_counter() - began, "s")
+
+
+def volume_of(scene: Scene, folder: Path) -> Volume:
+    """Return a tomogram as the picking networks are given it, at its own sampling."""
+    task = RecordingTask(folder / "volume", "volume")
+    by_kind: dict[str, list[AnyRecord]] = {}
+    for record in scene.records:
+        by_kind.setdefault(record.kind, []).append(record)
+    subject = subjects_of(task, Inputs(by_kind))[0]
+    return load_volume(task, subject, scene.tomogram.pixel_size_angstrom, "cpu")
+
+
+def matched(loop: Loop, name: str) -> None:
+    """Look for the species with templates from their atoms, and compare."""
+    for species, file in SPECIES.items():
+        target = f"{species}-matched"
+        began = time.perf_counter()
+        choices = {
+            "template": str(STRUCTURES / file),
+            "particles": target,
+            "diameter_angstrom": str(DIAMETER_ANGSTROM[species]),
+            "max_candidates": "400",
+            **MATCHING.get(species, {}),
+        }
+        words = [word for key, value in choices.items() for word in ("--set", f"{key}={value}")]
+        tomotui("run", "match", "-p", loop.project, "--wait", *words)
+        figure(f"{name} matching {species}: time", time.perf_counter() - began, "s")
+        table, diameter = loop.table(target), DIAMETER_ANGSTROM[species]
+        mine = [table.tomogram_uids == scene.tomogram.uid for scene in loop.scenes]
+        truths = [scene.positions_angstrom[species] for scene in loop.scenes]
+        places = [table.positions_angstrom[m] for m in mine]
+        best, _ = best_score(places, [table.scores[m] for m in mine], truths, diameter)
+        figure(f"{name} matching {species}: best F1", best.f1, "", "-")
+
+
+MATCHING = {"proteasome": {"symmetry": "D7"}, "rubisco": {"symmetry": "D4"}}
+"""What is known of each species beside its atoms."""
+
+
 def main() -> None:
     """Measure."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--scenes", type=Path, help="keep the simulated tomograms here")
+    parser.add_argument("--eman", action="store_true", help="also train EMAN2's network")
+    parser.add_argument("--matching", action="store_true", help="also match templates")
     parser.add_argument("--keep", type=Path, help="keep the projects here")
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         for seed in chosen.seeds:
             folder = (chosen.keep or Path(temporary)) / f"seed{seed}"
             folder.mkdir(parents=True)
-            sample(seed, chosen.rounds, chosen.scenes or Path(temporary) / "scenes", folder)
+            scenes = chosen.scenes or Path(temporary) / "scenes"
+            loop = sample(seed, chosen.rounds, scenes, folder)
+            if chosen.eman:
+                eman(loop, f"seed {seed}")
+            if chosen.matching:
+                matched(loop, f"seed {seed}")
 
 
 if __name__ == "__main__":
