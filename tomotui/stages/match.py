@@ -5,21 +5,19 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tomotui import __version__
 from tomotui.records import ParticleSet
-from tomotui.stages.base import (
-    Cancelled,
-    Inputs,
-    Parameters,
-    Stage,
-    StageError,
-    StageResult,
-    Task,
-    parameter,
+from tomotui.stages.base import Cancelled, Inputs, Stage, StageError, StageResult, Task
+from tomotui.stages.match_choices import MatchParameters
+from tomotui.stages.match_files import (
+    forget_search,
+    keep_search,
+    resumed_search,
+    write_details,
+    write_scores,
 )
 
 if TYPE_CHECKING:
@@ -33,135 +31,16 @@ if TYPE_CHECKING:
     from tomotui.records.particle_table import Candidates
     from tomotui.stages.restore_inputs import Subject
 
-CHECKPOINT_FILE = "checkpoint.pt"
 CHECKPOINT_SECONDS = 60.0
-DETAILS_FILE = "match.npz"
 VOXELS_PER_RESOLUTION = 3.0
 DIAMETER_PER_RESOLUTION = 6.0
 """Detail of a sixth of the particle tells it from others, at steps of nearly 10 degrees."""
 
-LEAST_SYMMETRY = 0.7
+LEAST_SYMMETRY = 0.85
 """Correlation of a template with itself, turned as its symmetry says, below which it is doubted."""
 
 SAME_SHARE = 0.25
 """Of the diameter: candidates so near to a judged particle are that particle."""
-
-HISTOGRAM_BINS = 200
-SECTIONS_AT_ONCE = 16
-
-
-class MatchParameters(Parameters):
-    """The choices of a template search."""
-
-    template: str = parameter(
-        ..., "Map with bright protein (MRC), or atomic model (PDB or mmCIF, .gz too)."
-    )
-    particles: str = parameter(
-        "", "Name of the particle set to fill; that of the template's file when empty."
-    )
-    symmetry: str = parameter("C1", "Point group of the template: C1, C2, D7, T, O, I and so on.")
-    diameter_angstrom: float | None = parameter(
-        None, "Diameter of the particle; by default as the template shows.", unit="angstrom", gt=0
-    )
-    resolution_angstrom: float | None = parameter(
-        None,
-        "Finest detail that is compared; by default three voxels, or a sixth of the diameter "
-        "where that is more. Coarser is much faster.",
-        unit="angstrom",
-        gt=0,
-    )
-    angle_step_deg: float | None = parameter(
-        None,
-        "Step between orientations; by default resolution over diameter.",
-        unit="degree",
-        gt=0.5,
-        le=60,
-    )
-    expected_false_positives: float = parameter(
-        1.0, "Candidates by chance that are accepted in each tomogram.", gt=0, le=10_000
-    )
-    max_candidates: int = parameter(3000, "Most candidates of a tomogram.", ge=1, le=200_000)
-    null: bool = parameter(
-        True,
-        "Also match a template of random phases: takes its scores off as background, and finds "
-        "the threshold from it.",
-    )
-    template_pixel_size_angstrom: float | None = parameter(
-        None,
-        "Voxel size of the template, where its header is wrong.",
-        unit="angstrom",
-        group="advanced",
-        gt=0,
-    )
-    template_mask: str = parameter(
-        "", "Mask of the template (MRC); made from the template when empty.", group="advanced"
-    )
-    statistics: Literal["ball", "shape"] = parameter(
-        "ball",
-        "Compare with the local contrast under a ball, or (twice as slow) under the template's "
-        "own mask, for long and flat particles.",
-        group="advanced",
-    )
-    mirror: bool = parameter(
-        False,
-        "Match the mirror image, to check the hand: the true one scores higher.",
-        group="advanced",
-    )
-    whiten: bool = parameter(True, "Let all spacings count alike.", group="advanced")
-    high_pass_angstrom: float = parameter(
-        400.0, "Coarsest detail; 0 for no limit.", unit="angstrom", group="advanced", ge=0
-    )
-    min_score: float | None = parameter(
-        None, "Least score, in place of the threshold that is found.", group="advanced"
-    )
-    z_min_angstrom: float | None = parameter(
-        None,
-        "Lowest z of particles, from the tomogram's centre.",
-        unit="angstrom",
-        group="advanced",
-    )
-    z_max_angstrom: float | None = parameter(
-        None,
-        "Highest z of particles, from the tomogram's centre.",
-        unit="angstrom",
-        group="advanced",
-    )
-    specimen_mask: str = parameter(
-        "",
-        "Volume of the tomogram's size (MRC), above 0 where particles may lie.",
-        group="advanced",
-    )
-    cone_deg: float = parameter(
-        180.0,
-        "Greatest angle between the template's z axis and the tomogram's.",
-        unit="degree",
-        group="advanced",
-        gt=0,
-        le=180,
-    )
-    in_plane_deg: float = parameter(
-        180.0,
-        "Greatest turn about that axis, either way.",
-        unit="degree",
-        group="advanced",
-        gt=0,
-        le=180,
-    )
-    refine: bool = parameter(
-        True, "Refine place and orientation of each candidate.", group="advanced"
-    )
-    tile: int | None = parameter(
-        None,
-        "Longest side of a part that is transformed at once; 512 on a GPU, 320 elsewhere.",
-        unit="voxel",
-        group="advanced",
-        ge=32,
-        le=2048,
-    )
-    data_type: Literal["float16", "float32"] = parameter(
-        "float16", "Number format of the volume of scores.", group="advanced"
-    )
-    seed: int = parameter(0, "Of the random phases.", group="advanced", ge=0)
 
 
 class MatchStage(Stage):
@@ -207,6 +86,7 @@ class _Match:
     def __init__(self, task: Task, subject: Subject, parameters: MatchParameters) -> None:
         self.task, self.subject, self.parameters = task, subject, parameters
         self.saved_at = time.monotonic()
+        self.sigma = 1.0
 
     def run(self) -> StageResult:
         """Read, search, choose, refine and write."""
@@ -217,21 +97,23 @@ class _Match:
         best = self._searched(search)
         chosen, allowed_count = self._chosen(search, best)
         self.task.progress(0.92, f"{len(chosen.peaks)} peaks")
-        candidates, sigma = self._candidates(search, best, chosen, poses, sizes)
-        self._write(search.field, chosen, sigma)
-        (self.task.folder / CHECKPOINT_FILE).unlink(missing_ok=True)
+        candidates = self._candidates(search, best, chosen, poses, sizes)
+        self.task.progress(0.98, "writing")
+        stem = f"{self.subject.series.name}_{self._set_name()}"
+        write_scores(self.task, tomogram, stem, search.field, chosen, parameters.data_type)
+        write_details(self.task, search.field, chosen, self.sigma)
+        forget_search(self.task)
         least = self._least_score(chosen)
         metrics = {
             "candidates": float(len(candidates.table)),
             "threshold": least,
-            "threshold_sigma": least / sigma,
+            "threshold_sigma": least / self.sigma,
             "best_score": float(chosen.peaks.scores[0]) if len(chosen.peaks) else 0.0,
             "orientations": float(len(poses)),
             "places": float(allowed_count),
         }
-        summary = (
-            f"{len(candidates.table)} candidates, threshold {least:.3g} ({least / sigma:.1f} sigma)"
-        )
+        sigmas = f"({least / self.sigma:.1f} sigma)"
+        summary = f"{len(candidates.table)} candidates, threshold {least:.3g} {sigmas}"
         if parameters.mirror:
             summary += f", mirrored, best {metrics['best_score']:.3g}"
         self.task.log(f"{tomogram.path}: {summary}")
@@ -329,8 +211,9 @@ class _Match:
             field = _field_on(field, device)
         self.task.log(
             f"{len(poses)} orientations {sizes.step:.2f} degrees apart, to "
-            f"{sizes.resolution:.3g} A at voxels of {field.voxel_size_angstrom:.3g} A, template {2 * sizes.radius:.0f} A in "
-            f"a box of {template.box}, {len(plan.tiles)} tiles of {plan.shape[::-1]}"
+            f"{sizes.resolution:.3g} A at voxels of {field.voxel_size_angstrom:.3g} A; template of "
+            f"{2 * sizes.radius:.0f} A in a box of {template.box}; {len(plan.tiles)} tiles of "
+            f"{' x '.join(map(str, plan.shape[::-1]))}"
         )
         return Search(field, kernels, torch.from_numpy(poses), plan, Ranks())
 
@@ -372,7 +255,8 @@ class _Match:
 
     def _searched(self, search: Search) -> Best:
         """Search, from where an attempt before has stopped."""
-        best = self._resumed(search)
+        of = f"{self.subject.tomogram.uid} {self.parameters.model_dump_json()}"
+        best = resumed_search(self.task, search, of)
         began, at_first = time.monotonic(), best.blocks_done / max(1, search.n_blocks)
 
         def told(share: float) -> None:
@@ -382,59 +266,16 @@ class _Match:
             try:
                 self.task.progress(0.05 + 0.85 * share, words)
             except Cancelled:
-                self._keep(best)
+                keep_search(self.task, best, of)
                 raise
 
         def block_done(state: Best) -> None:
             now = time.monotonic()
             if search.ranks.rank == 0 and now - self.saved_at > CHECKPOINT_SECONDS:
                 self.saved_at = now
-                self._keep(state)
+                keep_search(self.task, state, of)
 
         search.run(best, told, block_done)
-        return best
-
-    def _fingerprint(self) -> str:
-        tomogram = self.subject.tomogram
-        return f"{tomogram.uid} {self.parameters.model_dump_json()}"
-
-    def _keep(self, best: Best) -> None:
-        import torch
-
-        path = self.task.folder / CHECKPOINT_FILE
-        temporary = path.with_name(f".{path.name}.partial")
-        kept = {
-            "of": self._fingerprint(),
-            "scores": best.scores,
-            "index": best.index,
-            "blocks_done": best.blocks_done,
-        }
-        try:
-            torch.save(kept, temporary)
-            temporary.replace(path)
-        except (OSError, RuntimeError) as error:
-            temporary.unlink(missing_ok=True)
-            self.task.warn(f"{path} cannot be written ({error}): the search goes on without it")
-
-    def _resumed(self, search: Search) -> Best:
-        import torch
-
-        best = search.start()
-        path = self.task.folder / CHECKPOINT_FILE
-        if not path.is_file():
-            return best
-        try:
-            kept = torch.load(path, map_location=best.scores.device, weights_only=True)
-            if kept["of"] != self._fingerprint():
-                self.task.log("the checkpoint is of other parameters: the search begins anew")
-                return best
-            best.scores.copy_(kept["scores"])
-            best.index.copy_(kept["index"])
-            best.blocks_done = int(kept["blocks_done"])
-        except Exception as error:  # a torn file may fail to load in any way
-            self.task.warn(f"{path} cannot be used ({error}): the search begins anew")
-            return search.start()
-        self.task.log(f"the search goes on after block {best.blocks_done} of {search.n_blocks}")
         return best
 
     def _chosen(self, search: Search, best: Best) -> tuple[Chosen, int]:
@@ -471,8 +312,8 @@ class _Match:
         chosen: Chosen,
         poses: NDArray[np.float64],
         sizes: _Sizes,
-    ) -> tuple[Candidates, float]:
-        """Return the candidates, refined, and the deviation of scores by chance."""
+    ) -> Candidates:
+        """Return the candidates, refined."""
         from tomotui.algorithms.match.peaks import refined_places
         from tomotui.algorithms.match.refine import refine_poses
         from tomotui.algorithms.match.significance import uncertainties
@@ -517,63 +358,10 @@ class _Match:
             symmetry=parameters.symmetry.upper(),
         )
         within = SAME_SHARE * 2 * sizes.radius
-        return Candidates(particle_set, tomogram.uid, table, within), self.sigma
+        return Candidates(particle_set, tomogram.uid, table, within)
 
     def _set_name(self) -> str:
         return self.parameters.particles or Path(self.parameters.template).name.partition(".")[0]
-
-    def _write(self, field: Field, chosen: Chosen, sigma: float) -> None:
-        """Write the volume of scores on the tomogram's voxels, and what a picture shows."""
-        from tomotui.algorithms.match.choose import on_grid_of
-        from tomotui.formats.mrc import VolumeWriter
-
-        tomogram = self.subject.tomogram
-        step = tomogram.pixel_size_angstrom / field.voxel_size_angstrom
-        n_x, n_y, n_z = tomogram.size_xyz
-        scores = on_grid_of(chosen.scores.cpu(), step, (n_z, n_y, n_x)).numpy()
-        path = self.task.folder / f"{self.subject.series.name}_{self._set_name()}_scores.mrc"
-        self.task.progress(0.98, "writing")
-        with VolumeWriter(
-            path,
-            (n_z, n_y, n_x),
-            tomogram.pixel_size_angstrom,
-            self.parameters.data_type,
-            labels=(
-                f"tomotui {__version__}: scores of {self._set_name()}; high is alike",
-                f"threshold {chosen.threshold:.4g}",
-            ),
-            origin_at_centre=True,
-        ) as writer:
-            for first in range(0, n_z, SECTIONS_AT_ONCE):
-                writer.write(first, scores[first : first + SECTIONS_AT_ONCE])
-        self.task.artifact("scores", path)
-        self._write_details(field, chosen, sigma)
-
-    def _write_details(self, field: Field, chosen: Chosen, sigma: float) -> None:
-        scores = chosen.scores.cpu().numpy()
-        top = float(chosen.peaks.scores[0]) if len(chosen.peaks) else float(scores.max())
-        edges = np.linspace(float(scores.min()), max(top, float(scores.max())), HISTOGRAM_BINS + 1)
-        shown = int(chosen.peaks.voxels[0, 0]) if len(chosen.peaks) else len(scores) // 2
-        margin = field.margin
-        inside = tuple(slice(margin, margin + n) for n in field.shape)
-        section = -field.values[inside][shown].cpu().numpy()
-        path = self.task.folder / DETAILS_FILE
-        temporary = path.with_name(f".{path.stem}.partial.npz")
-        np.savez(
-            temporary,
-            edges=edges,
-            voxels=np.histogram(scores, edges)[0],
-            peaks=np.histogram(chosen.peaks.scores, edges)[0],
-            null_peaks=np.histogram(chosen.null_peaks, edges)[0],
-            expected_above=chosen.tail.expected(edges[:-1]),
-            threshold=chosen.threshold,
-            sigma=sigma,
-            score_section=scores[shown],
-            tomogram_section=section,
-            voxel_size_angstrom=field.voxel_size_angstrom,
-        )
-        temporary.replace(path)
-        self.task.artifact("details", path)
 
 
 def _on(template: MatchTemplate, device: object) -> MatchTemplate:
