@@ -40,8 +40,8 @@ class MatchParameters(Parameters):
     max_candidates: int = parameter(3000, "Most candidates of a tomogram.", ge=1, le=200_000)
     null: bool = parameter(
         True,
-        "Also match a template of random phases: takes its scores off as background, and finds "
-        "the threshold from it.",
+        "Also match a template of random phases: its mean scores are taken off as background, and "
+        "the threshold is found from it.",
     )
     template_pixel_size_angstrom: float | None = parameter(
         None,

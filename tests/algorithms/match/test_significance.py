@@ -68,3 +68,16 @@ def test_noise_gives_about_as_many_candidates_as_expected(with_null: bool) -> No
         chosen = choose(best, 4.0, allowed, 10.0, float(smooth.std()), 30)
         counts.append(int((chosen.peaks.scores > chosen.threshold).sum()))
     assert 4 <= np.mean(counts) <= 20
+
+
+def test_what_raises_template_and_null_alike_is_taken_off() -> None:
+    noise = torch.randn((32, 48, 48, 2), generator=torch.Generator().manual_seed(4))
+    best = 0.2 + 0.01 * noise
+    best += (0.15 * torch.arange(48) / 48)[:, None]  # such as in ever thicker ice
+    best[16, 10, 12, 0] = 0.32
+    assert float(best[..., 0].max()) > 0.32
+    allowed = torch.ones(best.shape[:3], dtype=torch.bool)
+    chosen = choose(best, 3.0, allowed, 0.5, 0.01, 100)
+    above = chosen.peaks.select(chosen.peaks.scores > chosen.threshold)
+    assert above.voxels[0].tolist() == [16, 10, 12]
+    assert len(above) <= 3

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn.functional import conv1d, pad
 
 from tomotui.algorithms.match.peaks import Peaks, find_peaks
 from tomotui.algorithms.match.significance import Tail, fit_bulk, fit_tail, independent_trials
 
 Array = NDArray[np.float64]
+
+BACKGROUND_RADII = 2.0
+"""Width of the surroundings over which the null is averaged, in radii of the particle."""
 
 
 @dataclass(frozen=True)
@@ -67,15 +72,17 @@ def choose(
 
     Notes
     -----
-    With a null the score is ``S - S_null + mean(S_null)``. Where there is no particle, template
-    and null are two random templates alike, and what lies above the mean is distributed as what
-    lies below: the peaks of the mirrored map are those of chance.
+    With a null the score is ``S - <S_null> + mean(S_null)``, where <> is the mean over the
+    surroundings: what raises both, such as membranes, edges and thick places, is taken off, and
+    hardly any noise is put in (taking off the null voxel by voxel does put it in, and digs holes
+    beside every particle). The null treated alike tells what chance makes.
     """
     allowed = allowed.to(found.device)
     if found.shape[-1] == 2:
         level = float(found[..., 1][allowed].double().mean())
-        scores = found[..., 0] - found[..., 1] + level
-        null_peaks = find_peaks(2 * level - scores, radius_voxels, allowed).scores
+        background = smoothed(found[..., 1], BACKGROUND_RADII * radius_voxels) - level
+        scores = found[..., 0] - background
+        null_peaks = find_peaks(found[..., 1] - background, radius_voxels, allowed).scores
     else:
         scores, null_peaks = found[..., 0], np.zeros(0)
     peaks = find_peaks(scores, radius_voxels, allowed)
@@ -83,6 +90,19 @@ def choose(
     if tail is None:
         tail = independent_trials(int(allowed.sum()), n_orientations, deviation)
     return Chosen(scores, peaks, null_peaks, tail, tail.threshold(false_positives))
+
+
+def smoothed(values: Tensor, sigma: float) -> Tensor:
+    """Return values averaged with a Gaussian of a width in voxels, ``[z, y, x]``."""
+    for axis, n in enumerate(values.shape):
+        reach = min(math.ceil(3 * sigma), n - 1)
+        offset = torch.arange(-reach, reach + 1, device=values.device)
+        kernel = torch.exp(-0.5 * (offset / sigma) ** 2)
+        lines = values.movedim(axis, -1)
+        flat = pad(lines.reshape(-1, 1, n), (reach, reach), mode="reflect")
+        flat = conv1d(flat, (kernel / kernel.sum())[None, None])
+        values = flat.reshape(lines.shape).movedim(-1, axis)
+    return values
 
 
 def on_grid_of(scores: Tensor, step: float, shape: tuple[int, int, int]) -> Tensor:
