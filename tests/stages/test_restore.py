@@ -118,7 +118,7 @@ def test_training_makes_a_network_and_tells_its_curve(trained: Any) -> None:
     assert len(task.metrics["loss of filling"]) == 6
     assert len(task.metrics["held-out loss of filling"]) == 1
     assert any("expected" in message for message in task.messages)
-    assert {path.name for path in task.folder.iterdir()} == {"network.pt", "training.npz"}
+    assert {path.name for path in task.folder.iterdir()} == {"network.safetensors", "training.npz"}
     with np.load(network.details_path) as view:
         assert view["before"].shape == view["after"].shape == (40, 56)
         assert view["spectrum_before"].shape == (40, 56)
@@ -307,4 +307,4 @@ def test_several_processes_train_one_network(sample: Sample, tmp_path: Path) -> 
     assert result is not None
     assert result.status == "done"
     assert len(result.records) == 1
-    assert (tmp_path / "network.pt").is_file()
+    assert (tmp_path / "network.safetensors").is_file()

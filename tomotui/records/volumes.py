@@ -87,8 +87,8 @@ class Network(Record):
     purpose
         The stage that applies it.
     path
-        Weights and what is needed to build the network again, as PyTorch saves them; relative
-        to the project folder.
+        Weights and what is needed to build the network again, as safetensors; relative to the
+        project folder.
     architecture
         Its sizes in words.
     metrics

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from tomotui.records import Network, ParticleSet
 from tomotui.stages.base import Inputs, StageError, Task
+from tomotui.stages.network_files import read_network, write_network
 
 if TYPE_CHECKING:
     from tomotui.algorithms.pick.calibration import Calibration
@@ -79,7 +81,7 @@ def species_of(inputs: Inputs, table: ParticleTable) -> list[Species]:
         elif one.diameter_angstrom is None:
             raise StageError(
                 f"the diameter of {one.name} is not known.",
-                f"Say it: tomotui particles set {one.name} --diameter ANGSTROM",
+                f"Say it: tomotui particles change {one.name} --diameter ANGSTROM",
             )
         else:
             found.append(Species(one.name, one.diameter_angstrom, one.symmetry))
@@ -157,17 +159,23 @@ class Picker:
     learnt: frozenset[str]
 
 
-def picker_as_dict(picker: Picker) -> dict[str, Any]:
-    """Return plain values and tensors, as they are written."""
-    return {
+def write_picker(path: Path, picker: Picker) -> None:
+    """Write a picking network.
+
+    Raises
+    ------
+    StageError
+        When the file cannot be written.
+    """
+    description = {
         "purpose": PURPOSE,
         "architecture": picker.network.architecture.as_dict(),
-        "weights": picker.network.state_dict(),
         "species": [vars(one) for one in picker.species],
         "calibrations": [vars(one) for one in picker.calibrations],
         "voxel_size_angstrom": picker.voxel_size_angstrom,
         "learnt": sorted(picker.learnt),
     }
+    write_network(path, picker.network.state_dict(), description)
 
 
 def load_picker(task: Task, record: Network) -> Picker:
@@ -178,16 +186,14 @@ def load_picker(task: Task, record: Network) -> Picker:
     StageError
         When its file is missing, torn, or of another program.
     """
-    import torch
-
     from tomotui.algorithms.pick.calibration import Calibration
     from tomotui.algorithms.pick.network import Architecture, PickNet
 
     path = task.resolve(record.path)
     try:
-        kept = torch.load(path, map_location=task.device, weights_only=True)
+        weights, kept = read_network(path, task.device)
         network = PickNet(Architecture(**kept["architecture"]))
-        network.load_state_dict(kept["weights"])
+        network.load_state_dict(weights)
         return Picker(
             network.to(task.device).eval(),
             [Species(**one) for one in kept["species"]],

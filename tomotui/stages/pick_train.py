@@ -19,6 +19,7 @@ from tomotui.stages.base import (
     Task,
     parameter,
 )
+from tomotui.stages.network_files import NETWORK_FILE
 from tomotui.stages.pick_inputs import (
     PURPOSE,
     Picker,
@@ -26,8 +27,8 @@ from tomotui.stages.pick_inputs import (
     labels_of,
     load_picker,
     load_volume,
-    picker_as_dict,
     species_of,
+    write_picker,
 )
 
 if TYPE_CHECKING:
@@ -39,7 +40,6 @@ if TYPE_CHECKING:
     from tomotui.stages.restore_inputs import Subject
 
 CHECKPOINT_FILE = "checkpoint.pt"
-NETWORK_FILE = "network.pt"
 CHECKPOINT_SECONDS = 30.0
 SMOOTHING = 0.08
 """Share of a new loss in the mean that is reported."""
@@ -220,7 +220,7 @@ class _Training:
             frozenset(str(uid) for uid in judged.uids),
         )
         path = self.task.folder / NETWORK_FILE
-        _save(path, picker_as_dict(picker))
+        write_picker(path, picker)
         self.task.artifact("network", path)
         (self.task.folder / CHECKPOINT_FILE).unlink(missing_ok=True)
         record = self._record(path, labels, picker)

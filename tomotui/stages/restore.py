@@ -19,6 +19,7 @@ from tomotui.stages.base import (
     Task,
     parameter,
 )
+from tomotui.stages.network_files import read_network
 from tomotui.stages.restore_train import PURPOSE
 
 if TYPE_CHECKING:
@@ -126,15 +127,13 @@ def load_network(task: Task, record: Network) -> Trained:
     StageError
         When its file is missing, torn, or of another program.
     """
-    import torch
-
     from tomotui.algorithms.restore.network import Architecture, RestorationNet
 
     path = task.resolve(record.path)
     try:
-        kept = torch.load(path, map_location=task.device, weights_only=True)
+        weights, kept = read_network(path, task.device)
         network = RestorationNet(Architecture(**kept["architecture"]))
-        network.load_state_dict(kept["weights"])
+        network.load_state_dict(weights)
         return Trained(
             record,
             network.to(task.device).eval(),

@@ -20,6 +20,7 @@ from tomotui.stages.base import (
     Task,
     parameter,
 )
+from tomotui.stages.network_files import NETWORK_FILE, write_network
 from tomotui.stages.restore_presets import (
     PRESETS,
     Preset,
@@ -36,7 +37,6 @@ if TYPE_CHECKING:
 
 PURPOSE = "restore"
 CHECKPOINT_FILE = "checkpoint.pt"
-NETWORK_FILE = "network.pt"
 VIEW_FILE = "training.npz"
 CHECKPOINT_SECONDS = 60.0
 SMOOTHING = 0.05
@@ -332,18 +332,15 @@ class _Training:
         path = self.task.folder / NETWORK_FILE
         network = trainer.final()
         subject = self.subjects[0]
-        _save(
-            path,
-            {
-                "purpose": PURPOSE,
-                "method": self.parameters.method,
-                "architecture": network.architecture.as_dict(),
-                "weights": network.state_dict(),
-                "voxel_size_angstrom": subject.tomogram.pixel_size_angstrom,
-                "has_halves": all(one.tomogram.half_paths for one in self.subjects),
-                "series": [one.series.name for one in self.subjects],
-            },
-        )
+        description = {
+            "purpose": PURPOSE,
+            "method": self.parameters.method,
+            "architecture": network.architecture.as_dict(),
+            "voxel_size_angstrom": subject.tomogram.pixel_size_angstrom,
+            "has_halves": all(one.tomogram.half_paths for one in self.subjects),
+            "series": [one.series.name for one in self.subjects],
+        }
+        write_network(path, network.state_dict(), description)
         self.task.artifact("network", path)
         return path
 
