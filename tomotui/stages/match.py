@@ -55,6 +55,22 @@ class MatchStage(Stage):
     gives = ("particle_set",)
     needs = "gpu"
 
+    def outlook(self, parameters: MatchParameters) -> str:
+        """Say how many orientations are tried, where the choices tell."""
+        from tomotui.geometry.angles import angular_step_deg, n_orientations
+        from tomotui.geometry.symmetry import symmetry_rotations
+
+        step, resolution = parameters.angle_step_deg, parameters.resolution_angstrom
+        if step is None and resolution and parameters.diameter_angstrom:
+            step = angular_step_deg(resolution, parameters.diameter_angstrom)
+        if step is None:
+            return ""
+        try:
+            order = len(symmetry_rotations(parameters.symmetry))
+        except ValueError:
+            return ""
+        return f"about {n_orientations(step) // order:,} orientations at every voxel"
+
     def run(self, task: Task, inputs: Inputs, parameters: MatchParameters) -> StageResult:
         """Search the tomogram of one series."""
         import torch

@@ -61,16 +61,24 @@ class Best:
         scores = torch.full((*shape, n_scores), -math.inf, device=device)
         return cls(scores, torch.full(shape, -1, dtype=torch.int32, device=device))
 
-    def shared(self, ranks: Ranks) -> None:
-        """Take the best over all processes; where scores are equal, the first orientation."""
+    def shared(self, ranks: Ranks, device: torch.device) -> None:
+        """Take the best over all processes; where scores are equal, the first orientation.
+
+        Parameters
+        ----------
+        device
+            Where processes exchange what they have.
+        """
         if ranks.count == 1:
             return
-        own = self.scores[..., 0].clone()
-        ranks.max_(self.scores)
+        scores, index = self.scores.to(device, copy=True), self.index.to(device)
+        ranks.max_(scores)
         far = torch.iinfo(torch.int32).max
-        order = torch.where((own == self.scores[..., 0]) & (self.index >= 0), self.index, far)
+        is_best = (self.scores[..., 0].to(device) == scores[..., 0]) & (index >= 0)
+        order = torch.where(is_best, index, far)
         ranks.min_(order)
-        self.index = torch.where(order == far, -1, order)
+        self.scores.copy_(scores)
+        self.index.copy_(torch.where(order == far, -1, order))
 
 
 class Search:
@@ -132,7 +140,7 @@ class Search:
         for block in range(best.blocks_done, self.n_blocks):
             first = block * BLOCK
             self._search(self._own_share(first), best, first, told)
-            best.shared(self.ranks)
+            best.shared(self.ranks, self.device)
             best.blocks_done = block + 1
             block_done(best)
 
@@ -161,9 +169,11 @@ class Search:
         numbers = torch.linspace(0, n - 1, min(n, N_CALIBRATION)).round().long().tolist()
         found = []
         for tile in self.plan.tiles:
-            for _, correlations, masks in self._correlations(numbers, tile):
+            for _, correlations, deviations in self._correlations(numbers, tile):
                 channel = correlations[..., -1] if self.kernels.has_null else correlations[..., 0]
-                scores = channel / (masks if masks is not None else _part(self.deviation, tile))
+                if deviations is None:
+                    deviations = _part(self.deviation, tile).to(self.device)
+                scores = channel / deviations
                 flat = scores.flatten()
                 found.append(flat[:: max(1, flat.numel() // 200_000)].abs().cpu())
         return 1.4826 * float(torch.cat(found)[:: max(1, len(found) // 16)].median())
