@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -12,7 +12,9 @@ from tomotui.stages.base import Inputs, Parameters, Stage, StageError, StageResu
 from tomotui.stages.pick_inputs import PURPOSE, Picker, Species, load_picker, load_volume
 
 if TYPE_CHECKING:
-    from tomotui.algorithms.pick.search import Maps
+    from torch import Tensor
+
+    from tomotui.algorithms.pick.search import Maps, Peaks
     from tomotui.algorithms.pick.volumes import Volume
 
 SAME_SHARE = 0.4
@@ -37,6 +39,11 @@ class PickParameters(Parameters):
         "2 elsewhere.",
         ge=1,
         le=4,
+    )
+    centre: Literal["auto", "mass", "network"] = parameter(
+        "auto",
+        "Put candidates at the centre of their mass, or leave them where the network has them; "
+        "auto does the first where the marks it has learnt from lay there.",
     )
     edge_angstrom: float = parameter(
         0.0, "Leave out candidates nearer than this to the tomogram's faces.", unit="angstrom", ge=0
@@ -128,6 +135,7 @@ class _Search:
 
         chosen, picker = self.parameters, self.picker
         calibration = picker.calibrations[number]
+        image = volume.halves.mean(dim=0)
         voxel = float(np.mean(volume.voxel_zyx_angstrom))
         peaks = find_peaks(
             maps,
@@ -136,6 +144,9 @@ class _Search:
             chosen.max_candidates,
             calibration.logit_of(max(chosen.min_score, 1e-6)),
         )
+        at_mass = species.is_marked_at_mass if chosen.centre == "auto" else chosen.centre == "mass"
+        if at_mass:
+            peaks = self._centred(peaks, image, species.diameter_angstrom, voxel)
         inside = volume.depth_angstrom(peaks.voxels) >= chosen.edge_angstrom
         peaks = peaks.select(inside)
         shares = calibration.share(peaks.logits)
@@ -143,7 +154,7 @@ class _Search:
         first = np.argsort(-uncertain, kind="stable")[:MOST_COMPARED]
         features = features_at(
             picker.network,
-            volume.halves.mean(dim=0),
+            image,
             peaks.voxels[first],
             FEATURE_SIDE,
             self.task.device,
@@ -165,3 +176,17 @@ class _Search:
         return Candidates(
             kind, self.subject.tomogram.uid, table, SAME_SHARE * species.diameter_angstrom
         )
+
+    def _centred(
+        self, peaks: Peaks, image: Tensor, diameter_angstrom: float, voxel_angstrom: float
+    ) -> Peaks:
+        """Move candidates to their centres of mass; of those that meet the best one stays."""
+        from tomotui.algorithms.pick.centring import centred
+        from tomotui.algorithms.pick.search import Peaks, apart
+
+        diameter = diameter_angstrom / voxel_angstrom
+        places = centred(image, peaks.voxels, diameter, voxel_angstrom)
+        moved = Peaks(places, peaks.logits, peaks.spread)
+        kept = np.zeros(len(places), dtype=bool)
+        kept[apart(places, diameter)] = True
+        return moved.select(kept)

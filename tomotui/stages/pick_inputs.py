@@ -36,11 +36,14 @@ class Species:
         Of the particle set.
     diameter_angstrom
         Greatest extent.
+    is_marked_at_mass
+        Whether people mark it where its mass has its centre.
     """
 
     name: str
     diameter_angstrom: float
     symmetry: str = "C1"
+    is_marked_at_mass: bool = True
 
 
 def load_volume(task: Task, subject: Subject, wanted_angstrom: float, device: str) -> Volume:

@@ -199,6 +199,7 @@ class _Training:
             self.task, self.inputs, self.table, self.species, subjects, volumes
         )
         self._check(labels)
+        self.species = self._with_centres(labels, volumes)
         labels = self._kept_back(labels, judged, before)
         trainer = self._trainer(volumes, labels, before)
         self._resume(trainer)
@@ -263,7 +264,8 @@ class _Training:
 
         own = subjects[0].tomogram.pixel_size_angstrom
         wanted = sampling_for([one.diameter_angstrom for one in self.species], own)
-        if before is not None and before.species == self.species:
+        sizes = [(one.name, one.diameter_angstrom) for one in self.species]
+        if before is not None and sizes == [(b.name, b.diameter_angstrom) for b in before.species]:
             wanted = max(own, before.voxel_size_angstrom)
         volumes = []
         for number, subject in enumerate(subjects):
@@ -285,6 +287,27 @@ class _Training:
                     f"no accepted particle of {one.name} lies in a tomogram that is looked at.",
                     "Name the series with --on, or mark some in the newest tomograms.",
                 )
+
+    def _with_centres(self, labels: Labels, volumes: list[Volume]) -> list[Species]:
+        """See which species are marked at their centres of mass."""
+        from dataclasses import replace
+
+        from tomotui.algorithms.pick.centring import is_centre_of_mass
+
+        images = [one.halves.mean(dim=0).cpu() for one in volumes]
+        voxel = float(np.mean(volumes[0].voxel_zyx_angstrom))
+        found = []
+        for number, one in enumerate(self.species):
+            mine = labels.accepted & (labels.species == number)
+            at_mass = is_centre_of_mass(
+                images,
+                labels.volume[mine],
+                labels.voxels[mine],
+                one.diameter_angstrom / voxel,
+                voxel,
+            )
+            found.append(replace(one, is_marked_at_mass=at_mass))
+        return found
 
     def _kept_back(self, labels: Labels, judged: ParticleTable, before: Picker | None) -> Labels:
         """Keep some judgements back that no network has learnt from yet."""

@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from tomotui.algorithms.pick.centring import centred, is_centre_of_mass
 from tomotui.algorithms.pick.network import Architecture, PickNet, fold
 from tomotui.algorithms.pick.search import Maps, find_peaks, logits_at, look
 
@@ -68,3 +69,20 @@ def test_judged_places_are_asked_for_near_them(balls: SimpleNamespace) -> None:
     kinds, reach = np.zeros(10, dtype=np.int64), np.full(10, 2.5)
     logits = logits_at(network, image, places, kinds, reach, 16, "cpu")
     assert logits[:5].min() > logits[5:].max()
+
+
+def test_places_move_to_the_mass_about_them(balls: SimpleNamespace) -> None:
+    image = balls.volume.halves.mean(dim=0)
+    true = balls.centres[0]
+    beside = true + np.random.default_rng(1).uniform(-1.5, 1.5, true.shape)
+    found = centred(image, beside, 10.0, 10.0)
+    assert np.linalg.norm(found - true, axis=1).max() < 0.5
+    assert len(centred(image, np.zeros((0, 3)), 10.0, 10.0)) == 0
+
+
+def test_marks_beside_the_mass_are_known(balls: SimpleNamespace) -> None:
+    image = balls.volume.halves.mean(dim=0)
+    true, none = balls.centres[0][:6], np.zeros(6, dtype=np.int64)
+    assert is_centre_of_mass([image], none, true, 10.0, 10.0)
+    foot = true + np.array([2.4, 0, 0])
+    assert not is_centre_of_mass([image], none, foot, 10.0, 10.0)

@@ -143,7 +143,7 @@ def find_peaks(maps: Maps, species: int, diameter_voxel: float, most: int, least
     found = values[where[:, 0], where[:, 1], where[:, 2]]
     order = torch.argsort(found, descending=True, stable=True)[: 8 * most]
     cells, scores = where[order].numpy(), found[order].numpy().astype(np.float64)
-    kept = _apart(cells.astype(np.float64), radius)[:most]
+    kept = apart(cells.astype(np.float64), 2 * radius)[:most]
     cells, scores = cells[kept], scores[kept]
     spread = maps.spread[species].numpy()[tuple(cells.T)].astype(np.float64)
     exact = cells + _parabola(values.numpy(), cells)
@@ -213,15 +213,23 @@ def _corner(voxel: Array, side: int) -> Place:
     return Place(int(first[0]), int(first[1]), int(first[2]))
 
 
-def _apart(cells: Array, radius: float) -> NDArray[np.int64]:
-    """Return which points, the best first, are farther than a radius from every better one."""
+def apart(places: Array, diameter: float) -> NDArray[np.int64]:
+    """Return which points, the best first, are far enough from every better one to stand.
+
+    Parameters
+    ----------
+    places
+        ``[n, 3]``.
+    diameter
+        Of the particles, in the unit of the places.
+    """
     from scipy.spatial import cKDTree
 
-    if not len(cells):
+    if not len(places):
         return np.zeros(0, dtype=np.int64)
-    pairs = cKDTree(cells).query_pairs(2 * radius * SEPARATION, output_type="ndarray")
+    pairs = cKDTree(places).query_pairs(diameter * SEPARATION, output_type="ndarray")
     better, worse = pairs.min(axis=1), pairs.max(axis=1)
-    alive = np.ones(len(cells), dtype=bool)
+    alive = np.ones(len(places), dtype=bool)
     for number in np.unique(better):
         if alive[number]:
             alive[worse[better == number]] = False
