@@ -75,7 +75,9 @@ def choose(
     With a null the score is ``S - <S_null> + mean(S_null)``, where <> is the mean over the
     surroundings: what raises both, such as membranes, edges and thick places, is taken off, and
     hardly any noise is put in (taking off the null voxel by voxel does put it in, and digs holes
-    beside every particle). The null treated alike tells what chance makes.
+    beside every particle). The null treated alike tells what chance makes. Small proteins
+    and membranes are no chance, and like a particle more than like random phases; what they make
+    shows in the bulk of the template's own peaks. The stricter of the two cut-offs counts.
     """
     allowed = allowed.to(found.device)
     if found.shape[-1] == 2:
@@ -86,9 +88,11 @@ def choose(
     else:
         scores, null_peaks = found[..., 0], np.zeros(0)
     peaks = find_peaks(scores, radius_voxels, allowed)
-    tail = fit_tail(null_peaks) if len(null_peaks) else fit_bulk(peaks.scores)
-    if tail is None:
-        tail = independent_trials(int(allowed.sum()), n_orientations, deviation)
+    tails = [fit_bulk(peaks.scores), fit_tail(null_peaks) if len(null_peaks) else None]
+    known = [tail for tail in tails if tail is not None]
+    if not known:
+        known = [independent_trials(int(allowed.sum()), n_orientations, deviation)]
+    tail = max(known, key=lambda one: one.threshold(false_positives))
     return Chosen(scores, peaks, null_peaks, tail, tail.threshold(false_positives))
 
 
