@@ -12,7 +12,8 @@ from tomotui.cli.curate_oracle import Oracle
 from tomotui.cli.curate_script import Command
 from tomotui.cli.errors import WorkFailed, WrongWords
 from tomotui.project.curation import ORDERS, Curation, Order, Rows
-from tomotui.records import Decision, Verdict
+from tomotui.project.decisions import Entry
+from tomotui.records import Verdict
 
 Tell = Callable[[dict[str, Any]], None]
 
@@ -228,7 +229,7 @@ class CurationRun:
 
     # ---- words
 
-    def _say(self, did: str, decisions: list[Decision]) -> None:
+    def _say(self, did: str, decisions: list[Entry]) -> None:
         if not decisions:
             self._tell({"did": did, "particle": None})
         for decision in decisions:

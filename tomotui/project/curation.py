@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 from tomotui.algorithms.curate import audit, calibration
 from tomotui.algorithms.curate.queue import ORDERS, Order, review_order
 from tomotui.project.audits import Audit, AuditReport
-from tomotui.project.decisions import Position
+from tomotui.project.decisions import Entry, Position
 from tomotui.project.errors import ProjectError
 from tomotui.project.project import Project
-from tomotui.records import Decision, ParticleSet, Verdict
+from tomotui.records import ParticleSet, Verdict
 from tomotui.records.particle_table import UNASSIGNED, ParticleTable
 
 __all__ = [
@@ -178,19 +178,19 @@ class Curation:
 
     def decide(
         self, rows: Sequence[int] | Rows, verdict: Verdict, class_number: int | None = None
-    ) -> list[Decision]:
+    ) -> list[Entry]:
         """Judge candidates that somebody has looked at, in one act."""
         uids = self.table.uids[np.asarray(rows, dtype=np.intp)].tolist()
         return self._follow(
             self.project.decide(uids, verdict, class_number=class_number, **self._who)
         )
 
-    def classify(self, rows: Sequence[int] | Rows, class_number: int | None) -> list[Decision]:
+    def classify(self, rows: Sequence[int] | Rows, class_number: int | None) -> list[Entry]:
         """Give candidates a class, in one act."""
         uids = self.table.uids[np.asarray(rows, dtype=np.intp)].tolist()
         return self._follow(self.project.classify(uids, class_number, **self._who))
 
-    def move(self, row: int, position_angstrom: Position) -> list[Decision]:
+    def move(self, row: int, position_angstrom: Position) -> list[Entry]:
         """Put a candidate somewhere else."""
         uid = str(self.table.uids[row])
         return self._follow(self.project.move_particle(uid, position_angstrom, **self._who))
@@ -245,7 +245,7 @@ class Curation:
         reaches = self.table.scores[with_score] >= threshold
         return with_score[reaches], with_score[~reaches]
 
-    def apply_threshold(self, threshold: float, rows: Rows | None = None) -> list[Decision]:
+    def apply_threshold(self, threshold: float, rows: Rows | None = None) -> list[Entry]:
         """Accept what reaches a threshold and reject the rest, in one act.
 
         What somebody has decided stays as it is.
@@ -255,26 +255,26 @@ class Curation:
         verdicts |= dict.fromkeys(self.table.uids[below].tolist(), "rejected")
         return self._decide_unseen(verdicts)
 
-    def drop(self, rows: Sequence[int] | Rows) -> list[Decision]:
+    def drop(self, rows: Sequence[int] | Rows) -> list[Entry]:
         """Reject the undecided ones among candidates that nobody has looked at, in one act."""
         chosen = np.asarray(rows, dtype=np.intp)
         uids = self.table.uids[chosen[self.is_open[chosen]]].tolist()
         return self._decide_unseen(dict.fromkeys(uids, "rejected"))
 
-    def _decide_unseen(self, verdicts: Mapping[str, Verdict]) -> list[Decision]:
+    def _decide_unseen(self, verdicts: Mapping[str, Verdict]) -> list[Entry]:
         if not verdicts:
             return []
         return self._follow(self.project.decide_each(verdicts, seen=False, **self._who))
 
-    def undo(self) -> list[Decision]:
+    def undo(self) -> list[Entry]:
         """Take the newest act of this session back."""
         return self._follow(self.project.undo(**self._who))
 
-    def redo(self) -> list[Decision]:
+    def redo(self) -> list[Entry]:
         """Make again what was taken back last."""
         return self._follow(self.project.redo(**self._who))
 
-    def _follow(self, decisions: list[Decision]) -> list[Decision]:
+    def _follow(self, decisions: list[Entry]) -> list[Entry]:
         """Let the columns say what the log says now."""
         if any(d.particle_uid not in self._row_of for d in decisions):
             # One that was taken back before this was read has come again.

@@ -9,8 +9,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from operator import attrgetter
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from tomotui.project.base import Part
 from tomotui.project.database import Row
@@ -55,6 +54,29 @@ class Judged(NamedTuple):
     seen: bool
 
 
+class Entry(NamedTuple):
+    """A line of the log as it was written, with the fields of `Decision`.
+
+    Not a record, for a threshold writes a hundred thousand at once.
+    """
+
+    particle_uid: str
+    verdict: Verdict
+    previous: Verdict
+    class_number: int | None
+    user: str
+    session: str
+    at: float
+    score: float | None
+    seen: bool
+    x_angstrom: float | None = None
+    y_angstrom: float | None = None
+    z_angstrom: float | None = None
+    previous_x_angstrom: float | None = None
+    previous_y_angstrom: float | None = None
+    previous_z_angstrom: float | None = None
+
+
 class DecisionPart(Part):
     """Acts of people, and the log of them.
 
@@ -70,7 +92,7 @@ class DecisionPart(Part):
         user: str,
         session: str,
         class_number: int | None = None,
-    ) -> list[Decision]:
+    ) -> list[Entry]:
         """Judge particles in one act.
 
         Parameters
@@ -94,7 +116,7 @@ class DecisionPart(Part):
         session: str,
         class_number: int | None = None,
         seen: bool = True,
-    ) -> list[Decision]:
+    ) -> list[Entry]:
         """Judge particles in one act, each in its own way.
 
         Parameters
@@ -126,7 +148,7 @@ class DecisionPart(Part):
         *,
         user: str,
         session: str,
-    ) -> list[Decision]:
+    ) -> list[Entry]:
         """Give particles a class, or none, in one act; what was decided about them stays.
 
         Raises
@@ -143,7 +165,7 @@ class DecisionPart(Part):
 
     def move_particle(
         self, particle_uid: str, position_angstrom: Position, *, user: str, session: str
-    ) -> list[Decision]:
+    ) -> list[Entry]:
         """Put a particle somewhere else in its tomogram; what was decided about it stays.
 
         Raises
@@ -159,7 +181,7 @@ class DecisionPart(Part):
 
     # ---- undo and redo
 
-    def undo(self, *, user: str, session: str) -> list[Decision]:
+    def undo(self, *, user: str, session: str) -> list[Entry]:
         """Take back the newest act of a session; returns the compensating decisions.
 
         Nothing is erased: the log gets decisions that restore what was before. Called again it
@@ -175,7 +197,7 @@ class DecisionPart(Part):
             )
             return self._take_back(batch, user, session)
 
-    def redo(self, *, user: str, session: str) -> list[Decision]:
+    def redo(self, *, user: str, session: str) -> list[Entry]:
         """Make again the act that the session took back last; returns its decisions.
 
         Empty when nothing was taken back since the session's last act of its own.
@@ -193,7 +215,7 @@ class DecisionPart(Part):
             )
             return self._take_back(batch, user, session)
 
-    def _take_back(self, batch: int | None, user: str, session: str) -> list[Decision]:
+    def _take_back(self, batch: int | None, user: str, session: str) -> list[Entry]:
         """Restore what was before a batch of decisions."""
         if batch is None:
             return []
@@ -223,53 +245,42 @@ class DecisionPart(Part):
         session: str,
         undoes: int | None = None,
         unseen: Iterable[str] = (),
-    ) -> list[Decision]:
+    ) -> list[Entry]:
         """Write decisions into the log and fold them into the particles' rows."""
         newest = self._db.scalar("SELECT batch FROM decisions ORDER BY id DESC LIMIT 1")
         now, not_seen = time.time(), frozenset(unseen)
-        # Built without validation: a threshold decides about a hundred thousand at once.
-        decisions = [
-            Decision.model_construct(
-                particle_uid=uid,
-                verdict=judgement.verdict,
-                previous=present[uid]["decision"],
-                class_number=judgement.class_number,
-                user=user,
-                session=session,
-                at=now,
-                score=present[uid]["score"],
-                seen=uid not in not_seen,
-                **_move(judgement, present[uid]),
+        entries = [
+            Entry(
+                uid,
+                judgement.verdict,
+                present[uid]["decision"],
+                judgement.class_number,
+                user,
+                session,
+                now,
+                present[uid]["score"],
+                uid not in not_seen,
+                *_move(judgement, present[uid]),
             )
             for uid, judgement in judgements.items()
         ]
-        columns = tuple(Decision.model_fields)
-        names = ", ".join(("batch", "undoes", "previous_class", *columns))
-        of_row = attrgetter(*columns)
+        names = ("batch", "undoes", "previous_class", *Entry._fields)
         self._db.execute_many(
-            f"INSERT INTO decisions ({names}) VALUES ({', '.join('?' * (3 + len(columns)))})",
+            f"INSERT INTO decisions ({', '.join(names)}) VALUES ({', '.join('?' * len(names))})",
             (
-                (1 + (newest or 0), undoes, present[d.particle_uid]["class_number"], *of_row(d))
-                for d in decisions
+                (1 + (newest or 0), undoes, present[entry.particle_uid]["class_number"], *entry)
+                for entry in entries
             ),
         )
         self._db.execute_many(
-            """UPDATE particles SET decision = ?, class_number = ?,
-               x_angstrom = coalesce(?, x_angstrom), y_angstrom = coalesce(?, y_angstrom),
-               z_angstrom = coalesce(?, z_angstrom) WHERE uid = ?""",
-            [
-                (
-                    d.verdict,
-                    d.class_number,
-                    d.x_angstrom,
-                    d.y_angstrom,
-                    d.z_angstrom,
-                    d.particle_uid,
-                )
-                for d in decisions
-            ],
+            "UPDATE particles SET decision = ?, class_number = ? WHERE uid = ?",
+            [(entry.verdict, entry.class_number, entry.particle_uid) for entry in entries],
         )
-        return decisions
+        self._db.execute_many(
+            "UPDATE particles SET x_angstrom = ?, y_angstrom = ?, z_angstrom = ? WHERE uid = ?",
+            [(*entry[9:12], entry.particle_uid) for entry in entries if entry[9] is not None],
+        )
+        return entries
 
     def _present(self, uids: Iterable[str]) -> dict[str, Row]:
         """Return the rows of particles by their identity, in the order asked for."""
@@ -320,12 +331,11 @@ def _position(row: Row, names: Sequence[str]) -> Position | None:
     return None if x is None else (x, y, z)
 
 
-def _move(judgement: Judgement, present: Row) -> dict[str, Any]:
+def _move(judgement: Judgement, present: Row) -> tuple[float | None, ...]:
     """Return what the log keeps of a move: both places, or nothing for a judgement."""
     if judgement.position_angstrom is None:
-        return dict.fromkeys((*AXES, *_PREVIOUS))
-    before = (present[axis] for axis in AXES)
-    return dict(zip((*AXES, *_PREVIOUS), (*judgement.position_angstrom, *before), strict=True))
+        return ()
+    return (*judgement.position_angstrom, *(present[axis] for axis in AXES))
 
 
 def fold(decisions: Iterable[Decision]) -> dict[str, Judgement]:

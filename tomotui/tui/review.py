@@ -14,7 +14,8 @@ import numpy as np
 
 from tomotui.project import ProjectError
 from tomotui.project.curation import ORDERS, Curation, Order, Rows
-from tomotui.records import Decision, Verdict
+from tomotui.project.decisions import Entry
+from tomotui.records import Verdict
 from tomotui.tui.wording import duration
 
 Show = Literal["all", "undecided", "accepted", "rejected", "unsure"]
@@ -238,15 +239,15 @@ class Review:
         rows = self.rows[self.place :]
         return rows[self.curation.is_open[rows]]
 
-    def undo(self) -> list[Decision]:
+    def undo(self) -> list[Entry]:
         """Take the last act back and look at what it was about."""
         return self._returned(self.curation.undo())
 
-    def redo(self) -> list[Decision]:
+    def redo(self) -> list[Entry]:
         """Make the last act that was taken back again, and look at what it was about."""
         return self._returned(self.curation.redo())
 
-    def _returned(self, decisions: list[Decision]) -> list[Decision]:
+    def _returned(self, decisions: list[Entry]) -> list[Entry]:
         gone = self.curation.table.decisions[self.rows] == "removed" if decisions else None
         come = [row for d in decisions if (row := self.curation.row(d.particle_uid)) is not None]
         if gone is not None and gone.any():

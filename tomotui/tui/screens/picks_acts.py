@@ -8,7 +8,8 @@ from typing import cast
 from textual import on
 
 from tomotui.project import ProjectError
-from tomotui.records import Decision, Verdict
+from tomotui.project.decisions import Entry
+from tomotui.records import Verdict
 from tomotui.tui.screens.picks_steering import PicksSteering
 from tomotui.tui.widgets.candidate_list import CandidateList, score_words
 from tomotui.tui.widgets.status_bar import StatusBar
@@ -260,7 +261,7 @@ class PicksActs(PicksSteering):
             self._want_precision(event.text)
 
 
-def act_words(decisions: list[Decision]) -> str:
+def act_words(decisions: list[Entry]) -> str:
     """Return what an act was about."""
     if len(decisions) > 1:
         return f"{len(decisions)} candidates"

@@ -80,6 +80,7 @@ class PicksTraining(PicksActs):
         self.job_ids: tuple[int, ...] = ()
         self._seen: Seen | None = None
         self._feed: Feed[Seen] | None = None
+        self._failure = ""
 
     def begin_to_watch(self) -> None:
         """Watch the project for searches that end, and the jobs started here."""
@@ -129,6 +130,8 @@ class PicksTraining(PicksActs):
             self.job_ids = ()
             self.look_elsewhere()
             if failed is not None:
+                glyph = self.tomotui.look.glyph("failed", self.ascii_only)
+                self._failure = f"{glyph} job {failed.id} {failed.stage} {failed.status}"
                 self.say(f"{failed.stage} {failed.status}: {one_line(failed.note)}", "error")
             else:
                 self.say("the search is done: the most informative candidates come first")
@@ -162,10 +165,10 @@ class PicksTraining(PicksActs):
         self.tomotui.change(lambda project: read_all(project, name), read)
 
     def job_words(self) -> str:
-        """Return what the jobs that were started here are doing."""
+        """Return what the jobs that were started here are doing, or that one has failed."""
         seen = self._seen
         if not self.job_ids or seen is None:
-            return ""
+            return self._failure
         words = []
         for job in seen.jobs:
             if job.status.is_finished:
@@ -208,6 +211,6 @@ class PicksTraining(PicksActs):
         self.tomotui.submit(training, trained)
 
     def _submitted(self, training: Job, search: Job) -> None:
-        self.job_ids = (training.id, search.id)
+        self.job_ids, self._failure = (training.id, search.id), ""
         self.look_elsewhere()
         self.say("training, then searching; go on deciding, what is new comes by itself")

@@ -23,7 +23,7 @@ from tomotui.tui.raster.cutouts import Boxes, Cut
 from tomotui.tui.raster.loader import SliceError
 from tomotui.tui.raster.picture import Mark
 from tomotui.tui.raster.view import SliceViewState
-from tomotui.tui.raster.volume import SliceSource
+from tomotui.tui.raster.volume import AXES, SliceSource
 from tomotui.tui.review import Review
 from tomotui.tui.screens.base import NO_BREAKPOINTS, Frame
 from tomotui.tui.screens.picks_words import facts_of, panel_lines, place_words, status_words
@@ -43,6 +43,8 @@ ROOM_FOR_PANEL, ROOM_FOR_LIST = 118, 76
 CELLS_ACROSS = 14
 """Width of a particle in the picture, to begin with."""
 DEFAULT_DIAMETER_ANGSTROM = 200.0
+EXPECTED = 2
+"""Candidates whose slices are loaded ahead."""
 MOST_SOURCES = 4
 """Volumes that are kept open."""
 
@@ -336,6 +338,7 @@ class PicksView(SliceKeysScreen, Frame):
         """Go to the candidate in the volume that is shown."""
         source = self.slice_view.source
         if source is not None:
+            self.slice_view.expected = self._expected(source)
             now = looking_at(source, self._target(source), self.slice_view.view)
             if now == self.slice_view.view:
                 self.slice_view.redraw()
@@ -343,6 +346,18 @@ class PicksView(SliceKeysScreen, Frame):
                 self.slice_view.view = now
             self.show_orthos()
             self.update_status()
+
+    def _expected(self, source: SliceSource) -> list[int]:
+        """Return the slices of the candidates that come next."""
+        review = self.review
+        if review is None:
+            return []
+        rows = review.rows[review.place + 1 : review.place + 1 + EXPECTED]
+        axis = self.slice_view.view.axis
+        return [
+            round(dict(zip(AXES, to_voxel(source, (x, y, z)), strict=True))[axis])
+            for x, y, z in review.curation.table.positions_angstrom[rows].tolist()
+        ]
 
     def show_orthos(self) -> None:
         """Show the candidate, or the place of the crosshair, along three axes."""

@@ -30,6 +30,8 @@ from tomotui.tui.widgets.pacing import PacedPicture
 
 PREFETCH = 8
 """Slices loaded ahead in the direction of travel."""
+LONGEST_STRIDE = 10
+"""Slices of a step, beyond which nothing is known of where the next one goes."""
 
 
 Overlay = Callable[[SliceViewState], Sequence[Trail]]
@@ -63,6 +65,11 @@ class SliceView(PacedPicture, can_focus=True):
         What the terminal can show.
     lut
         Name of the colour look-up table; the theme's when not given.
+
+    Attributes
+    ----------
+    expected
+        Slices that are likely to be wanted next, loaded before the neighbours.
     """
 
     ALLOW_SELECT = False
@@ -159,6 +166,8 @@ class SliceView(PacedPicture, can_focus=True):
         self._strips_size = Size(0, 0)
         self._blank: Strip | None = None
         self._direction = 1
+        self._strides = True
+        self.expected: Sequence[int] = ()
         self._held: Offset | None = None
         self._dragged = False
         self.set_reactive(SliceView.view, SliceViewState(glyphs=self.artist.capability.glyphs))
@@ -264,6 +273,7 @@ class SliceView(PacedPicture, can_focus=True):
         """Draw the new state."""
         if new.index != old.index and new.axis == old.axis:
             self._direction = 1 if new.index > old.index else -1
+            self._strides = abs(new.index - old.index) <= LONGEST_STRIDE
         self.redraw()
 
     def watch_marks(self) -> None:
@@ -364,7 +374,8 @@ class SliceView(PacedPicture, can_focus=True):
         if image is None:
             self._loader.request(key, load)
         last = source.n_slices(view.axis) - 1
-        ahead = (view.index + self._direction * step for step in range(1, PREFETCH + 1))
+        ahead = [view.index + self._direction * step for step in range(1, PREFETCH + 1)]
+        ahead = [*self.expected, *(ahead if self._strides else ())]
         self._loader.prefetch([item(index) for index in ahead if 0 <= index <= last])
         return image
 
