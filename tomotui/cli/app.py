@@ -28,6 +28,7 @@ _COMMANDS = {
     "curate": "curate:curate",
     "import-particles": "import_particles:import_particles",
     "particles": "particles",
+    "import-network": "import_network:import_network",
     "export": "export:export",
     "stages": "project:stages",
     "simulate": "simulate:simulate",
@@ -46,11 +47,12 @@ _GROUPS = {
         {"list": "list_recipes", "check": "check", "run": "run_recipe", "save": "save"},
     ),
     "particles": (
-        "List, make, clean and trace particle sets.\n\n"
+        "List, make, change, clean and trace particle sets.\n\n"
         "Example: `tomotui particles new ribosome --diameter 290 -p ~/data/cells`",
         {
             "list": "list_sets",
             "new": "new",
+            "change": "change",
             "clean": "clean_particles:clean_particles",
             "curve": "trace_particles:trace_particles",
         },

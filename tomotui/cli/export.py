@@ -24,7 +24,7 @@ from tomotui.cli.options import (
 )
 from tomotui.cli.places import Place, whole
 from tomotui.project import Project
-from tomotui.records import Alignment, Ctf, Map, TiltSeries
+from tomotui.records import Alignment, Ctf, Map, Network, TiltSeries
 
 FORMATS = {
     "alignment": ("imod", "aretomo", "relion"),
@@ -32,6 +32,7 @@ FORMATS = {
     "tomogram": ("mrc",),
     "particles": ("csv", "relion", "dynamo", "eman", "imod", "copick"),
     "map": ("mrc",),
+    "network": ("safetensors",),
 }
 _SUFFIXES = {
     ("alignment", "imod"): ".xf",
@@ -40,6 +41,7 @@ _SUFFIXES = {
     ("ctf", "ctffind"): ".txt",
     ("tomogram", "mrc"): ".mrc",
     ("map", "mrc"): ".mrc",
+    ("network", "safetensors"): ".safetensors",
 }
 """Endings of outputs that may be named as a file; the others are folders always."""
 
@@ -59,7 +61,7 @@ def export(
     min_score: float | None = None,
     json: JsonOption = False,
 ) -> int:
-    """Write alignments, CTFs, tomograms, particles or maps for other programs.
+    """Write alignments, CTFs, tomograms, particles, maps or networks for other programs.
 
     Example: `tomotui export alignment --format imod -o imod/ -p ~/data/cells`
 
@@ -68,7 +70,7 @@ def export(
     Parameters
     ----------
     what
-        alignment, ctf, tomogram, particles or map.
+        alignment, ctf, tomogram, particles, map or network.
     names
         The same as --on.
     output
@@ -76,11 +78,11 @@ def export(
     format_
         alignment: imod, aretomo, relion. ctf: relion, imod (.defocus), ctffind (text, as AreTomo).
         particles: csv, relion, dynamo, eman (info/*.json), imod (models), copick.
-        tomogram, map: mrc. The first of them by default.
+        tomogram, map: mrc. network: safetensors. The first of them by default.
     project
         Project folder; the present one by default.
     on
-        Tilt series (or particle sets, or maps) by name or pattern; all by default.
+        Tilt series (or particle sets, maps, networks) by name or pattern; all by default.
     restored
         Tomograms as a network has restored them, not as they were measured.
     decision
@@ -114,6 +116,7 @@ def export(
         "aretomo": _aretomo,
         "relion": _relion,
         "ctffind": _ctf_text,
+        "safetensors": _networks,
         "mrc": partial(_tomograms, restored=restored) if what == "tomogram" else _maps,
     }
     with open_project(project, read_only=True) as opened:
@@ -222,6 +225,17 @@ def _maps(project: Project, names: Sequence[str], place: Place) -> list[Path]:
     maps = {one.name: one.path for one in project.records("map") if isinstance(one, Map)}
     chosen = matching(maps, names, "map")
     return _copied(project, {name: maps[name] for name in chosen}, place)
+
+
+def _networks(project: Project, names: Sequence[str], place: Place) -> list[Path]:
+    # A later record of the same purpose and name takes the place of the earlier one.
+    networks = {
+        f"{one.purpose}-{one.name}": one.path
+        for one in project.records("network")
+        if isinstance(one, Network)
+    }
+    chosen = matching(networks, names, "network")
+    return _copied(project, {name: networks[name] for name in chosen}, place)
 
 
 def _copied(project: Project, volumes: dict[str, str], place: Place) -> list[Path]:

@@ -90,6 +90,46 @@ def new(
     return 0
 
 
+def change(
+    name: str,
+    /,
+    *,
+    diameter: float | None = None,
+    symmetry: str | None = None,
+    project: ProjectOption = None,
+    json: JsonOption = False,
+) -> int:
+    """Say what is known of a particle set by now.
+
+    Example: `tomotui particles change ribosome --diameter 290 -p ~/data/cells`
+
+    Parameters
+    ----------
+    name
+        Name of the set.
+    diameter
+        Diameter of its particles in Angstrom.
+    symmetry
+        Their symmetry, such as C2 or O.
+    project
+        Project folder; the present one by default.
+    json
+        Print JSON for scripts.
+    """
+    if diameter is None and symmetry is None:
+        raise WrongWords("nothing to change: give --diameter or --symmetry")
+    with open_project(project) as opened:
+        old = known_set(opened, name)
+        checked = new_set(name, old.species, diameter, symmetry or old.symmetry)
+        wanted = checked.diameter_angstrom or old.diameter_angstrom
+        opened.change_particle_set(old.uid, wanted, checked.symmetry)
+    if json:
+        print_json({"name": name, "diameter": wanted, "symmetry": checked.symmetry})
+    else:
+        print(f"{name}: {wanted:g} A, {checked.symmetry}" if wanted else name)
+    return 0
+
+
 def new_set(name: str, species: str, diameter_angstrom: float | None, symmetry: str) -> ParticleSet:
     """Return a new set, which is not in the project yet.
 

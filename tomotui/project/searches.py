@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from tomotui.project.database import Row
+from tomotui.project.errors import ProjectError
 from tomotui.project.records import RecordPart
 from tomotui.records import ParticleSet, Verdict
 
@@ -45,6 +46,31 @@ class SearchPart(RecordPart):
             (set_uid,),
         )
         return {(row["tomogram_uid"], row["decision"]): int(row["n"]) for row in rows}
+
+    def change_particle_set(
+        self, uid: str, diameter_angstrom: float | None, symmetry: str
+    ) -> ParticleSet:
+        """Say what is known of a set by now; returns the set as it is then.
+
+        Raises
+        ------
+        ProjectError
+            When there is no such set.
+        """
+        with self._db.transaction():
+            old = self.record(uid)
+            if not isinstance(old, ParticleSet):
+                raise ProjectError(f"{uid} is no particle set.", "Nothing was changed.")
+            new = old.replace(diameter_angstrom=diameter_angstrom, symmetry=symmetry)
+            self._db.execute(
+                "UPDATE records SET json = ?, revision = revision + 1 WHERE uid = ?",
+                (new.model_dump_json(), uid),
+            )
+            self._db.execute(
+                "UPDATE particle_sets SET diameter_angstrom = ?, symmetry = ? WHERE uid = ?",
+                (diameter_angstrom, symmetry, uid),
+            )
+        return new
 
     def particle_table(
         self,
