@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -23,13 +23,19 @@ from tomotui.stages.network_files import NETWORK_FILE
 from tomotui.stages.pick_inputs import (
     PURPOSE,
     Picker,
-    Species,
     labels_of,
     load_picker,
     load_volume,
     species_of,
     write_picker,
 )
+from tomotui.stages.pick_judging import (
+    calibrations_of,
+    kept_back,
+    look_at_held_out,
+    with_centres,
+)
+from tomotui.stages.pick_presets import PRESETS, Preset, expected_minutes
 
 if TYPE_CHECKING:
     from tomotui.algorithms.pick.calibration import Calibration, HeldOut
@@ -44,43 +50,8 @@ CHECKPOINT_SECONDS = 30.0
 SMOOTHING = 0.08
 """Share of a new loss in the mean that is reported."""
 
-HELD_OUT_SHARE, HELD_OUT_UNTIL = 0.2, 0.65
-"""Share of the new judgements that is kept back, and the share of the steps until when."""
-
-FEWEST_TO_HOLD_OUT = 5
-"""Judgements of a kind, below which all are learnt from at once."""
-
-CPU_STEP_SECONDS = 0.9
-"""Of one step of the quick preset on one core, for estimates."""
-
-
-class Preset(NamedTuple):
-    """Sizes and times that belong together.
-
-    Attributes
-    ----------
-    width
-        Channels of the network at half the sampling.
-    side
-        Voxels along the sides of crops; a particle has about 13.
-    pretraining_steps, steps
-        Updates from the tomograms alone, and from what was judged.
-    batch
-        Crops of an update.
-    """
-
-    width: int
-    side: int
-    pretraining_steps: int
-    steps: int
-    batch: int
-
-
-PRESETS = {
-    "quick": Preset(24, 32, 40, 150, 8),
-    "standard": Preset(32, 40, 200, 1000, 24),
-    "thorough": Preset(48, 48, 500, 6000, 32),
-}
+HELD_OUT_UNTIL = 0.65
+"""Share of the steps until which what is held out is not learnt from."""
 
 
 class PickTrainParameters(SampleParameters):
@@ -157,10 +128,8 @@ class PickTrainStage(Stage):
 
     def outlook(self, parameters: PickTrainParameters) -> str:
         """Say how long training takes on two cores."""
-        preset = parameters.chosen(on_gpu=False)
-        scale = preset.batch / 8 * (preset.width / 24) ** 2 * (preset.side / 32) ** 3
-        seconds = CPU_STEP_SECONDS / 2 * scale * (preset.steps + preset.pretraining_steps)
-        return f"about {max(1, round(seconds / 60))} min on 2 cores, less when going on"
+        minutes = expected_minutes(parameters.chosen(on_gpu=False), threads=2)
+        return f"about {max(1, round(minutes))} min on 2 cores, less when going on"
 
     def run(self, task: Task, inputs: Inputs, parameters: PickTrainParameters) -> StageResult:
         """Learn from what was judged in the tomograms of the series among the inputs."""
@@ -199,8 +168,10 @@ class _Training:
             self.task, self.inputs, self.table, self.species, subjects, volumes
         )
         self._check(labels)
-        self.species = self._with_centres(labels, volumes)
-        labels = self._kept_back(labels, judged, before)
+        self.species = with_centres(self.species, labels, volumes)
+        known = before.learnt if before is not None else frozenset()
+        fresh = np.array([str(uid) not in known for uid in judged.uids], dtype=bool)
+        labels = kept_back(labels, fresh, len(self.species), self.parameters.seed)
         trainer = self._trainer(volumes, labels, before)
         self._resume(trainer)
 
@@ -288,44 +259,6 @@ class _Training:
                     "Name the series with --on, or mark some in the newest tomograms.",
                 )
 
-    def _with_centres(self, labels: Labels, volumes: list[Volume]) -> list[Species]:
-        """See which species are marked at their centres of mass."""
-        from dataclasses import replace
-
-        from tomotui.algorithms.pick.centring import is_centre_of_mass
-
-        images = [one.halves.mean(dim=0).cpu() for one in volumes]
-        voxel = float(np.mean(volumes[0].voxel_zyx_angstrom))
-        found = []
-        for number, one in enumerate(self.species):
-            mine = labels.accepted & (labels.species == number)
-            at_mass = is_centre_of_mass(
-                images,
-                labels.volume[mine],
-                labels.voxels[mine],
-                one.diameter_angstrom / voxel,
-                voxel,
-            )
-            found.append(replace(one, is_marked_at_mass=at_mass))
-        return found
-
-    def _kept_back(self, labels: Labels, judged: ParticleTable, before: Picker | None) -> Labels:
-        """Keep some judgements back that no network has learnt from yet."""
-        from dataclasses import replace
-
-        chance = np.random.default_rng(self.parameters.seed)
-        held = np.zeros(len(labels), dtype=bool)
-        known = before.learnt if before is not None else frozenset()
-        fresh = np.array([str(uid) not in known for uid in judged.uids], dtype=bool)
-        for species in range(len(self.species)):
-            for kind in (True, False):
-                mine = (labels.species == species) & (labels.accepted == kind)
-                free = np.flatnonzero(mine & fresh)
-                if mine.sum() >= FEWEST_TO_HOLD_OUT and len(free):
-                    count = min(len(free), max(1, round(HELD_OUT_SHARE * int(mine.sum()))))
-                    held[chance.choice(free, count, replace=False)] = True
-        return replace(labels, held_out=held)
-
     # ---- training
 
     def _trainer(self, volumes: list[Volume], labels: Labels, before: Picker | None) -> Trainer:
@@ -369,32 +302,16 @@ class _Training:
 
     def _look(self, trainer: Trainer, labels: Labels) -> None:
         """See what the network says of judgements that it has not learnt from."""
-        from tomotui.algorithms.pick.calibration import Calibration, HeldOut, calibrated
-        from tomotui.algorithms.pick.search import logits_at
-
-        which = np.flatnonzero(labels.held_out)
-        reach = 0.25 * trainer.lessons.diameters[labels.species[which]]
-        logits = np.zeros(len(which))
-        for number, volume in enumerate(trainer.lessons.volumes):
-            mine = labels.volume[which] == number
-            logits[mine] = logits_at(
-                trainer.mean,
-                volume.halves.mean(dim=0),
-                labels.voxels[which][mine],
-                labels.species[which][mine],
-                reach[mine],
-                self.preset.side,
-                self.task.device,
-            )
-        accepted = labels.accepted[which]
-        self.held_out = HeldOut(logits, accepted)
-        together = calibrated(self.held_out)
-        for species in range(len(self.species)):
-            mine = labels.species[which] == species
-            own = HeldOut(logits[mine], accepted[mine])
-            self.calibrations.append(calibrated(own) if own.suffices else together)
-        if not self.held_out.suffices:
-            self.calibrations = [Calibration()] * len(self.species)
+        found, kinds = look_at_held_out(
+            trainer.mean,
+            trainer.lessons.volumes,
+            labels,
+            trainer.lessons.diameters,
+            self.preset.side,
+            self.task.device,
+        )
+        self.held_out = found
+        self.calibrations = calibrations_of(found, kinds, len(self.species))
 
     def _resume(self, trainer: Trainer) -> None:
         """Go on from the checkpoint of an attempt before, where there is one of this training."""
@@ -507,6 +424,3 @@ def _save(path: Path, values: dict[str, Any]) -> None:
     except (OSError, RuntimeError) as error:
         temporary.unlink(missing_ok=True)
         raise StageError(f"{path} cannot be written: {error}.", "Free some room.") from error
-
-
-__all__ = ["PickTrainParameters", "PickTrainStage", "Preset", "Species"]
