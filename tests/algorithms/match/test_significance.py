@@ -5,7 +5,12 @@ import pytest
 import torch
 
 from tomotui.algorithms.match.choose import choose
-from tomotui.algorithms.match.significance import Tail, fit_bulk, fit_tail, uncertainties
+from tomotui.algorithms.match.significance import (
+    Tail,
+    fit_beside_particles,
+    fit_tail,
+    uncertainties,
+)
 
 
 def maxima_of_chance(n_peaks: int, trials_each: int, seed: int) -> np.ndarray:
@@ -26,11 +31,11 @@ def test_the_fitted_tail_tells_how_many_peaks_chance_makes() -> None:
     assert np.mean(above) == pytest.approx(3.0, abs=1.2)
 
 
-def test_the_bulk_alone_tells_nearly_as_well_beside_particles() -> None:
+def test_own_peaks_tell_nearly_as_well_beside_particles() -> None:
     above = []
     for seed in range(40):
         peaks = np.concatenate([maxima_of_chance(800, 5000, seed), np.full(100, 0.6)])
-        tail = fit_bulk(peaks)
+        tail = fit_beside_particles(peaks)
         assert tail is not None
         above.append(int((maxima_of_chance(800, 5000, 1000 + seed) > tail.threshold(3.0)).sum()))
     assert 1 < np.mean(above) < 9

@@ -12,7 +12,12 @@ from torch import Tensor
 from torch.nn.functional import conv1d, pad
 
 from tomotui.algorithms.match.peaks import Peaks, find_peaks
-from tomotui.algorithms.match.significance import Tail, fit_bulk, fit_tail, independent_trials
+from tomotui.algorithms.match.significance import (
+    Tail,
+    fit_beside_particles,
+    fit_tail,
+    independent_trials,
+)
 
 Array = NDArray[np.float64]
 
@@ -77,7 +82,8 @@ def choose(
     hardly any noise is put in (taking off the null voxel by voxel does put it in, and digs holes
     beside every particle). The null treated alike tells what chance makes. Small proteins
     and membranes are no chance, and like a particle more than like random phases; what they make
-    shows in the bulk of the template's own peaks. The stricter of the two cut-offs counts.
+    shows in the template's own peaks, but for those that stand out. The stricter of the two
+    cut-offs counts.
     """
     allowed = allowed.to(found.device)
     if found.shape[-1] == 2:
@@ -88,7 +94,7 @@ def choose(
     else:
         scores, null_peaks = found[..., 0], np.zeros(0)
     peaks = find_peaks(scores, radius_voxels, allowed)
-    tails = [fit_bulk(peaks.scores), fit_tail(null_peaks) if len(null_peaks) else None]
+    tails = [fit_beside_particles(peaks.scores), fit_tail(null_peaks) if len(null_peaks) else None]
     known = [tail for tail in tails if tail is not None]
     if not known:
         known = [independent_trials(int(allowed.sum()), n_orientations, deviation)]

@@ -25,6 +25,8 @@ SHARE_FITTED = 0.25
 BULK = (0.3, 0.95)
 """Shares of the peaks of the template itself, highest first, that hold hardly any particle."""
 
+ROUNDS = 3
+
 
 @dataclass(frozen=True)
 class Tail:
@@ -95,9 +97,24 @@ def fit_tail(peaks: ArrayLike, first: int = 0, last: int | None = None) -> Tail 
 
 
 def fit_bulk(peaks: ArrayLike) -> Tail | None:
-    """Fit the tail to the bulk of the template's own peaks: for searches without a null."""
+    """Fit the tail to the bulk of the template's own peaks, whatever stands out of it."""
     n = len(np.asarray(peaks))
     return fit_tail(peaks, int(BULK[0] * n), int(BULK[1] * n))
+
+
+def fit_beside_particles(peaks: ArrayLike) -> Tail | None:
+    """Fit the tail to the template's own peaks, but for those that stand out.
+
+    The bulk tells roughly where particles begin; the peaks below that tell better, and so on.
+    """
+    ordered = np.sort(np.asarray(peaks, dtype=np.float64))[::-1]
+    tail = fit_bulk(ordered)
+    for _ in range(ROUNDS):
+        if tail is None:
+            return None
+        standing = int((ordered > tail.threshold(1.0)).sum())
+        tail = fit_tail(ordered[standing:]) or tail
+    return tail
 
 
 def independent_trials(n_places: int, n_orientations: int, deviation: float) -> Tail:
