@@ -172,6 +172,26 @@ async def test_the_mouse_points_at_candidates_and_places(make_app: AppMaker, pla
         assert len(screen.review) == before + 1
 
 
+async def test_a_curve_becomes_particles_along_it(make_app: AppMaker, place: Path) -> None:
+    app = _app(make_app, place)
+    async with app.run_test(size=WIDE) as pilot:
+        screen = await _review(pilot)
+        before = len(screen.review)
+        await pilot.press("C", "i", *["l"] * 12, "i", *["j"] * 4, "i", "u", "i", "enter")
+        assert len(screen.curve_points) == 3
+        await pilot.press(*["backspace"] * 3, *"40", "enter")
+        await until(pilot, lambda: not screen.steering)
+        table = screen.review.curation.table.select(slice(before, None))
+        assert len(table) >= 5
+        gaps = np.linalg.norm(np.diff(table.positions_angstrom, axis=0), axis=1)
+        assert gaps == pytest.approx(40, abs=3)
+        assert set(table.sources) == {"curve"}
+        assert np.isfinite(table.angles_deg).all()
+        await pilot.press("u")
+        assert len(screen.review) == before
+    assert _decisions(place) == {"undecided": 2 * N}
+
+
 async def test_moving_a_candidate_is_one_act(make_app: AppMaker, place: Path) -> None:
     app = _app(make_app, place)
     async with app.run_test(size=WIDE) as pilot:

@@ -101,7 +101,6 @@ def test_what_is_put_in_is_looked_at_and_leaves_when_taken_back(review: Review) 
     assert review.row is not None
     review.redo()
     assert review.row == row
-    assert review.insert_many(uid, [(0.0, 0.0, 910.0), (0.0, 0.0, 1500.0)]) == 1
 
 
 def test_the_threshold_moves_past_candidates_and_decides_those_in_scope(review: Review) -> None:

@@ -1,27 +1,23 @@
-"""Curation of one set of particles: what both faces do with candidates, in memory and on disk.
-
-The candidates are columns in memory: a hundred thousand are sorted and searched there. Every act
-goes to the project file first and is then followed here.
-"""
+"""Curation of one set of particles: what both faces do with candidates, in memory and on disk."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import fields
+from collections.abc import Mapping, Sequence
 from getpass import getuser
-from typing import TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tomotui.algorithms.curate import audit, calibration
-from tomotui.algorithms.curate.queue import ORDERS, Order, review_order
+from tomotui.algorithms.curate import calibration
+from tomotui.algorithms.curate.audit import Interval, draw_sample
+from tomotui.algorithms.curate.queue import ORDERS, Order
 from tomotui.project.audits import Audit, AuditReport
+from tomotui.project.candidates import DECIDED, CandidateColumns, Rows, read_candidates
 from tomotui.project.decisions import Entry, Position
 from tomotui.project.errors import ProjectError
 from tomotui.project.project import Project
-from tomotui.records import ParticleSet, Verdict
+from tomotui.records import Particle, ParticleSet, Verdict
 from tomotui.records.particle_table import UNASSIGNED, ParticleTable
 
 __all__ = [
@@ -36,143 +32,19 @@ __all__ = [
     "read_candidates",
 ]
 
-Rows = NDArray[np.intp]
 
-DECIDED: tuple[Verdict, ...] = ("accepted", "rejected", "unsure")
-DEFAULT_APART_ANGSTROM = 50.0
-"""How far apart particles of a set of unknown diameter must be."""
+class Curation(CandidateColumns):
+    """The candidates of a set, what is decided about them, and what the judgements say.
 
-
-class _Who(TypedDict):
-    user: str
-    session: str
-
-
-class Curation:
-    """The candidates of a set, and what is decided about them.
-
-    Parameters
-    ----------
-    project
-        Belongs to the thread that decides.
-    particle_set
-        Whose candidates.
-    tomogram_uids
-        Only those in these tomograms; all when not given.
-    table
-        The candidates when somebody has read them already, as `read_candidates` does.
-
-    Attributes
-    ----------
-    table
-        The candidates; its columns follow what is decided.
-    seen
-        ``[n]``, whether somebody has looked at the candidate when its decision was made.
-    judged_scores
-        ``[n]``, the score each had when it was judged; NaN where it was not.
+    Every act goes to the project file first and is then followed in the columns.
     """
 
-    def __init__(
-        self,
-        project: Project,
-        particle_set: ParticleSet,
-        *,
-        user: str,
-        session: str,
-        tomogram_uids: Sequence[str] | None = None,
-        table: ParticleTable | None = None,
-    ) -> None:
-        self.project = project
-        self.particle_set = particle_set
-        self._who: _Who = {"user": user, "session": session}
-        self._tomogram_uids = None if tomogram_uids is None else tuple(tomogram_uids)
-        self.audit: Audit | None = None
-        self.reload(table)
+    audit: Audit | None = None
 
     def reload(self, table: ParticleTable | None = None) -> None:
         """Read the candidates anew: a search has come to its end."""
-        if table is None:
-            table = read_candidates(self.project, self.particle_set, self._tomogram_uids)
-        self.table = table
-        self._row_of = {uid: row for row, uid in enumerate(table.uids.tolist())}
-        n = len(table)
-        self.seen = np.zeros(n, dtype=bool)
-        self.judged_scores = np.full(n, np.nan)
-        for one in self.project.judged(self.particle_set.uid):
-            row = self._row_of.get(one.particle_uid)
-            if row is not None and one.verdict in DECIDED:
-                self._note(row, one.seen, one.score)
+        super().reload(table)
         self.audit = self._kept_audit()
-
-    def _note(self, row: int, seen: bool, score: float | None) -> None:
-        self.seen[row] = seen
-        self.judged_scores[row] = np.nan if score is None else score
-
-    # ---- looking
-
-    @property
-    def radius_angstrom(self) -> float:
-        """Half the diameter of the species; particles nearer than this are the same one."""
-        diameter = self.particle_set.diameter_angstrom
-        return DEFAULT_APART_ANGSTROM if diameter is None else diameter / 2
-
-    @property
-    def is_there(self) -> NDArray[np.bool_]:
-        """``[n]``, which rows were not taken back."""
-        there: NDArray[np.bool_] = self.table.decisions != "removed"
-        return there
-
-    @property
-    def is_open(self) -> NDArray[np.bool_]:
-        """``[n]``, which candidates nobody and nothing has decided about."""
-        undecided: NDArray[np.bool_] = self.table.decisions == "undecided"
-        return undecided
-
-    def row(self, uid: str) -> int | None:
-        """Return the row of a particle; ``None`` when it is not here."""
-        return self._row_of.get(uid)
-
-    def order(self, by: Order, seed: int = 0) -> Rows:
-        """Return the rows in the order in which to look at them."""
-        order = review_order(self.table, by, seed=seed)
-        return order[self.is_there[order]]
-
-    def nearest(
-        self, tomogram_uids: Iterable[str], position_angstrom: Position
-    ) -> tuple[int, float] | None:
-        """Return the row nearest to a point, and its distance in Angstrom."""
-        here = np.isin(self.table.tomogram_uids, list(tomogram_uids)) & self.is_there
-        rows = np.flatnonzero(here)
-        if not len(rows):
-            return None
-        gaps = self.table.positions_angstrom[rows] - np.array(position_angstrom)
-        distances = np.linalg.norm(gaps, axis=1)
-        at = int(np.argmin(distances))
-        return int(rows[at]), float(distances[at])
-
-    def home_of(self, series_uid: str) -> str | None:
-        """Return the tomogram of a series that particles are put into.
-
-        That which most of the set's particles of the series are in, or else the newest, one that
-        was measured before one that a network made.
-        """
-        own = [one.uid for one in self.project.records("tomogram", series_uid)]
-        words, numbers = np.unique(self.table.tomogram_uids, return_counts=True)
-        n_of = dict(zip(words.tolist(), numbers.tolist(), strict=True))
-        used = [uid for uid in own if uid in n_of]
-        if used:
-            return max(used, key=lambda uid: n_of[uid])
-        for restored in (False, True):
-            newest = self.project.newest_tomogram(series_uid, restored)
-            if newest is not None:
-                return newest.uid
-        return None
-
-    def counts(self) -> dict[str, int]:
-        """Return how many candidates there are of each decision."""
-        words, numbers = np.unique(self.table.decisions, return_counts=True)
-        known = dict(zip(words.tolist(), numbers.tolist(), strict=True))
-        return {word: known.get(word, 0) for word in (*DECIDED, "undecided")}
 
     # ---- acts
 
@@ -216,21 +88,39 @@ class Curation:
             class_number=class_number,
             **self._who,
         )
+        return self._joined([made])[0]
+
+    def insert_curve(self, tomogram_uid: str, along: ParticleTable) -> list[int]:
+        """Put particles along a curve in, in one act; returns their rows."""
+        table = along.select(np.arange(len(along)))
+        table.tomogram_uids[:] = tomogram_uid
+        made = self.project.insert_particles(self.particle_set.uid, table.particles(), **self._who)
+        return self._joined(made)
+
+    def _joined(self, made: Sequence[Particle]) -> list[int]:
+        """Append particles that were put in to the columns; returns their rows."""
         fresh = ParticleTable.of(
-            tomogram_uid,
-            [position_angstrom],
+            made[0].tomogram_uid if made else "",
+            [(one.x_angstrom, one.y_angstrom, one.z_angstrom) for one in made],
             set_uid=self.particle_set.uid,
-            decision=made.decision,
-            source="hand",
+            angles_deg=[
+                [np.nan if v is None else v for v in (one.rot_deg, one.tilt_deg, one.psi_deg)]
+                for one in made
+            ],
+            decision="accepted",
         )
-        fresh.uids[0] = made.uid
-        fresh.classes[0] = UNASSIGNED if class_number is None else class_number
+        fresh.uids[:] = [one.uid for one in made]
+        fresh.sources[:] = [one.source for one in made]
+        fresh.classes[:] = [
+            UNASSIGNED if one.class_number is None else one.class_number for one in made
+        ]
+        n = len(self.table)
         self.table = ParticleTable.joined([self.table, fresh])
-        self.seen = np.append(self.seen, True)
-        self.judged_scores = np.append(self.judged_scores, np.nan)
-        row = len(self.table) - 1
-        self._row_of[made.uid] = row
-        return row
+        self.seen = np.append(self.seen, np.ones(len(made), dtype=bool))
+        self.judged_scores = np.append(self.judged_scores, np.full(len(made), np.nan))
+        rows = list(range(n, len(self.table)))
+        self._row_of |= {one.uid: row for one, row in zip(made, rows, strict=True)}
+        return rows
 
     def split(self, threshold: float, rows: Rows | None = None) -> tuple[Rows, Rows]:
         """Return the undecided candidates that reach a threshold, and those that do not.
@@ -311,7 +201,7 @@ class Curation:
                 "is left to ask about.",
                 "Lower the threshold, or search first.",
             )
-        chosen, strata, sizes = audit.draw_sample(self.table.scores[unknown], n, seed, n_strata)
+        chosen, strata, sizes = draw_sample(self.table.scores[unknown], n, seed, n_strata)
         verdicts = self.table.decisions[known]
         made = Audit(
             threshold=threshold,
@@ -367,7 +257,7 @@ class Curation:
         scores: NDArray[np.float64] = self.table.scores[marked]
         return scores
 
-    def recall_of_marked(self, threshold: float = -math.inf) -> audit.Interval:
+    def recall_of_marked(self, threshold: float = -math.inf) -> Interval:
         """Return which fraction of the particles marked by hand the search has found."""
         scores = self.marked_scores() if self.has_scores else np.zeros(0)
         return calibration.recall_of_marked(scores, threshold)
@@ -379,17 +269,6 @@ class Curation:
     def has_scores(self) -> bool:
         """Whether a search has given any candidate a score."""
         return bool(np.isfinite(self.table.scores).any())
-
-
-def read_candidates(
-    project: Project, particle_set: ParticleSet, tomogram_uids: Sequence[str] | None = None
-) -> ParticleTable:
-    """Read the candidates of a set, of some tomograms only when these are given."""
-    table = project.particle_table([particle_set.uid])
-    if tomogram_uids is not None:
-        table = table.select(np.isin(table.tomogram_uids, list(tomogram_uids)))
-    # The columns follow what is decided: they must be nobody else's.
-    return ParticleTable(**{one.name: getattr(table, one.name).copy() for one in fields(table)})
 
 
 def particle_set_named(project: Project, name: str) -> ParticleSet:

@@ -94,19 +94,30 @@ class ParticlePart(DecisionPart):
         """
         with self._db.transaction():
             self._refuse_double(set_uid, tomogram_uid, position_angstrom, apart_angstrom)
-            uid = new_uid()
             particle = Particle(
-                uid=uid,
+                uid=new_uid(),
                 tomogram_uid=tomogram_uid,
                 **dict(zip(AXES, position_angstrom, strict=True)),
-                decision="removed",
                 class_number=class_number,
                 source="hand",
             )
-            self.add_particles(set_uid, [particle])
-            judgement = Judgement("accepted", class_number)
-            self._append({uid: judgement}, self._present([uid]), user, session)
-            return particle.replace(decision="accepted")
+            return self.insert_particles(set_uid, [particle], user=user, session=session)[0]
+
+    def insert_particles(
+        self, set_uid: str, particles: Sequence[Particle], *, user: str, session: str
+    ) -> list[Particle]:
+        """Put particles in, in one act; they count as accepted, and undoing removes them all.
+
+        Raises
+        ------
+        ProjectError
+            When the set or a tomogram is not in the project.
+        """
+        with self._db.transaction():
+            self.add_particles(set_uid, [one.replace(decision="removed") for one in particles])
+            judgements = {one.uid: Judgement("accepted", one.class_number) for one in particles}
+            self._append(judgements, self._present(judgements), user, session)
+            return [one.replace(decision="accepted") for one in particles]
 
     def _refuse_double(
         self, set_uid: str, tomogram_uid: str, position: Position, apart_angstrom: float

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
@@ -12,10 +11,10 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from tomotui.project import ProjectError
 from tomotui.project.curation import ORDERS, Curation, Order, Rows
 from tomotui.project.decisions import Entry
 from tomotui.records import Verdict
+from tomotui.records.particle_table import ParticleTable
 from tomotui.tui.wording import duration
 
 Show = Literal["all", "undecided", "accepted", "rejected", "unsure"]
@@ -219,16 +218,12 @@ class Review:
         self.place = len(self.rows) - 1
         return row
 
-    def insert_many(
-        self, tomogram_uid: str, positions: Sequence[tuple[float, float, float]]
-    ) -> int:
-        """Put particles in by hand, but for those where one is already; returns how many."""
-        n = 0
-        for position in positions:
-            with contextlib.suppress(ProjectError):
-                self.insert(tomogram_uid, position)
-                n += 1
-        return n
+    def insert_curve(self, tomogram_uid: str, along: ParticleTable) -> int:
+        """Put the particles of a curve in, as one act; returns how many."""
+        rows = self.curation.insert_curve(tomogram_uid, along)
+        self.rows = np.append(self.rows, rows).astype(np.intp)
+        self.place = len(self.rows) - 1
+        return len(rows)
 
     def forget_threshold(self) -> None:
         """Put the threshold into the middle of the scores."""

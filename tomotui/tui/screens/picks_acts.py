@@ -19,6 +19,9 @@ AUDIT_SIZE = 50
 AUDIT_STRATA_FROM = 40
 """Audits of this size and more are stratified by score."""
 
+MANY = 5000
+"""Acts about more candidates than this take seconds, and say so first."""
+
 
 class PicksActs(PicksSteering):
     """Adds decisions to the screen of a review."""
@@ -151,11 +154,16 @@ class PicksActs(PicksSteering):
             self.say("everything with a score is decided already")
             return
 
+        def decide() -> None:
+            n = review.apply_threshold()
+            self.acted()
+            self.say(f"{n} decided by the threshold; u takes it back")
+
         def answered(yes: bool | None) -> None:
             if yes and self.review is review:
-                n = review.apply_threshold()
-                self.acted()
-                self.say(f"{n} decided by the threshold; u takes it back")
+                if keep + drop > MANY:
+                    self.say(f"deciding about {keep + drop} candidates")
+                self.call_after_refresh(decide)
 
         self.tomotui.confirm(
             f"Accept {keep} with a score from {score_words(review.threshold)} and reject {drop}?",

@@ -5,16 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar
 
+from textual import on
 from textual.binding import BindingType
 
 from tomotui.project import Project
 from tomotui.project.curation import ORDERS
+from tomotui.project.traced import curve_particles
 from tomotui.records import ParticleSet
+from tomotui.records.particle_table import ParticleTable
 from tomotui.tui.actions import bindings
 from tomotui.tui.review import SHOWS
 from tomotui.tui.screens.picks_training import PicksTraining
 from tomotui.tui.session import PicksWish
 from tomotui.tui.widgets.slice_view import SliceView
+from tomotui.tui.widgets.status_bar import StatusBar
 
 
 class PicksMode(PicksTraining):
@@ -207,16 +211,37 @@ class PicksMode(PicksTraining):
             self.steer("curve")
 
     def end_curve(self) -> None:
-        """Keep the points of a curve as particles of the set."""
-        points, review = self.curve_points, self.review
-        self.curve_points = []
-        self.steer("")
-        if review is None or not points:
+        """Ask how far apart the particles along the curve are."""
+        if len(self.curve_points) < 2:
+            self.say("a curve needs two points at least; escape gives it up", "warning")
             return
+        spacing = self.review.curation.radius_angstrom if self.review is not None else 0.0
+        self.status_bar.ask("spacing", "particles along the curve, every Å: ", f"{spacing:.0f}")
+
+    @on(StatusBar.Answered)
+    def _spacing_answered(self, event: StatusBar.Answered) -> None:
+        if event.purpose != "spacing" or event.live or event.text is None:
+            return
+        try:
+            spacing = float(event.text)
+        except ValueError:
+            spacing = 0.0
+        if not spacing > 0:
+            self.say(f"{event.text} is no distance in Å", "warning")
+            return
+        points, review = list(self.curve_points), self.review
         series = self.project.series_named(self.series_name)
-        home = review.curation.home_of(series.uid) if series is not None else None
-        if home is not None:
-            review.series_of.setdefault(home, self.series_name)
-            n = review.insert_many(home, points)
-            self.acted()
-            self.say(f"{n} points of a curve kept; u takes them back one by one")
+        home = review.curation.home_of(series.uid) if review and series is not None else None
+        if review is None or home is None:
+            return
+        review.series_of.setdefault(home, self.series_name)
+
+        def computed(along: ParticleTable) -> None:
+            if self.review is review:
+                n = review.insert_curve(home, along)
+                self.curve_points = []
+                self.steer("")
+                self.acted()
+                self.say(f"{n} particles along the curve; u takes them back")
+
+        self.tomotui.change(lambda _: curve_particles(points, spacing), computed)
