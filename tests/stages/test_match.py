@@ -132,10 +132,10 @@ def test_a_particle_is_found_with_its_pose_and_everything_is_written(
 
 
 def test_a_cancelled_search_goes_on_and_ends_the_same(match: Any) -> None:
-    straight, _ = match(refine=False)
+    straight, _ = match(angle_step_deg=44.0, refine=False)
     with pytest.raises(Cancelled):
-        match(cancel_at=0.5, refine=False)
-    resumed, task = match(refine=False)
+        match(angle_step_deg=44.0, cancel_at=0.6, refine=False)
+    resumed, task = match(angle_step_deg=44.0, refine=False)
     assert any("goes on after block" in message for message in task.messages)
     one, other = straight.candidates[0].table, resumed.candidates[0].table
     assert np.array_equal(one.scores, other.scores)

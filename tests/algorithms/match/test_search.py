@@ -171,7 +171,7 @@ from test_search import *
 meeting, rank = sys.argv[2], int(sys.argv[3])
 dist.init_process_group("gloo", init_method=f"file://{meeting}", world_size=2, rank=rank)
 torch.set_num_threads(1)
-search = search_of(plant(), orientation_grid(STEP_DEG)[:100])
+search = search_of(plant(), orientation_grid(STEP_DEG)[:72])
 best = search.start()
 search.run(best, quiet, quiet)
 torch.save((best.scores, best.index), f"{meeting}.{rank}.pt")
@@ -184,7 +184,7 @@ def test_two_processes_find_what_one_finds(planted, grid, tmp_path: Path) -> Non
     words = [sys.executable, "-c", RANK, str(Path(__file__).parent), str(meeting)]
     processes = [subprocess.Popen([*words, str(rank)]) for rank in range(2)]
     assert [process.wait(timeout=120) for process in processes] == [0, 0]
-    alone = searched(search_of(planted, grid[:100]))
+    alone = searched(search_of(planted, grid[:72]))
     for rank in range(2):
         scores, index = torch.load(f"{meeting}.{rank}.pt", weights_only=True)
         assert torch.equal(scores, alone.scores)

@@ -65,12 +65,12 @@ def test_noise_gives_about_as_many_candidates_as_expected(with_null: bool) -> No
     generator = torch.Generator().manual_seed(3)
     counts = []
     for _ in range(3):
-        noise = torch.randn((30, 2, 32, 48, 48), generator=generator)
+        noise = torch.randn((16, 2, 28, 44, 44), generator=generator)
         smooth = torch.nn.functional.avg_pool3d(noise.flatten(0, 1)[:, None], 5, 1, 2)[:, 0]
-        best = smooth.reshape(30, 2, 32, 48, 48).amax(dim=0).movedim(0, -1)
+        best = smooth.reshape(16, 2, 28, 44, 44).amax(dim=0).movedim(0, -1)
         best = best if with_null else best[..., :1]
         allowed = torch.ones(best.shape[:3], dtype=torch.bool)
-        chosen = choose(best, 4.0, allowed, 10.0, float(smooth.std()), 30)
+        chosen = choose(best, 4.0, allowed, 10.0, float(smooth.std()), 16)
         counts.append(int((chosen.peaks.scores > chosen.threshold).sum()))
     assert 4 <= np.mean(counts) <= 20
 
