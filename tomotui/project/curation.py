@@ -245,7 +245,9 @@ class Curation(CandidateColumns):
         """Return what every threshold gives; ``None`` before anything with a score was judged."""
         judged = self.seen & np.isin(self.table.decisions, ("accepted", "rejected"))
         outcomes = np.where(judged, self.table.decisions == "accepted", np.nan)
-        fitted = calibration.calibrate(self.judged_scores[judged], outcomes[judged] > 0)
+        known = self.table.scores[np.isfinite(self.table.scores)]
+        spread = float(known.std()) if len(known) else None
+        fitted = calibration.calibrate(self.judged_scores[judged], outcomes[judged] > 0, spread)
         if fitted is None:
             return None
         scores = np.where(judged, self.judged_scores, self.table.scores)

@@ -50,6 +50,12 @@ def test_few_judgements_give_no_certainty():
     assert calibrate(np.array([np.nan]), np.array([True])) is None
 
 
+def test_a_few_judgements_of_like_scores_say_little_about_others():
+    top = calibrate(np.array([0.99, 0.98, 0.97, 0.96]), np.array([1, 1, 1, 0]) > 0, spread=0.3)
+    far, near = top.chances(np.array([0.3, 0.99]))
+    assert 0.2 < far < near < 0.9
+
+
 def test_a_score_that_is_worse_than_nothing_is_taken_as_flat():
     scores = np.linspace(0, 1, 50)
     flat = calibrate(scores, scores < 0.5)

@@ -12,7 +12,9 @@ from tomotui.algorithms.curate.audit import UNKNOWN, Interval, wilson_interval
 
 Floats = NDArray[np.float64]
 
-_RIDGE = 1e-3
+_USUAL_SLOPE = 4.0
+"""Standard deviation of the slope, per standard deviation of the scores, that is expected before
+anything was judged: few judgements of like scores say nothing about scores far from theirs."""
 _STEPS = 60
 
 
@@ -35,17 +37,21 @@ class Calibration:
         return chances
 
 
-def calibrate(scores: Floats, accepted: NDArray[np.bool_]) -> Calibration | None:
+def calibrate(
+    scores: Floats, accepted: NDArray[np.bool_], spread: float | None = None
+) -> Calibration | None:
     """Learn what scores mean from judged candidates; ``None`` without any.
 
     Platt's method: a logistic curve fitted to targets drawn in from 0 and 1 by as much as the
-    number of judgements asks for (Platt 1999). A curve that falls with the score is taken as
-    flat.
+    number of judgements asks for (Platt 1999), with a normal prior on the slope. A curve that
+    falls with the score is taken as flat.
 
     Parameters
     ----------
     scores
         ``[n]``, each as it was when the candidate was judged; those without one are left out.
+    spread
+        Standard deviation of the scores of all candidates; that of the judged ones by default.
     """
     known = np.isfinite(scores)
     scores, accepted = scores[known], accepted[known]
@@ -54,7 +60,7 @@ def calibrate(scores: Floats, accepted: NDArray[np.bool_]) -> Calibration | None
     n_right, n_wrong = int(accepted.sum()), int((~accepted).sum())
     targets = np.where(accepted, (n_right + 1) / (n_right + 2), 1 / (n_wrong + 2))
     flat = Calibration(0.0, _logit((n_right + 1) / (len(scores) + 2)))
-    centre, scale = float(np.median(scores)), float(scores.std())
+    centre, scale = float(np.median(scores)), spread or float(scores.std())
     if not n_right or not n_wrong or scale == 0:
         return flat
     slope, offset = _fit((scores - centre) / scale, targets)
@@ -64,7 +70,7 @@ def calibrate(scores: Floats, accepted: NDArray[np.bool_]) -> Calibration | None
 def _fit(z: Floats, targets: Floats) -> tuple[float, float]:
     """Return slope and offset of the likeliest logistic curve, by Newton's method."""
     design = np.stack([z, np.ones_like(z)], axis=1)
-    ridge = np.diag([_RIDGE, 0.0])
+    ridge = np.diag([_USUAL_SLOPE**-2, 0.0])
     weights = np.array([0.0, _logit(float(targets.mean()))])
 
     def loss(w: Floats) -> float:

@@ -115,6 +115,8 @@ def panel_lines(review: Review | None, ascii_only: bool) -> tuple[tuple[Content,
                 Span(recall),
             )
         )
+        likely = f"{found.low:.0%} to {found.high:.0%}"
+        lines.append((Span("       likely between ", "dim"), Span(likely)))
     report = curation.audit_report()
     return tuple(lines), [] if report is None else audit_words(report)
 
