@@ -156,6 +156,24 @@ def motion() -> None:
         terminal.close()
 
 
+def review(folder: Path) -> None:
+    """Review the candidates of a project that has a particle set, and show them as tiles."""
+    terminal = Terminal([sys.executable, "-m", "tomotui", str(folder)], environment())
+    terminal.wait(5)
+    terminal.press("3", 5)
+    # The restored volume, when there is one, is what one looks at.
+    terminal.press("b", 5)
+    for key in "aaxasaa":
+        terminal.press(key, 2)
+    terminal.wait(3)
+    terminal.picture("picks")
+    terminal.press("g", 6)
+    terminal.picture("gallery")
+    terminal.press("g", 2)
+    terminal.press("uuuuuuu", 3)
+    terminal.close()
+
+
 def environment() -> dict[str, str]:
     """Describe a terminal that draws everything, and folders without a history."""
     for name in ("TMUX", "NO_COLOR", "TERM_PROGRAM"):
@@ -201,6 +219,10 @@ def main() -> None:
         subprocess.run(command, check=True)
     slice_picture(folder)
     screens(folder)
+    with Project.open(folder, read_only=True) as project:
+        has_candidates = bool(project.particle_sets())
+    if has_candidates:
+        review(folder)
     motion()
     welcome()
 
