@@ -33,8 +33,10 @@ from picking_scenes import (
     scored,
 )
 from report import figure
+from scipy.spatial.distance import cdist
 from stage_runner import RecordingTask
 
+from tomotui.algorithms.curate.audit import Stratum, draw_sample, precision
 from tomotui.algorithms.pick.volumes import Volume
 from tomotui.project import Project
 from tomotui.records import AnyRecord
@@ -198,6 +200,33 @@ def eman(loop: Loop, name: str) -> None:
             figure(f"{name} EMAN2 {words} {species}: time", time.perf_counter() - began, "s")
 
 
+def audited(loop: Loop, name: str) -> None:
+    """Audit the undecided candidates with ten random samples each, and count right intervals."""
+    covered = tried = 0
+    for species, diameter in DIAMETER_ANGSTROM.items():
+        table = loop.table(species)
+        open_ = table.select((table.decisions == "undecided") & (table.scores >= AUDITED_SCORE))
+        right = np.zeros(len(open_), dtype=bool)
+        for scene in loop.scenes:
+            here = open_.tomogram_uids == scene.tomogram.uid
+            gaps = cdist(open_.positions_angstrom[here], scene.positions_angstrom[species])
+            right[here] = gaps.min(axis=1) <= diameter / 4
+        for seed in range(10):
+            chosen, _, sizes = draw_sample(open_.scores, AUDITED, seed)
+            accepted = int(right[chosen].sum())
+            stratum = Stratum(int(sizes[0]), accepted, len(chosen) - accepted)
+            found = precision([stratum])
+            covered += found.low <= right.mean() <= found.high
+            tried += 1
+        words = f"{len(open_)} candidates, true precision {right.mean():.2f}"
+        print(f"{name} audit of {species}: {words}, last interval {found.low:.2f}-{found.high:.2f}")
+    figure(f"{name} audits whose interval holds the truth", covered / tried, "", ">= 0.9")
+
+
+AUDITED, AUDITED_SCORE = 20, 0.2
+"""Candidates in a sample, and the score above which they are drawn."""
+
+
 def volume_of(scene: Scene, folder: Path) -> Volume:
     """Return a tomogram as the picking networks are given it, at its own sampling."""
     task = RecordingTask(folder / "volume", "volume")
@@ -251,6 +280,7 @@ def main() -> None:
             folder.mkdir(parents=True)
             scenes = chosen.scenes or Path(temporary) / "scenes"
             loop = sample(seed, chosen.rounds, scenes, folder)
+            audited(loop, f"seed {seed}")
             if chosen.eman:
                 eman(loop, f"seed {seed}")
             if chosen.matching:
