@@ -23,7 +23,7 @@ from tomotui.tui.screens.set_picker import SetPicker
 from tomotui.tui.widgets.slice_view import SliceView
 from tomotui.tui.widgets.tile_sheet import TileSheet
 
-WIDE = (160, 48)
+WIDE = (120, 26)
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def place(tmp_path: Path) -> Path:
 
 
 def _app(make_app: AppMaker, place: Path, **settings: Any) -> TomotuiApp:
-    return make_app(place, capability=Capability(glyphs="octant"), **settings)
+    return make_app(place, capability=Capability(glyphs="half"), **settings)
 
 
 async def _review(pilot: Any) -> PicksMode:
@@ -137,7 +137,7 @@ async def test_from_nothing_to_marks(make_app: AppMaker, tmp_path: Path) -> None
         first = review.curation.table.positions_angstrom[0].copy()
         await pilot.press("i")
         assert len(review) == 1, "one is there already"
-        await pilot.press(*["l"] * 12, "full_stop", "enter")
+        await pilot.press("shift+right", "shift+right", "shift+right", "full_stop", "enter")
         assert len(review) == 2
         second = review.curation.table.positions_angstrom[1]
         assert second[0] > first[0]
@@ -177,7 +177,9 @@ async def test_a_curve_becomes_particles_along_it(make_app: AppMaker, place: Pat
     async with app.run_test(size=WIDE) as pilot:
         screen = await _review(pilot)
         before = len(screen.review)
-        await pilot.press("C", "i", *["l"] * 12, "i", *["j"] * 4, "i", "u", "i", "enter")
+        await pilot.press(
+            "C", "i", "shift+right", "shift+right", "i", "j", "j", "i", "u", "i", "enter"
+        )
         assert len(screen.curve_points) == 3
         await pilot.press(*["backspace"] * 3, *"40", "enter")
         await until(pilot, lambda: not screen.steering)
@@ -292,17 +294,16 @@ async def test_one_comes_back_to_where_one_was(make_app: AppMaker, place: Path) 
         assert (review.order, review.threshold) == ("score", threshold)
 
 
-@pytest.mark.parametrize("size", [(80, 24), (60, 16), (200, 60)])
-async def test_every_terminal_has_room_for_the_picture(
-    make_app: AppMaker, place: Path, size: tuple[int, int]
-) -> None:
+async def test_every_terminal_has_room_for_the_picture(make_app: AppMaker, place: Path) -> None:
     app = _app(make_app, place)
-    async with app.run_test(size=size) as pilot:
+    async with app.run_test(size=(60, 16)) as pilot:
         screen = await _review(pilot)
         view = screen.slice_view
-        assert view.size.height == size[1] - 3
-        assert view.size.width >= 54
-        assert screen.query_one("#picks-right").display == (size[0] >= 118)
+        for size in ((60, 16), (80, 24), (140, 30)):
+            await pilot.resize_terminal(*size)
+            await until(pilot, lambda size=size: view.size.height == size[1] - 3)
+            assert view.size.width >= 54
+            assert screen.query_one("#picks-right").display == (size[0] >= 118)
         await pilot.press("a", "x")
         assert _decisions(place)["undecided"] == 2 * N - 2
 
