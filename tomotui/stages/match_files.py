@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from tomotui import __version__
 from tomotui.records import Tomogram
-from tomotui.stages.base import Task
+from tomotui.stages.base import StageError, Task
+from tomotui.stages.checkpoints import Checkpoint
 
 if TYPE_CHECKING:
     from tomotui.algorithms.match.choose import Chosen
     from tomotui.algorithms.match.field import Field
     from tomotui.algorithms.match.search import Best, Search
 
-CHECKPOINT_FILE = "checkpoint.pt"
 DETAILS_FILE = "match.npz"
 HISTOGRAM_BINS = 200
 SECTIONS_AT_ONCE = 16
@@ -29,42 +29,23 @@ def keep_search(task: Task, best: Best, of: str) -> None:
     of
         What tells this search from others.
     """
-    import torch
-
-    path = task.folder / CHECKPOINT_FILE
-    temporary = path.with_name(f".{path.name}.partial")
-    kept = {
-        "of": of,
-        "scores": best.scores,
-        "index": best.index,
-        "blocks_done": best.blocks_done,
-    }
+    values = {"scores": best.scores, "index": best.index, "blocks_done": best.blocks_done}
     try:
-        torch.save(kept, temporary)
-        temporary.replace(path)
-    except (OSError, RuntimeError) as error:
-        temporary.unlink(missing_ok=True)
-        task.warn(f"{path} cannot be written ({error}): the search goes on without it")
+        Checkpoint(task, of, "the search").keep(values)
+    except StageError as error:
+        task.warn(f"{error.message} The search goes on without it.")
 
 
 def resumed_search(task: Task, search: Search, of: str) -> Best:
     """Return what an attempt before has reached, where there is one of this search."""
-    import torch
-
     best = search.start()
-    path = task.folder / CHECKPOINT_FILE
-    if not path.is_file():
-        return best
-    try:
-        kept = torch.load(path, map_location=best.scores.device, weights_only=True)
-        if kept["of"] != of:
-            task.log("the checkpoint is of other parameters: the search begins anew")
-            return best
+
+    def take(kept: dict[str, Any]) -> None:
         best.scores.copy_(kept["scores"])
         best.index.copy_(kept["index"])
         best.blocks_done = int(kept["blocks_done"])
-    except Exception as error:  # a torn file may fail to load in any way
-        task.warn(f"{path} cannot be used ({error}): the search begins anew")
+
+    if not Checkpoint(task, of, "the search").resume(take, str(best.scores.device)):
         return search.start()
     task.log(f"the search goes on after block {best.blocks_done} of {search.n_blocks}")
     return best
@@ -72,7 +53,7 @@ def resumed_search(task: Task, search: Search, of: str) -> Best:
 
 def forget_search(task: Task) -> None:
     """Remove what a search that is done had written down."""
-    (task.folder / CHECKPOINT_FILE).unlink(missing_ok=True)
+    Checkpoint(task, "").forget()
 
 
 def write_scores(

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from tomotui.formats.networks import KEY, read_description
-from tomotui.stages.base import StageError
+from tomotui.records import Network
+from tomotui.stages.base import StageError, Task
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 NETWORK_FILE = "network.safetensors"
+BuiltT = TypeVar("BuiltT")
 
 
 def write_network(path: Path, weights: Mapping[str, Tensor], description: dict[str, Any]) -> None:
@@ -48,3 +50,34 @@ def read_network(path: Path, device: str) -> tuple[dict[str, Tensor], dict[str, 
     from safetensors.torch import load_file
 
     return load_file(path, device=device), read_description(path)
+
+
+def load_network(
+    task: Task,
+    record: Network,
+    build: Callable[[dict[str, Tensor], dict[str, Any]], BuiltT],
+    stage: str,
+) -> BuiltT:
+    """Read the network of a record and build it.
+
+    Parameters
+    ----------
+    build
+        Makes it of weights and description.
+    stage
+        Which trains such networks.
+
+    Raises
+    ------
+    StageError
+        When its file is missing, torn, or of another program.
+    """
+    path = task.resolve(record.path)
+    try:
+        return build(*read_network(path, task.device))
+    except Exception as error:  # a torn or foreign file may fail to load in any way
+        reason = "it is not there" if not path.exists() else str(error).splitlines()[0]
+        raise StageError(
+            f"the network {record.name} ({path}) cannot be read: {reason}.",
+            f"Train it again: tomotui run {stage}.",
+        ) from error

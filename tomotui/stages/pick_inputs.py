@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tomotui.records import Network, ParticleSet
 from tomotui.stages.base import Inputs, StageError, Task
-from tomotui.stages.network_files import read_network, write_network
+from tomotui.stages.network_files import load_network, write_network
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from tomotui.algorithms.pick.calibration import Calibration
     from tomotui.algorithms.pick.lessons import Labels
     from tomotui.algorithms.pick.network import PickNet
@@ -192,9 +194,7 @@ def load_picker(task: Task, record: Network) -> Picker:
     from tomotui.algorithms.pick.calibration import Calibration
     from tomotui.algorithms.pick.network import Architecture, PickNet
 
-    path = task.resolve(record.path)
-    try:
-        weights, kept = read_network(path, task.device)
+    def build(weights: dict[str, Tensor], kept: dict[str, Any]) -> Picker:
         network = PickNet(Architecture(**kept["architecture"]))
         network.load_state_dict(weights)
         return Picker(
@@ -204,9 +204,5 @@ def load_picker(task: Task, record: Network) -> Picker:
             float(kept["voxel_size_angstrom"]),
             frozenset(kept["learnt"]),
         )
-    except Exception as error:  # a torn or foreign file may fail to load in any way
-        reason = "it is not there" if not path.exists() else str(error).splitlines()[0]
-        raise StageError(
-            f"the network {record.name} ({path}) cannot be read: {reason}.",
-            "Train it again: tomotui run pick-train.",
-        ) from error
+
+    return load_network(task, record, build, "pick-train")

@@ -19,6 +19,7 @@ from tomotui.stages.base import (
     Task,
     parameter,
 )
+from tomotui.stages.checkpoints import Checkpoint, smoothed
 from tomotui.stages.network_files import NETWORK_FILE
 from tomotui.stages.pick_inputs import (
     PURPOSE,
@@ -45,7 +46,6 @@ if TYPE_CHECKING:
     from tomotui.records.particle_table import ParticleTable
     from tomotui.stages.restore_inputs import Subject
 
-CHECKPOINT_FILE = "checkpoint.pt"
 CHECKPOINT_SECONDS = 30.0
 SMOOTHING = 0.08
 """Share of a new loss in the mean that is reported."""
@@ -153,6 +153,7 @@ class _Training:
         self.species = species_of(inputs, table)
         self.losses = [0.0, 0.0]
         self.saved_at = time.monotonic()
+        self.checkpoint = Checkpoint(task, parameters.model_dump_json())
         self.held_out: HeldOut | None = None
         self.calibrations: list[Calibration] = []
 
@@ -194,7 +195,7 @@ class _Training:
         path = self.task.folder / NETWORK_FILE
         write_picker(path, picker)
         self.task.artifact("network", path)
-        (self.task.folder / CHECKPOINT_FILE).unlink(missing_ok=True)
+        self.checkpoint.forget()
         record = self._record(path, labels, picker)
         return StageResult(records=(record,), metrics=record.metrics, summary=self._summary(labels))
 
@@ -315,48 +316,36 @@ class _Training:
 
     def _resume(self, trainer: Trainer) -> None:
         """Go on from the checkpoint of an attempt before, where there is one of this training."""
-        import torch
-
         from tomotui.algorithms.pick.calibration import Calibration, HeldOut
 
-        path = self.task.folder / CHECKPOINT_FILE
-        if not path.is_file():
-            return
-        try:
-            kept = torch.load(path, map_location=self.task.device, weights_only=True)
-            if kept["parameters"] != self.parameters.model_dump_json():
-                self.task.log("the checkpoint is of other parameters: training begins anew")
-                return
+        def take(kept: dict[str, Any]) -> None:
             trainer.go_on(kept["state"])
             if kept["held_out"] is not None:
                 logits, accepted = kept["held_out"]
                 self.held_out = HeldOut(logits.numpy(), accepted.numpy())
                 self.calibrations = [Calibration(*one) for one in kept["calibrations"]]
                 trainer.lessons.learn_from(trainer.lessons.labels.released())
-        except Exception as error:  # a torn file may fail to load in any way
-            self.task.warn(f"{path} cannot be used ({error}): training begins anew")
-            return
-        self.task.log(f"training goes on after step {trainer.step}")
+
+        if self.checkpoint.resume(take, self.task.device):
+            self.task.log(f"training goes on after step {trainer.step}")
 
     def _keep(self, trainer: Trainer) -> None:
         import torch
 
         held = self.held_out
-        values = {
-            "parameters": self.parameters.model_dump_json(),
-            "state": trainer.state(),
-            "held_out": None
-            if held is None
-            else (torch.from_numpy(held.logits), torch.from_numpy(held.accepted)),
-            "calibrations": [(one.slope, one.offset) for one in self.calibrations],
-        }
-        _save(self.task.folder / CHECKPOINT_FILE, values)
+        arrays = None if held is None else (held.logits, held.accepted)
+        self.checkpoint.keep(
+            {
+                "state": trainer.state(),
+                "held_out": None if arrays is None else tuple(map(torch.from_numpy, arrays)),
+                "calibrations": [(one.slope, one.offset) for one in self.calibrations],
+            }
+        )
 
     def _told(self, progress: Progress, trainer: Trainer) -> None:
         """Report a step, and keep what has been reached."""
         for number, value in enumerate((progress.centres, progress.image)):
-            old = self.losses[number]
-            self.losses[number] = old + SMOOTHING * (value - old) if old else value
+            self.losses[number] = smoothed(self.losses[number], value, SMOOTHING)
         alone = progress.step <= trainer.schedule.pretraining_steps
         if progress.step % max(1, trainer.steps // 300) == 0:
             self.task.metric("loss of the image", self.losses[1], progress.step)
@@ -405,22 +394,3 @@ class _Training:
         if held is not None and held.suffices:
             words += f", held-out precision {held.average_precision():.2f} ({len(held.logits)})"
         return words
-
-
-def _save(path: Path, values: dict[str, Any]) -> None:
-    """Write a file of PyTorch's whole or not at all.
-
-    Raises
-    ------
-    StageError
-        When it cannot be written.
-    """
-    import torch
-
-    temporary = path.with_name(f".{path.name}.partial")
-    try:
-        torch.save(values, temporary)
-        temporary.replace(path)
-    except (OSError, RuntimeError) as error:
-        temporary.unlink(missing_ok=True)
-        raise StageError(f"{path} cannot be written: {error}.", "Free some room.") from error

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -19,7 +19,7 @@ from tomotui.stages.base import (
     Task,
     parameter,
 )
-from tomotui.stages.network_files import read_network
+from tomotui.stages.network_files import load_network
 from tomotui.stages.restore_train import PURPOSE
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ class RestoreStage(Stage):
 
         torch.set_num_threads(task.threads)
         inputs.one(TiltSeries), inputs.one(Alignment), inputs.measured(Tomogram)
-        trained = load_network(task, inputs.one(Network))
+        trained = load_restorer(task, inputs.one(Network))
         with torch.inference_mode():
             try:
                 return _Restoration(task, inputs, trained, parameters).run()
@@ -119,7 +119,7 @@ class Trained:
     voxel_size_angstrom: float
 
 
-def load_network(task: Task, record: Network) -> Trained:
+def load_restorer(task: Task, record: Network) -> Trained:
     """Return a trained network, ready on the device of the task.
 
     Raises
@@ -129,9 +129,7 @@ def load_network(task: Task, record: Network) -> Trained:
     """
     from tomotui.algorithms.restore.network import Architecture, RestorationNet
 
-    path = task.resolve(record.path)
-    try:
-        weights, kept = read_network(path, task.device)
+    def build(weights: dict[str, Tensor], kept: dict[str, Any]) -> Trained:
         network = RestorationNet(Architecture(**kept["architecture"]))
         network.load_state_dict(weights)
         return Trained(
@@ -140,12 +138,8 @@ def load_network(task: Task, record: Network) -> Trained:
             kept["method"],
             float(kept["voxel_size_angstrom"]),
         )
-    except Exception as error:  # a torn or foreign file may fail to load in any way
-        reason = "it is not there" if not path.exists() else str(error).splitlines()[0]
-        raise StageError(
-            f"the network {record.name} ({path}) cannot be read: {reason}.",
-            "Train it again: tomotui run restore-train.",
-        ) from error
+
+    return load_network(task, record, build, "restore-train")
 
 
 class _Restoration:

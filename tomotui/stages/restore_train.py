@@ -15,11 +15,11 @@ from tomotui.stages.base import (
     Inputs,
     SampleParameters,
     Stage,
-    StageError,
     StageResult,
     Task,
     parameter,
 )
+from tomotui.stages.checkpoints import Checkpoint, smoothed
 from tomotui.stages.network_files import NETWORK_FILE, write_network
 from tomotui.stages.restore_presets import (
     PRESETS,
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     from tomotui.stages.restore_view import TrainingView
 
 PURPOSE = "restore"
-CHECKPOINT_FILE = "checkpoint.pt"
 VIEW_FILE = "training.npz"
 CHECKPOINT_SECONDS = 60.0
 SMOOTHING = 0.05
@@ -180,6 +179,7 @@ class _Training:
         self.on_gpu = task.device.startswith("cuda")
         self.preset = parameters.chosen(self.on_gpu)
         self.looks = _Looks()
+        self.checkpoint = Checkpoint(task, parameters.model_dump_json())
         self.started_at = self.saved_at = time.monotonic()
 
     def run(self) -> StageResult:
@@ -201,7 +201,7 @@ class _Training:
         view.draw(trainer.final(), self.task.device, trainer.step)
         path = self._save_network(trainer)
         record = self._record(trainer, path)
-        (self.task.folder / CHECKPOINT_FILE).unlink(missing_ok=True)
+        self.checkpoint.forget()
         return StageResult(
             records=(record,), metrics=record.metrics, summary=self._summary(trainer)
         )
@@ -265,21 +265,8 @@ class _Training:
 
     def _resume(self, trainer: Trainer) -> None:
         """Go on from the checkpoint of an attempt before, where there is one of this training."""
-        import torch
-
-        path = self.task.folder / CHECKPOINT_FILE
-        if not path.is_file():
-            return
-        try:
-            kept = torch.load(path, map_location=self.task.device, weights_only=True)
-            if kept["parameters"] != self.parameters.model_dump_json():
-                self.task.log("the checkpoint is of other parameters: training begins anew")
-                return
-            trainer.go_on(kept["state"])
-        except Exception as error:  # a torn file may fail to load in any way
-            self.task.warn(f"{path} cannot be used ({error}): training begins anew")
-            return
-        self.task.log(f"training goes on after step {trainer.step}")
+        if self.checkpoint.resume(lambda kept: trainer.go_on(kept["state"]), self.task.device):
+            self.task.log(f"training goes on after step {trainer.step}")
 
     def _announce(self, trainer: Trainer) -> None:
         method, preset = self.parameters.method, self.preset
@@ -293,8 +280,8 @@ class _Training:
     def _told(self, progress: Progress, trainer: Trainer, view: TrainingView) -> None:
         """Report a step, and keep what has been reached."""
         looks, step = self.looks, progress.step
-        looks.denoising = _smoothed(looks.denoising, progress.denoising)
-        looks.filling = _smoothed(looks.filling, progress.filling)
+        looks.denoising = smoothed(looks.denoising, progress.denoising, SMOOTHING)
+        looks.filling = smoothed(looks.filling, progress.filling, SMOOTHING)
         if step % max(1, self.preset.steps // 400) == 0:
             self.task.metric("loss of denoising", looks.denoising, step)
             self.task.metric("loss of filling", looks.filling, step)
@@ -325,8 +312,7 @@ class _Training:
         )
 
     def _keep(self, trainer: Trainer) -> None:
-        path = self.task.folder / CHECKPOINT_FILE
-        _save(path, {"parameters": self.parameters.model_dump_json(), "state": trainer.state()})
+        self.checkpoint.keep({"state": trainer.state()})
 
     def _save_network(self, trainer: Trainer) -> Path:
         path = self.task.folder / NETWORK_FILE
@@ -367,30 +353,6 @@ class _Training:
         held = self.looks.held_out
         words = f"{self.parameters.method}, {trainer.step} steps, {len(self.subjects)} tomograms"
         return words if held is None else f"{words}, held-out filling {held[1]:.3f}"
-
-
-def _smoothed(mean: float, value: float) -> float:
-    """Return the running mean of a loss; the first value begins it."""
-    return mean + SMOOTHING * (value - mean) if mean else value
-
-
-def _save(path: Path, values: dict[str, object]) -> None:
-    """Write a file of PyTorch's whole or not at all.
-
-    Raises
-    ------
-    StageError
-        When it cannot be written.
-    """
-    import torch
-
-    temporary = path.with_name(f".{path.name}.partial")
-    try:
-        torch.save(values, temporary)
-        temporary.replace(path)
-    except (OSError, RuntimeError) as error:
-        temporary.unlink(missing_ok=True)
-        raise StageError(f"{path} cannot be written: {error}.", "Free some room.") from error
 
 
 def _free_bytes(device: str) -> float:
