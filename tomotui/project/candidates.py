@@ -152,9 +152,8 @@ class CandidateColumns:
 
     def counts(self) -> dict[str, int]:
         """Return how many candidates there are of each decision."""
-        words, numbers = np.unique(self.table.decisions, return_counts=True)
-        known = dict(zip(words.tolist(), numbers.tolist(), strict=True))
-        return {word: known.get(word, 0) for word in (*DECIDED, "undecided")}
+        decisions = self.table.decisions
+        return {word: int(np.count_nonzero(decisions == word)) for word in (*DECIDED, "undecided")}
 
 
 def read_candidates(
