@@ -122,6 +122,15 @@ def test_the_threshold_moves_past_candidates_and_decides_those_in_scope(review: 
     assert review.threshold == 1.0
 
 
+def test_a_threshold_that_a_search_has_left_outside_comes_back(review: Review) -> None:
+    review.threshold = 0.3
+    review.fit_threshold()
+    assert review.threshold == 0.3
+    review.threshold = 7.0
+    review.fit_threshold()
+    assert 0.4 < review.threshold < 0.6
+
+
 def test_the_rest_of_the_list_is_what_is_undecided_from_here_on(review: Review) -> None:
     review.sort("score")
     review.decide("accepted")

@@ -229,6 +229,12 @@ class Review:
         """Put the threshold into the middle of the scores."""
         self.threshold = self._first_threshold()
 
+    def fit_threshold(self) -> None:
+        """Bring the threshold back among the scores, if another search has left it outside."""
+        low, high = self.score_range
+        if not low <= self.threshold <= high:
+            self.forget_threshold()
+
     def rest(self) -> Rows:
         """Return this candidate and all undecided ones that follow it in the list."""
         rows = self.rows[self.place :]

@@ -149,11 +149,9 @@ class PicksTraining(PicksActs):
             if found is None or self.review is not review or not self.is_attached:
                 return
             uid = None if review.row is None else str(review.curation.table.uids[review.row])
-            first = not review.curation.has_scores
             review.curation.reload(found.table)
             review.series_of.update(found.series_of)
-            if first:
-                review.forget_threshold()
+            review.fit_threshold()
             row = review.curation.row(uid) if uid is not None else None
             if not keep:
                 review.order, review.show, review.in_audit = "priority", "all", False
