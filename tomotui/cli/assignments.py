@@ -19,7 +19,8 @@ def parse_assignments(
     """Read ``key=value`` words.
 
     Values are JSON where they can be and text otherwise; ``none`` and ``auto`` mean no value. A
-    parameter that takes text gets the text as it stands: ``dataset=2024`` is no number.
+    parameter that takes text gets the text as it stands: ``dataset=2024`` is no number. One that
+    takes several gets what stands between commas.
 
     Parameters
     ----------
@@ -66,6 +67,8 @@ def _value(text: str, allowed: set[Any]) -> Any:
         return text
     if text.lower() in ("none", "auto", "") and (allowed & {type(None), Any}):
         return None
+    if tuple in allowed and not text.startswith("["):
+        return [part.strip() for part in text.split(",") if part.strip()]
     if str in allowed and not allowed & {int, float, bool}:
         return text
     try:

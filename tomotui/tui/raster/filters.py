@@ -5,7 +5,13 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-FILTER_PRESETS: dict[str, float | None] = {"none": None, "LP20": 20.0, "LP40": 40.0}
+FILTER_PRESETS: dict[str, float | None] = {
+    "none": None,
+    "LP20": 20.0,
+    "LP40": 40.0,
+    "LP60": 60.0,
+    "LP80": 80.0,
+}
 """Resolution in Angstrom at which a preset has fallen to one half."""
 
 
