@@ -63,10 +63,10 @@ def test_slab_and_filter_have_bounds():
     assert view.slab == 0
     assert view.with_slab(999).slab == 32
     names = [view.filter_name]
-    for _ in range(3):
+    for _ in range(5):
         view = view.next_filter()
         names.append(view.filter_name)
-    assert names == ["none", "LP20", "LP40", "none"]
+    assert names == ["none", "LP20", "LP40", "LP60", "LP80", "none"]
 
 
 def test_a_state_is_made_to_fit_another_source():
