@@ -187,7 +187,7 @@ def eman(loop: Loop, name: str) -> None:
             mine = numbers == number
             voxels[mine] = volume.to_voxels(judged.positions_angstrom[mine])
         truths = [scene.positions_angstrom[species] for scene in loop.scenes]
-        for words, rate, rounds in (("as it ships", 1e-4, 20), ("learning longer", 1e-3, 60)):
+        for words, rate, rounds in (("as it ships", 1e-4, 20), ("ten times the rate", 1e-3, 20)):
             began = time.perf_counter()
             images = [volume.halves.mean(dim=0) for volume in volumes]
             accepted = judged.decisions == "accepted"
