@@ -48,6 +48,13 @@ class PickParameters(Parameters):
     edge_angstrom: float = parameter(
         0.0, "Leave out candidates nearer than this to the tomogram's faces.", unit="angstrom", ge=0
     )
+    gold_angstrom: float | None = parameter(
+        None,
+        "Leave out candidates this near to gold, and in its streaks; half a diameter when not "
+        "said, 0 to keep them.",
+        unit="angstrom",
+        ge=0,
+    )
     tile: int | None = parameter(
         None,
         "Longest side of the tiles that the network sees; 256 on a GPU, 160 elsewhere.",
@@ -147,8 +154,12 @@ class _Search:
         at_mass = species.is_marked_at_mass if chosen.centre == "auto" else chosen.centre == "mass"
         if at_mass:
             peaks = self._centred(peaks, image, species.diameter_angstrom, voxel)
-        inside = volume.depth_angstrom(peaks.voxels) >= chosen.edge_angstrom
-        peaks = peaks.select(inside)
+        kept = volume.depth_angstrom(peaks.voxels) >= chosen.edge_angstrom
+        across = chosen.gold_angstrom
+        across = species.diameter_angstrom / 2 if across is None else across
+        if across > 0:
+            kept &= ~volume.is_beside_gold(peaks.voxels, across)
+        peaks = peaks.select(kept)
         shares = calibration.share(peaks.logits)
         uncertain = uncertainty(shares, peaks.spread)
         first = np.argsort(-uncertain, kind="stable")[:MOST_COMPARED]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from tomotui.algorithms.pick.volumes import resampled, sampling_for
+from tomotui.algorithms.pick.volumes import Volume, resampled, sampling_for
 
 
 @pytest.mark.parametrize("shape", [(60, 80, 100), (61, 81, 99)])
@@ -42,3 +42,11 @@ def test_sampling_follows_the_smallest_species_and_never_the_tomogram_down() -> 
     assert sampling_for([260.0], 10.0) == pytest.approx(20.0)
     assert sampling_for([260.0, 143.0], 10.0) == pytest.approx(11.0)
     assert sampling_for([80.0], 10.0) == 10.0
+
+
+def test_gold_and_its_streaks_are_known() -> None:
+    clear = torch.ones(60, 40, 40)
+    clear[30, 20, 20] = 0
+    volume = Volume("t", torch.zeros(1, 60, 40, 40), clear, np.full(3, 10.0))
+    places = np.array([[30.0, 20, 20], [30, 24, 20], [30, 26, 20], [44, 20, 20], [48, 20, 20]])
+    assert volume.is_beside_gold(places, 50.0).tolist() == [True, True, False, True, False]

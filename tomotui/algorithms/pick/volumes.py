@@ -62,6 +62,31 @@ class Volume:
         found: Array = (np.minimum(voxels, last - voxels) * self.voxel_zyx_angstrom).min(axis=1)
         return found
 
+    def is_beside_gold(self, voxels: Array, across_angstrom: float) -> NDArray[np.bool_]:
+        """Tell which voxels (z, y, x) lie near gold and the like, or in the streaks it draws.
+
+        Parameters
+        ----------
+        across_angstrom
+            How near, across the beam; `STREAK` times as near along it.
+        """
+        sides = self.voxel_zyx_angstrom
+        reach = [int(np.ceil(across_angstrom / side)) for side in sides]
+        reach[0] *= STREAK
+        near = (self.clear < 0.5).float()[None, None].cpu()
+        for axis, most in enumerate(reach):
+            kernel, padding = [1, 1, 1], [0, 0, 0]
+            kernel[axis], padding[axis] = 2 * most + 1, most
+            near = torch.nn.functional.max_pool3d(near, kernel, stride=1, padding=padding)
+        last = np.array(self.shape) - 1
+        places = np.clip(np.round(voxels).astype(np.int64), 0, last)
+        found: NDArray[np.bool_] = near[0, 0].numpy()[tuple(places.T)] > 0.5
+        return found
+
+
+STREAK = 3
+"""How much farther the trace of a bead reaches along the beam than across it."""
+
 
 def sampling_for(diameters_angstrom: Sequence[float], voxel_size_angstrom: float) -> float:
     """Return the voxel size to work at: never finer than the tomogram's own."""
