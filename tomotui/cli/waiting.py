@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import time
 from pathlib import Path
@@ -108,6 +109,9 @@ class _AgentGuard:
         ensure_agent(self._folder)
 
 
+_NUMBER = re.compile(r"[0-9][0-9.,]*")
+
+
 class _Printer:
     """Prints one line when a task's stage of work changes, so that logs stay short.
 
@@ -119,12 +123,16 @@ class _Printer:
 
     def __init__(self, quiet: bool) -> None:
         self._quiet = quiet
-        self._said: dict[int, tuple[str, str]] = {}
+        self._said: dict[int, tuple[str, str, int]] = {}
 
     def show(self, tasks: list[Task]) -> None:
         for task in tasks:
-            step = "" if task.message.startswith("checked tilt") else task.message
-            state = (task.status.value, step if task.status is Status.RUNNING else "")
+            step = task.message
+            runs = task.status is Status.RUNNING
+            # A count that goes on is told a few times, a new kind of work at once.
+            words = _NUMBER.sub("#", step) if runs else ""
+            tenth = int(10 * task.progress) if runs and words != step else 0
+            state = (task.status.value, words, tenth)
             if self._said.get(task.id) == state:
                 continue
             self._said[task.id] = state
