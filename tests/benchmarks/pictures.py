@@ -161,16 +161,14 @@ def review(folder: Path) -> None:
     terminal = Terminal([sys.executable, "-m", "tomotui", str(folder)], environment())
     terminal.wait(5)
     terminal.press("3", 5)
-    # The restored volume, when there is one, is what one looks at.
-    terminal.press("b", 5)
-    for key in "aaxasaa":
-        terminal.press(key, 2)
+    # From the best; one that is typical, smoothed for the eye.
+    terminal.press("o", 3)
+    for key in "nnnnnnnnnnn-fffc":
+        terminal.press(key, 1)
     terminal.wait(3)
     terminal.picture("picks")
     terminal.press("g", 6)
     terminal.picture("gallery")
-    terminal.press("g", 2)
-    terminal.press("uuuuuuu", 3)
     terminal.close()
 
 
