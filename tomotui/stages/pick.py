@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 SAME_SHARE = 0.4
 """A candidate nearer than this to a judged particle, over the diameter, is that particle."""
 
-FEATURE_SIDE = 32
+FEATURE_SIDE = 24
 
 
 class PickParameters(Parameters):

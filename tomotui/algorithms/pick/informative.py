@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 
-MOST_COMPARED = 300
+MOST_COMPARED = 150
 """Candidates among which likeness is looked at; the others follow by uncertainty alone."""
 
 
