@@ -149,6 +149,7 @@ def match_scene(
     settings = {
         "template": str(STRUCTURES / SPECIES[species]),
         "particles": species,
+        "for_review": 0,
         **choices,
     }
     began, used = time.perf_counter(), time.process_time()

@@ -213,3 +213,12 @@ def test_a_tomogram_without_numbers_or_file_is_refused(scene: Scene, match: Any)
 def test_the_template_must_be_named(stage_runner: ModuleType, tmp_path: Path) -> None:
     with pytest.raises(ParameterError, match="template: is required"):
         stage_runner.run_stage("match", stage_runner.RecordingTask(tmp_path), [], {})
+
+
+def test_the_best_are_kept_for_review_where_few_stand_out(match: Any) -> None:
+    result, _ = match(for_review=5, min_score=None)
+    assert result.metrics["above_threshold"] < 5
+    assert result.metrics["candidates"] == 5
+    assert "below it for review" in result.summary
+    strict, _ = match(for_review=0)
+    assert strict.metrics["candidates"] == strict.metrics["above_threshold"] >= 1

@@ -119,9 +119,12 @@ class _Match:
         write_scores(self.task, tomogram, stem, search.field, chosen, parameters.data_type)
         write_details(self.task, search.field, chosen, self.sigma)
         forget_search(self.task)
-        least = self._least_score(chosen)
+        least = chosen.threshold if parameters.min_score is None else parameters.min_score
+        n_kept = len(candidates.table)
+        n_above = int((candidates.table.scores >= least).sum())
         metrics = {
-            "candidates": float(len(candidates.table)),
+            "candidates": float(n_kept),
+            "above_threshold": float(n_above),
             "threshold": least,
             "threshold_sigma": least / self.sigma,
             "best_score": float(chosen.peaks.scores[0]) if len(chosen.peaks) else 0.0,
@@ -129,7 +132,9 @@ class _Match:
             "places": float(allowed_count),
         }
         sigmas = f"({least / self.sigma:.1f} sigma)"
-        summary = f"{len(candidates.table)} candidates, threshold {least:.3g} {sigmas}"
+        summary = f"{n_above} candidates, threshold {least:.3g} {sigmas}"
+        if n_kept > n_above:
+            summary += f", and {n_kept - n_above} below it for review"
         if parameters.mirror:
             summary += f", mirrored, best {metrics['best_score']:.3g}"
         self.task.log(f"{tomogram.path}: {summary}")
@@ -318,8 +323,14 @@ class _Match:
         return chosen, int(allowed.sum())
 
     def _least_score(self, chosen: Chosen) -> float:
+        """Return the score from which on peaks are kept."""
         given = self.parameters.min_score
-        return chosen.threshold if given is None else given
+        if given is not None:
+            return given
+        wanted = min(self.parameters.for_review, len(chosen.peaks))
+        if not wanted:
+            return chosen.threshold
+        return min(chosen.threshold, float(chosen.peaks.scores[wanted - 1]))
 
     def _candidates(
         self,

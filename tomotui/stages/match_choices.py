@@ -37,6 +37,12 @@ class MatchParameters(Parameters):
     expected_false_positives: float = parameter(
         1.0, "Candidates by chance that are accepted in each tomogram.", gt=0, le=10_000
     )
+    for_review: int = parameter(
+        100,
+        "Keep at least so many of the best peaks, also where fewer stand out from chance.",
+        ge=0,
+        le=200_000,
+    )
     max_candidates: int = parameter(3000, "Most candidates of a tomogram.", ge=1, le=200_000)
     null: bool = parameter(
         True,
