@@ -98,6 +98,7 @@ class _Search:
         self.task, self.picker, self.parameters = task, picker, parameters
         self.subject = subjects_of(task, inputs)[0]
         self.on_gpu = task.device.startswith("cuda")
+        self.mass: Tensor | None = None
         own, learnt = self.subject.tomogram.pixel_size_angstrom, picker.voxel_size_angstrom
         if own > 1.05 * learnt:
             raise StageError(
@@ -137,6 +138,7 @@ class _Search:
         )
 
     def _candidates(self, number: int, species: Species, maps: Maps, volume: Volume) -> Candidates:
+        from tomotui.algorithms.pick.centring import mass_of
         from tomotui.algorithms.pick.informative import MOST_COMPARED, priorities, uncertainty
         from tomotui.algorithms.pick.search import features_at, find_peaks
 
@@ -153,7 +155,9 @@ class _Search:
         )
         at_mass = species.is_marked_at_mass if chosen.centre == "auto" else chosen.centre == "mass"
         if at_mass:
-            peaks = self._centred(peaks, image, species.diameter_angstrom, voxel)
+            if self.mass is None:
+                self.mass = mass_of(image, voxel)
+            peaks = _moved_to_mass(peaks, self.mass, species.diameter_angstrom / voxel)
         kept = volume.depth_angstrom(peaks.voxels) >= chosen.edge_angstrom
         across = chosen.gold_angstrom
         across = species.diameter_angstrom / 2 if across is None else across
@@ -188,16 +192,14 @@ class _Search:
             kind, self.subject.tomogram.uid, table, SAME_SHARE * species.diameter_angstrom
         )
 
-    def _centred(
-        self, peaks: Peaks, image: Tensor, diameter_angstrom: float, voxel_angstrom: float
-    ) -> Peaks:
-        """Move candidates to their centres of mass; of those that meet the best one stays."""
-        from tomotui.algorithms.pick.centring import centred
-        from tomotui.algorithms.pick.search import Peaks, apart
 
-        diameter = diameter_angstrom / voxel_angstrom
-        places = centred(image, peaks.voxels, diameter, voxel_angstrom)
-        moved = Peaks(places, peaks.logits, peaks.spread)
-        kept = np.zeros(len(places), dtype=bool)
-        kept[apart(places, diameter)] = True
-        return moved.select(kept)
+def _moved_to_mass(peaks: Peaks, mass: Tensor, diameter_voxel: float) -> Peaks:
+    """Move candidates to their centres of mass; of those that meet the best one stays."""
+    from tomotui.algorithms.pick.centring import centred
+    from tomotui.algorithms.pick.search import Peaks, apart
+
+    places = centred(mass, peaks.voxels, diameter_voxel)
+    moved = Peaks(places, peaks.logits, peaks.spread)
+    kept = np.zeros(len(places), dtype=bool)
+    kept[apart(places, diameter_voxel)] = True
+    return moved.select(kept)

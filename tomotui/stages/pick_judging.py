@@ -26,17 +26,15 @@ def with_centres(
     species: Sequence[Species], labels: Labels, volumes: Sequence[Volume]
 ) -> list[Species]:
     """Return the species, knowing which are marked at their centres of mass."""
-    from tomotui.algorithms.pick.centring import is_centre_of_mass
+    from tomotui.algorithms.pick.centring import is_centre_of_mass, mass_of
 
-    images = [one.halves.mean(dim=0).cpu() for one in volumes]
     voxel = float(np.mean(volumes[0].voxel_zyx_angstrom))
+    masses = [mass_of(one.halves.mean(dim=0).cpu(), voxel) for one in volumes]
     found = []
     for number, one in enumerate(species):
         mine = labels.accepted & (labels.species == number)
         diameter = one.diameter_angstrom / voxel
-        at_mass = is_centre_of_mass(
-            images, labels.volume[mine], labels.voxels[mine], diameter, voxel
-        )
+        at_mass = is_centre_of_mass(masses, labels.volume[mine], labels.voxels[mine], diameter)
         found.append(replace(one, is_marked_at_mass=at_mass))
     return found
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from tomotui.algorithms.pick.centring import centred, is_centre_of_mass
+from tomotui.algorithms.pick.centring import centred, is_centre_of_mass, mass_of
 from tomotui.algorithms.pick.network import Architecture, PickNet, fold
 from tomotui.algorithms.pick.search import Maps, find_peaks, logits_at, look
 
@@ -72,17 +72,17 @@ def test_judged_places_are_asked_for_near_them(balls: SimpleNamespace) -> None:
 
 
 def test_places_move_to_the_mass_about_them(balls: SimpleNamespace) -> None:
-    image = balls.volume.halves.mean(dim=0)
+    mass = mass_of(balls.volume.halves.mean(dim=0), 10.0)
     true = balls.centres[0]
     beside = true + np.random.default_rng(1).uniform(-1.5, 1.5, true.shape)
-    found = centred(image, beside, 10.0, 10.0)
+    found = centred(mass, beside, 10.0)
     assert np.linalg.norm(found - true, axis=1).max() < 0.5
-    assert len(centred(image, np.zeros((0, 3)), 10.0, 10.0)) == 0
+    assert len(centred(mass, np.zeros((0, 3)), 10.0)) == 0
 
 
 def test_marks_beside_the_mass_are_known(balls: SimpleNamespace) -> None:
-    image = balls.volume.halves.mean(dim=0)
+    mass = mass_of(balls.volume.halves.mean(dim=0), 10.0)
     true, none = balls.centres[0][:6], np.zeros(6, dtype=np.int64)
-    assert is_centre_of_mass([image], none, true, 10.0, 10.0)
+    assert is_centre_of_mass([mass], none, true, 10.0)
     foot = true + np.array([2.4, 0, 0])
-    assert not is_centre_of_mass([image], none, foot, 10.0, 10.0)
+    assert not is_centre_of_mass([mass], none, foot, 10.0)

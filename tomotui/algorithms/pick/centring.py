@@ -22,20 +22,33 @@ USUAL_SHARE = 0.15
 are meant to be the centre of mass."""
 
 
-def centred(image: Tensor, voxels: Array, diameter_voxel: float, voxel_angstrom: float) -> Array:
-    """Return places moved to the centre of the mass about them.
+def mass_of(image: Tensor, voxel_angstrom: float) -> Tensor:
+    """Return the mass of an image, ``[z, y, x]``.
 
-    Mass is what is brighter than the mean after a little smoothing, so that neither noise nor the
+    That is what is brighter than the mean after a little smoothing, so that neither noise nor the
     dark fringe of a particle counts.
 
     Parameters
     ----------
     image
         ``[z, y, x]``, protein bright.
+    voxel_angstrom
+        Side of a voxel.
+    """
+    return smoothed(image, SMOOTHING_ANGSTROM / voxel_angstrom).clamp_min(0)
+
+
+def centred(mass: Tensor, voxels: Array, diameter_voxel: float) -> Array:
+    """Return places moved to the centre of the mass about them.
+
+    Parameters
+    ----------
+    mass
+        ``[z, y, x]``, see `mass_of`.
     voxels
         ``[n, 3]``, (z, y, x).
-    diameter_voxel, voxel_angstrom
-        Diameter of the particle in voxels, and the side of a voxel.
+    diameter_voxel
+        Diameter of the particle in voxels.
 
     Returns
     -------
@@ -43,7 +56,6 @@ def centred(image: Tensor, voxels: Array, diameter_voxel: float, voxel_angstrom:
     """
     if not len(voxels):
         return voxels
-    mass = smoothed(image, SMOOTHING_ANGSTROM / voxel_angstrom).clamp_min(0)
     radius = REACH_SHARE * diameter_voxel
     reach = int(np.ceil(radius))
     line = torch.arange(-reach, reach + 1, dtype=torch.float32)
@@ -58,11 +70,7 @@ def centred(image: Tensor, voxels: Array, diameter_voxel: float, voxel_angstrom:
 
 
 def is_centre_of_mass(
-    images: list[Tensor],
-    numbers: NDArray[np.int64],
-    voxels: Array,
-    diameter_voxel: float,
-    voxel_angstrom: float,
+    masses: list[Tensor], numbers: NDArray[np.int64], voxels: Array, diameter_voxel: float
 ) -> bool:
     """Tell whether marks lie where the mass has its centre.
 
@@ -70,14 +78,14 @@ def is_centre_of_mass(
 
     Parameters
     ----------
-    images
-        ``[z, y, x]`` each.
+    masses
+        ``[z, y, x]`` each, see `mass_of`.
     numbers, voxels
-        ``[n]`` numbers of images, and ``[n, 3]`` places of marks, (z, y, x).
+        ``[n]`` numbers of masses, and ``[n, 3]`` places of marks, (z, y, x).
     """
     gaps = [
-        np.linalg.norm(centred(image, mine, diameter_voxel, voxel_angstrom) - mine, axis=1)
-        for number, image in enumerate(images)
+        np.linalg.norm(centred(mass, mine, diameter_voxel) - mine, axis=1)
+        for number, mass in enumerate(masses)
         if len(mine := voxels[numbers == number])
     ]
     return bool(gaps) and float(np.median(np.concatenate(gaps))) <= USUAL_SHARE * diameter_voxel
