@@ -25,7 +25,7 @@ from tomotui.stages.base import Cancelled, StageError
 
 SHAPE = (48, 72, 72)
 VOXEL = 10.0
-QUICK = {"steps": 25, "width": 8, "batch": 2, "learning_rate": 0.01}
+QUICK = {"steps": 25, "pretraining_steps": 3, "width": 8, "batch": 2, "learning_rate": 0.01}
 BALL = ParticleSet(name="ball", diameter_angstrom=110.0)
 TILTS_DEG = np.arange(-60.0, 61.0, 10.0)
 

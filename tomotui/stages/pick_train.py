@@ -80,6 +80,13 @@ class PickTrainParameters(SampleParameters):
         12, "Look at no more tomograms than this; those with judged particles come first.", ge=1
     )
     steps: int | None = parameter(None, "Updates of the weights; by preset.", ge=1, le=1_000_000)
+    pretraining_steps: int | None = parameter(
+        None,
+        "Updates before that, from the tomograms alone; by preset, none when going on.",
+        group="advanced",
+        ge=0,
+        le=1_000_000,
+    )
     width: int | None = parameter(
         None, "Channels of the network; by preset.", group="advanced", ge=8, le=128
     )
@@ -106,7 +113,12 @@ class PickTrainParameters(SampleParameters):
         name = self.preset
         if name == "auto":
             name = "standard" if on_gpu else "quick"
-        own = {"width": self.width, "steps": self.steps, "batch": self.batch}
+        own = {
+            "width": self.width,
+            "steps": self.steps,
+            "pretraining_steps": self.pretraining_steps,
+            "batch": self.batch,
+        }
         changed = {key: value for key, value in own.items() if value is not None}
         return PRESETS[name]._replace(**changed)
 
