@@ -228,11 +228,16 @@ def apart(places: Array, diameter: float) -> NDArray[np.int64]:
     if not len(places):
         return np.zeros(0, dtype=np.int64)
     pairs = cKDTree(places).query_pairs(diameter * SEPARATION, output_type="ndarray")
+    if not len(pairs):
+        return np.arange(len(places))
     better, worse = pairs.min(axis=1), pairs.max(axis=1)
+    order = np.argsort(better, kind="stable")
+    better, worse = better[order], worse[order]
     alive = np.ones(len(places), dtype=bool)
-    for number in np.unique(better):
+    numbers, firsts = np.unique(better, return_index=True)
+    for number, of_it in zip(numbers, np.split(worse, firsts[1:]), strict=True):
         if alive[number]:
-            alive[worse[better == number]] = False
+            alive[of_it] = False
     return np.flatnonzero(alive)
 
 
