@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import copy
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits, softplus
 
+from tomotui.algorithms.learning import Learner, cosine_rate
 from tomotui.algorithms.parallel import Ranks
 from tomotui.algorithms.pick.lessons import CropSampler, Lesson, centre_deviation
 from tomotui.algorithms.pick.network import STRIDE, Architecture, PickNet, fold
@@ -23,8 +22,6 @@ from tomotui.algorithms.restore.inference import autocast
 WARM_UP_STEPS = 10
 LONGEST_MEMORY = 0.98
 """Of the mean of the weights, per step."""
-
-GRADIENT_LIMIT = 1.0
 
 
 @dataclass(frozen=True)
@@ -65,7 +62,7 @@ class Progress:
     learning_rate: float
 
 
-class Trainer:
+class Trainer(Learner[PickNet]):
     """Trains one network; may be stopped, kept and gone on with after any step.
 
     Parameters
@@ -96,18 +93,17 @@ class Trainer:
         device: torch.device | str = "cpu",
         ranks: Ranks | None = None,
     ) -> None:
-        self.lessons, self.schedule, self.seed = lessons, schedule, seed
-        self.device, self.ranks = torch.device(device), ranks or Ranks()
-        torch.manual_seed(seed)
-        self.network = PickNet(architecture).to(self.device)
-        self.ranks.same_weights(self.network)
-        self.mean = copy.deepcopy(self.network).eval()
-        self.priors = priors.to(self.device)
-        self.step = 0
-        self.optimizer = torch.optim.AdamW(
-            self.network.parameters(), lr=schedule.learning_rate, weight_decay=1e-3
+        super().__init__(
+            lambda: PickNet(architecture).to(device),
+            learning_rate=schedule.learning_rate,
+            weight_decay=1e-3,
+            longest_memory=LONGEST_MEMORY,
+            seed=seed,
+            device=device,
+            ranks=ranks,
         )
-        self.chance = np.random.default_rng([seed, self.ranks.rank])
+        self.lessons, self.schedule = lessons, schedule
+        self.priors = priors.to(self.device)
 
     @property
     def steps(self) -> int:
@@ -126,16 +122,12 @@ class Trainer:
         first = self.schedule.pretraining_steps
         alone = self.step < first
         step, count = (self.step, first) if alone else (self.step - first, self.schedule.steps)
-        rising = min(1.0, (step + 1) / WARM_UP_STEPS)
-        falling = 0.5 + 0.5 * math.cos(math.pi * step / count)
-        return self.schedule.learning_rate * rising * max(falling, 0.3 if alone else 0.02)
+        least = 0.3 if alone else 0.02
+        return self.schedule.learning_rate * cosine_rate(step, count, WARM_UP_STEPS, least)
 
     def _advance(self, rate: float) -> tuple[float, float]:
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
         alone = self.step < self.schedule.pretraining_steps
-        self.optimizer.zero_grad(set_to_none=True)
-        self.network.train()
+        self.begin_step(rate)
         lesson = self.lessons.draw(self.chance, self.schedule.batch)
         with autocast(self.device):
             answer = self.network(lesson.image)
@@ -147,18 +139,8 @@ class Trainer:
             centres = self._centres(answer.centres.float(), lesson)
             loss = centres + self.schedule.image_weight * image
         loss.backward()
-        sums = torch.stack([centres.detach(), image.detach()])
-        self.ranks.mean_gradients(self.network)
-        self.ranks.mean_(sums)
-        nn.utils.clip_grad_norm_(self.network.parameters(), GRADIENT_LIMIT)
-        if bool(torch.isfinite(sums).all()):
-            self.optimizer.step()
-        memory = min(LONGEST_MEMORY, (self.step + 1) / (self.step + 10))
-        with torch.no_grad():
-            for mean, now in zip(self.mean.parameters(), self.network.parameters(), strict=True):
-                mean.lerp_(now, 1 - memory)
-        found: list[float] = sums.tolist()
-        return found[0], found[1]
+        told, shown = self.end_step(torch.stack([centres.detach(), image.detach()]))
+        return told, shown
 
     def _centres(self, logits: Tensor, lesson: Lesson) -> Tensor:
         """Return the loss of centres: positive-unlabelled where nobody has judged.
@@ -187,29 +169,6 @@ class Trainer:
         }
         for own in (self.network, self.mean):
             own.load_state_dict(weights, strict=with_centres)
-
-    def state(self) -> dict[str, Any]:
-        """Return everything that is needed to go on as if nothing had happened."""
-        return {
-            "step": self.step,
-            "network": self.network.state_dict(),
-            "mean": self.mean.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "chance": self.chance.bit_generator.state,
-            "torch": torch.get_rng_state(),
-        }
-
-    def go_on(self, state: dict[str, Any]) -> None:
-        """Take up a state; the next steps are those that would have come."""
-        self.step = state["step"]
-        self.network.load_state_dict(state["network"])
-        self.mean.load_state_dict(state["mean"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        if self.ranks.rank == 0:
-            self.chance.bit_generator.state = state["chance"]
-            torch.set_rng_state(state["torch"].cpu())
-        else:
-            self.chance = np.random.default_rng([self.seed, self.ranks.rank, self.step])
 
 
 def centre_shares(

@@ -10,8 +10,9 @@ from typing import Any, Protocol
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from tomotui.algorithms.learning import Learner, cosine_rate
 from tomotui.algorithms.parallel import Ranks
 from tomotui.algorithms.restore.inference import autocast, restore_volume
 from tomotui.algorithms.restore.loss import SplitLoss
@@ -21,8 +22,6 @@ from tomotui.algorithms.restore.samples import Lesson, Sample
 WARM_UP_STEPS = 20
 LONGEST_MEMORY = 0.995
 """Of the mean of the weights, per step."""
-
-GRADIENT_LIMIT = 1.0
 
 
 @dataclass(frozen=True)
@@ -99,7 +98,7 @@ class Progress:
     learning_rate: float
 
 
-class Trainer:
+class Trainer(Learner[RestorationNet]):
     """Trains a network; may be stopped, kept and gone on with after any step.
 
     Parameters
@@ -127,25 +126,23 @@ class Trainer:
         device: torch.device | str = "cpu",
         ranks: Ranks | None = None,
     ) -> None:
-        self.lessons, self.schedule, self.seed = lessons, schedule, seed
-        self.device, self.ranks = torch.device(device), ranks or Ranks()
-        torch.manual_seed(seed)
-        network = RestorationNet(architecture).to(self.device)
-        self.network = _laid_out(network, architecture)
-        self.ranks.same_weights(self.network)
-        self.mean = copy.deepcopy(self.network).eval()
+        super().__init__(
+            lambda: _laid_out(RestorationNet(architecture).to(device), architecture),
+            learning_rate=schedule.learning_rate,
+            weight_decay=1e-4,
+            longest_memory=LONGEST_MEMORY,
+            seed=seed,
+            device=device,
+            ranks=ranks,
+        )
+        self.lessons, self.schedule = lessons, schedule
         self.best: dict[str, Tensor] | None = None
         self.best_loss, self.looks_since_best = math.inf, 0
         self.filled_with: dict[str, Tensor] | None = None
         self.refills = 0
-        self.step = 0
-        self.optimizer = torch.optim.AdamW(
-            self.network.parameters(), lr=schedule.learning_rate, weight_decay=1e-4
-        )
         self.loss = SplitLoss(
             lessons.side, architecture.n_dims, schedule.filling_weight, self.device
         )
-        self.chance = np.random.default_rng([seed, self.ranks.rank])
         self._judged: list[Lesson] | None = None
 
     # ---- going through it
@@ -184,16 +181,12 @@ class Trainer:
 
     def _learning_rate(self) -> float:
         """Return the rate of the coming step."""
-        rising = min(1.0, (self.step + 1) / WARM_UP_STEPS)
-        falling = 0.5 + 0.5 * math.cos(math.pi * self.step / self.schedule.steps)
-        return self.schedule.learning_rate * rising * max(falling, 0.01)
+        share = cosine_rate(self.step, self.schedule.steps, WARM_UP_STEPS, 0.01)
+        return self.schedule.learning_rate * share
 
     def _advance(self, rate: float) -> tuple[float, float]:
         """Do one step and return the loss of both kinds."""
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
-        self.optimizer.zero_grad(set_to_none=True)
-        self.network.train()
+        self.begin_step(rate)
         sums = torch.zeros(2, device=self.device)
         for _ in range(self.schedule.accumulate):
             sample = self.lessons.draw(self.chance, self.schedule.batch)
@@ -202,16 +195,7 @@ class Trainer:
             parts = self.loss(answer, sample)
             (self.loss.total(parts) / self.schedule.accumulate).backward()
             sums += torch.stack(parts).detach() / self.schedule.accumulate
-        self.ranks.mean_gradients(self.network)
-        self.ranks.mean_(sums)
-        nn.utils.clip_grad_norm_(self.network.parameters(), GRADIENT_LIMIT)
-        if bool(torch.isfinite(sums).all()):
-            self.optimizer.step()
-        memory = min(LONGEST_MEMORY, (self.step + 1) / (self.step + 10))
-        with torch.no_grad():
-            for mean, now in zip(self.mean.parameters(), self.network.parameters(), strict=True):
-                mean.lerp_(now, 1 - memory)
-        denoising, filling = sums.tolist()
+        denoising, filling = self.end_step(sums)
         return denoising, filling
 
     def _judge(self) -> tuple[float, float] | None:
@@ -267,37 +251,21 @@ class Trainer:
     def state(self) -> dict[str, Any]:
         """Return everything that is needed to go on as if nothing had happened."""
         return {
-            "step": self.step,
-            "network": self.network.state_dict(),
-            "mean": self.mean.state_dict(),
+            **super().state(),
             "best": self.best,
             "best_loss": self.best_loss,
             "looks_since_best": self.looks_since_best,
             "filled_with": self.filled_with,
             "refills": self.refills,
-            "optimizer": self.optimizer.state_dict(),
-            "chance": self.chance.bit_generator.state,
-            "torch": torch.get_rng_state(),
-            "cuda": torch.cuda.get_rng_state(self.device) if self.device.type == "cuda" else None,
         }
 
     def go_on(self, state: dict[str, Any]) -> None:
         """Take up a state; the next steps are those that would have come."""
-        self.step = state["step"]
-        self.network.load_state_dict(state["network"])
-        self.mean.load_state_dict(state["mean"])
+        super().go_on(state)
         self.best, self.best_loss = state["best"], state["best_loss"]
         self.looks_since_best = state["looks_since_best"]
         self.filled_with, self.refills = state["filled_with"], state["refills"]
-        self.optimizer.load_state_dict(state["optimizer"])
         self._refill()
-        if self.ranks.rank == 0:
-            self.chance.bit_generator.state = state["chance"]
-        else:
-            self.chance = np.random.default_rng([self.seed, self.ranks.rank, self.step])
-        torch.set_rng_state(state["torch"].cpu())
-        if state["cuda"] is not None and self.device.type == "cuda":
-            torch.cuda.set_rng_state(state["cuda"].cpu(), self.device)
 
 
 def _laid_out(network: RestorationNet, architecture: Architecture) -> RestorationNet:
