@@ -240,14 +240,18 @@ class RecordPart(Part):
                 for tilt in series.tilts
             )
             changed = series.model_copy(update={"tilts": tilts})
-            self._db.execute(
-                "UPDATE records SET json = ?, revision = revision + 1 WHERE uid = ?",
-                (changed.model_dump_json(), series_uid),
-            )
+            self._rewrite(changed)
             self._db.execute(
                 'UPDATE tilts SET excluded = ? WHERE series_uid = ? AND "index" = ?',
                 (int(excluded), series_uid, index),
             )
+
+    def _rewrite(self, record: AnyRecord) -> None:
+        """Put a record in the place of that of its identity; its columns are the caller's."""
+        self._db.execute(
+            "UPDATE records SET json = ?, revision = revision + 1 WHERE uid = ?",
+            (record.model_dump_json(), record.uid),
+        )
 
     def made_by(self, task_id: int) -> list[AnyRecord]:
         """Return the records that a task has made, oldest first."""

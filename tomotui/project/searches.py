@@ -62,10 +62,7 @@ class SearchPart(RecordPart):
             if not isinstance(old, ParticleSet):
                 raise ProjectError(f"{uid} is no particle set.", "Nothing was changed.")
             new = old.replace(diameter_angstrom=diameter_angstrom, symmetry=symmetry)
-            self._db.execute(
-                "UPDATE records SET json = ?, revision = revision + 1 WHERE uid = ?",
-                (new.model_dump_json(), uid),
-            )
+            self._rewrite(new)
             self._db.execute(
                 "UPDATE particle_sets SET diameter_angstrom = ?, symmetry = ? WHERE uid = ?",
                 (diameter_angstrom, symmetry, uid),
@@ -116,7 +113,7 @@ class SearchPart(RecordPart):
                 self.add_records([wanted])
                 known = wanted
             self._make_room(known.uid, candidates.tomogram_uid)
-            here = self._kept(known.uid, candidates.tomogram_uid)
+            here = self.particle_table([known.uid], candidates.tomogram_uid)
             table = candidates.table
             same = _nearest(
                 here.positions_angstrom, table.positions_angstrom, candidates.same_within_angstrom
@@ -133,12 +130,6 @@ class SearchPart(RecordPart):
                 AND decision = 'undecided' AND {_SOUGHT}
                 AND uid NOT IN (SELECT particle_uid FROM decisions)""",
             (set_uid, tomogram_uid),
-        )
-
-    def _kept(self, set_uid: str, tomogram_uid: str) -> ParticleTable:
-        """Return what is in the set already, what was taken back by hand included."""
-        return self._table(
-            "set_uid = ? AND tomogram_uid = ? AND decision != 'removed'", (set_uid, tomogram_uid)
         )
 
     def _table(self, where: str, values: Sequence[Any]) -> ParticleTable:

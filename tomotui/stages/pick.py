@@ -196,10 +196,9 @@ class _Search:
 def _moved_to_mass(peaks: Peaks, mass: Tensor, diameter_voxel: float) -> Peaks:
     """Move candidates to their centres of mass; of those that meet the best one stays."""
     from tomotui.algorithms.pick.centring import centred
-    from tomotui.algorithms.pick.search import Peaks, apart
+    from tomotui.algorithms.pick.search import SEPARATION, Peaks
+    from tomotui.geometry.points import kept_apart
 
     places = centred(mass, peaks.voxels, diameter_voxel)
     moved = Peaks(places, peaks.logits, peaks.spread)
-    kept = np.zeros(len(places), dtype=bool)
-    kept[apart(places, diameter_voxel)] = True
-    return moved.select(kept)
+    return moved.select(kept_apart(places, diameter_voxel * SEPARATION))

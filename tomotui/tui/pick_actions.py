@@ -99,7 +99,7 @@ PICK_ACTIONS = (
     Action("gallery.redo", "redo", "Make again what was taken back.", "redo_act"),
     Action("gallery.sort", "sort", "Sort by the next order.", "sort", True),
     Action("gallery.show", "list", "List all, or only those of one decision.", "show"),
-    Action("gallery.filter", "filter", "Low-pass filter: none, 20 Å, 40 Å.", "filter"),
+    Action("gallery.filter", "filter", "Low-pass filter: none, 20 to 80 Å.", "filter"),
     Action("gallery.slice", "slice", "Look at this one in its slice.", "slice", True),
 )
 """Actions of the scopes ``pick`` and ``gallery``; the keys of slices work beside the first."""

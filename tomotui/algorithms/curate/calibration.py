@@ -58,13 +58,22 @@ def calibrate(
     if not len(scores):
         return None
     n_right, n_wrong = int(accepted.sum()), int((~accepted).sum())
-    targets = np.where(accepted, (n_right + 1) / (n_right + 2), 1 / (n_wrong + 2))
+    targets = platt_targets(accepted)
     flat = Calibration(0.0, _logit((n_right + 1) / (len(scores) + 2)))
     centre, scale = float(np.median(scores)), spread or float(scores.std())
     if not n_right or not n_wrong or scale == 0:
         return flat
     slope, offset = _fit((scores - centre) / scale, targets)
     return Calibration(slope, offset, centre, scale) if slope > 0 else flat
+
+
+def platt_targets(accepted: NDArray[np.bool_]) -> Floats:
+    """Return what to fit a logistic curve to: drawn in from 0 and 1, the more the fewer there are.
+
+    Platt (1999): so few examples never ask for certainty.
+    """
+    n_right, n_wrong = int(accepted.sum()), int((~accepted).sum())
+    return np.where(accepted, (n_right + 1) / (n_right + 2), 1 / (n_wrong + 2))
 
 
 def _fit(z: Floats, targets: Floats) -> tuple[float, float]:

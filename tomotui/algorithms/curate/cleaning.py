@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.spatial import cKDTree
 
+from tomotui.geometry.points import kept_apart
 from tomotui.geometry.poses import matrices_of_angles
 
 Floats = NDArray[np.float64]
@@ -38,14 +39,7 @@ def doubles(positions_angstrom: Floats, ranks: ArrayLike, apart_angstrom: float)
     columns = np.asarray(ranks, dtype=np.float64).reshape(n, -1)
     # The last key of lexsort counts most; what comes first stays first among equals.
     order = np.lexsort([np.arange(n), *(-columns.T[::-1])])
-    tree = cKDTree(positions_angstrom)
-    pairs = tree.query_pairs(np.nextafter(apart_angstrom, 0), output_type="ndarray")
-    both = np.concatenate([pairs, pairs[:, ::-1]])
-    both = both[np.argsort(both[:, 0], kind="stable")]
-    starts = np.searchsorted(both[:, 0], np.arange(n + 1))
-    for one in order:
-        if not out[one]:
-            out[both[starts[one] : starts[one + 1], 1]] = True
+    out[order] = ~kept_apart(positions_angstrom[order], np.nextafter(apart_angstrom, 0))
     return out
 
 

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from tomotui.algorithms.curate.calibration import platt_targets
+
 Array = NDArray[np.float64]
 
 FEWEST_OF_A_KIND = 2
@@ -78,9 +80,7 @@ def calibrated(held_out: HeldOut) -> Calibration:
 
     if not held_out.suffices:
         return Calibration()
-    n_yes = int(held_out.accepted.sum())
-    n_no = len(held_out.accepted) - n_yes
-    targets = np.where(held_out.accepted, (n_yes + 1) / (n_yes + 2), 1 / (n_no + 2))
+    targets = platt_targets(held_out.accepted)
 
     def cost(values: Array) -> float:
         logits = np.exp(values[0]) * held_out.logits + values[1]

@@ -13,6 +13,8 @@ from torch import Tensor
 from tomotui.algorithms.pick.network import STRIDE, PickNet
 from tomotui.algorithms.restore.cubes import Place, cut
 from tomotui.algorithms.restore.inference import autocast
+from tomotui.geometry.points import kept_apart
+from tomotui.imaging.peaks import refined_places
 
 Array = NDArray[np.float64]
 Told = Callable[[float], None]
@@ -143,10 +145,10 @@ def find_peaks(maps: Maps, species: int, diameter_voxel: float, most: int, least
     found = values[where[:, 0], where[:, 1], where[:, 2]]
     order = torch.argsort(found, descending=True, stable=True)[: 8 * most]
     cells, scores = where[order].numpy(), found[order].numpy().astype(np.float64)
-    kept = apart(cells.astype(np.float64), 2 * radius)[:most]
+    kept = np.flatnonzero(kept_apart(cells, 2 * radius * SEPARATION))[:most]
     cells, scores = cells[kept], scores[kept]
     spread = maps.spread[species].numpy()[tuple(cells.T)].astype(np.float64)
-    exact = cells + _parabola(values.numpy(), cells)
+    exact = refined_places(values, cells)
     return Peaks(exact * STRIDE + (STRIDE - 1) / 2, scores, spread)
 
 
@@ -198,10 +200,8 @@ def logits_at(
     distance = (z**2 + y**2 + x**2).sqrt()
     found = []
     with torch.inference_mode():
-        for voxel, own, reach in zip(
-            np.round(voxels).astype(int), species, reach_voxel, strict=True
-        ):
-            box = cut(image, Place(*(int(v) - side // 2 for v in voxel)), (side,) * 3)
+        for voxel, own, reach in zip(voxels, species, reach_voxel, strict=True):
+            box = cut(image, _corner(voxel, side), (side,) * 3)
             map_ = network.centres_of(box[None, None].to(device))[0, int(own)].float().cpu()
             found.append(float(map_[distance <= max(float(reach), STRIDE)].max()))
     return np.array(found)
@@ -213,50 +213,8 @@ def _corner(voxel: Array, side: int) -> Place:
     return Place(int(first[0]), int(first[1]), int(first[2]))
 
 
-def apart(places: Array, diameter: float) -> NDArray[np.int64]:
-    """Return which points, the best first, are far enough from every better one to stand.
-
-    Parameters
-    ----------
-    places
-        ``[n, 3]``.
-    diameter
-        Of the particles, in the unit of the places.
-    """
-    from scipy.spatial import cKDTree
-
-    if not len(places):
-        return np.zeros(0, dtype=np.int64)
-    pairs = cKDTree(places).query_pairs(diameter * SEPARATION, output_type="ndarray")
-    if not len(pairs):
-        return np.arange(len(places))
-    better, worse = pairs.min(axis=1), pairs.max(axis=1)
-    order = np.argsort(better, kind="stable")
-    better, worse = better[order], worse[order]
-    alive = np.ones(len(places), dtype=bool)
-    numbers, firsts = np.unique(better, return_index=True)
-    for number, of_it in zip(numbers, np.split(worse, firsts[1:]), strict=True):
-        if alive[number]:
-            alive[of_it] = False
-    return np.flatnonzero(alive)
-
-
 SEPARATION = 0.8
 """Least distance of two particles of a species, over the diameter."""
-
-
-def _parabola(values: NDArray[np.float32], cells: NDArray[np.int64]) -> Array:
-    """Return where between the cells the peaks lie, by a parabola along each axis."""
-    offsets = np.zeros(cells.shape)
-    for axis in range(3):
-        before, after = cells.copy(), cells.copy()
-        before[:, axis] = np.maximum(cells[:, axis] - 1, 0)
-        after[:, axis] = np.minimum(cells[:, axis] + 1, values.shape[axis] - 1)
-        low, middle, high = (values[tuple(c.T)] for c in (before, cells, after))
-        bend = low - 2 * middle + high
-        step = np.where(bend < -1e-6, 0.5 * (low - high) / np.minimum(bend, -1e-6), 0)
-        offsets[:, axis] = np.clip(step, -0.5, 0.5)
-    return offsets
 
 
 def _divide(side: int, longest: int, multiple: int) -> tuple[int, list[int]]:

@@ -55,7 +55,7 @@ class SliceKeysScreen(NextKeyScreen):
         slice_key("c", "auto_contrast", "contrast_auto", "Automatic contrast", show=True),
         slice_key("right_parenthesis", "slab(1)", "slab_thicker", "Average more slices", show=True),
         slice_key("left_parenthesis", "slab(-1)", "slab_thinner", "Average fewer slices"),
-        slice_key("f", "filter", "filter", "Low-pass filter: none, 20 Å, 40 Å", show=True),
+        slice_key("f", "filter", "filter", "Low-pass filter: none, 20 to 80 Å", show=True),
         slice_key("I", "invert", "invert", "Invert", show=True),
         slice_key("X", "axis", "axis", "Plane: XY, XZ, YZ", show=True),
         slice_key("R", "renderer", "renderer", "Finer or coarser characters", show=True),

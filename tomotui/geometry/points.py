@@ -1,0 +1,31 @@
+"""Points that must not lie too near to each other."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial import cKDTree
+
+
+def kept_apart(points: NDArray[np.floating | np.integer], distance: float) -> NDArray[np.bool_]:
+    """Tell which of ordered points stay when each that stays sends away those near it.
+
+    Greedy from the first on: a point that was sent away sends no other away.
+
+    Parameters
+    ----------
+    points
+        ``[n, 3]``, the best first.
+    distance
+        As near as this, or nearer, only one stays.
+    """
+    kept = np.ones(len(points), dtype=bool)
+    if len(points) < 2:
+        return kept
+    pairs = np.sort(cKDTree(points).query_pairs(distance, output_type="ndarray"), axis=1)
+    pairs = pairs[np.argsort(pairs[:, 0], kind="stable")]
+    starts = np.searchsorted(pairs[:, 0], np.arange(len(points) + 1))
+    for first in np.unique(pairs[:, 0]):
+        if kept[first]:
+            kept[pairs[starts[first] : starts[first + 1], 1]] = False
+    return kept
