@@ -189,7 +189,7 @@ def eman(loop: Loop, name: str) -> None:
         truths = [scene.positions_angstrom[species] for scene in loop.scenes]
         for words, rate, rounds in (("as it ships", 1e-4, 20), ("ten times the rate", 1e-3, 20)):
             began = time.perf_counter()
-            images = [volume.halves.mean(dim=0) for volume in volumes]
+            images = [volume.image for volume in volumes]
             accepted = judged.decisions == "accepted"
             model = train(images, numbers, voxels, accepted, rate, rounds)
             radius = diameter / 2 / float(volumes[0].voxel_zyx_angstrom[0])

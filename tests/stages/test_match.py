@@ -220,5 +220,9 @@ def test_the_best_are_kept_for_review_where_few_stand_out(match: Any) -> None:
     assert result.metrics["above_threshold"] < 5
     assert result.metrics["candidates"] == 5
     assert "below it for review" in result.summary
+    (kept,) = result.candidates
+    near = np.argsort(np.abs(kept.table.scores - result.metrics["threshold"]))
+    # Doubt is greatest at the threshold, not at the last one kept.
+    assert kept.table.uncertainties[near[0]] == kept.table.uncertainties.max()
     strict, _ = match(for_review=0)
     assert strict.metrics["candidates"] == strict.metrics["above_threshold"] >= 1

@@ -119,7 +119,7 @@ class _Match:
         write_scores(self.task, tomogram, stem, search.field, chosen, parameters.data_type)
         write_details(self.task, search.field, chosen, self.sigma)
         forget_search(self.task)
-        least = chosen.threshold if parameters.min_score is None else parameters.min_score
+        least = self._threshold(chosen)
         n_kept = len(candidates.table)
         n_above = int((candidates.table.scores >= least).sum())
         metrics = {
@@ -322,15 +322,18 @@ class _Match:
         )
         return chosen, int(allowed.sum())
 
-    def _least_score(self, chosen: Chosen) -> float:
-        """Return the score from which on peaks are kept."""
+    def _threshold(self, chosen: Chosen) -> float:
+        """Return the score from which on peaks count as particles."""
         given = self.parameters.min_score
-        if given is not None:
-            return given
+        return chosen.threshold if given is None else given
+
+    def _least_score(self, chosen: Chosen) -> float:
+        """Return the score from which on peaks are kept, if only for review."""
+        threshold = self._threshold(chosen)
         wanted = min(self.parameters.for_review, len(chosen.peaks))
-        if not wanted:
-            return chosen.threshold
-        return min(chosen.threshold, float(chosen.peaks.scores[wanted - 1]))
+        if self.parameters.min_score is not None or not wanted:
+            return threshold
+        return min(threshold, float(chosen.peaks.scores[wanted - 1]))
 
     def _candidates(
         self,
@@ -367,7 +370,7 @@ class _Match:
             places, rotations = refined.places, refined.rotations
         else:
             places = refined_places(chosen.scores, peaks.voxels)
-        uncertainty = uncertainties(peaks.scores, least, self.sigma)
+        uncertainty = uncertainties(peaks.scores, self._threshold(chosen), self.sigma)
         tomogram = self.subject.tomogram
         table = ParticleTable.of(
             tomogram.uid,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -98,7 +99,6 @@ class _Search:
         self.task, self.picker, self.parameters = task, picker, parameters
         self.subject = subjects_of(task, inputs)[0]
         self.on_gpu = task.device.startswith("cuda")
-        self.mass: Tensor | None = None
         own, learnt = self.subject.tomogram.pixel_size_angstrom, picker.voxel_size_angstrom
         if own > 1.05 * learnt:
             raise StageError(
@@ -114,19 +114,18 @@ class _Search:
         task, picker = self.task, self.picker
         task.progress(0.01, f"reading {self.subject.series.name}")
         volume = load_volume(task, self.subject, picker.voxel_size_angstrom, "cpu")
-        image = volume.halves.mean(dim=0)
         maps = look(
             [picker.network],
-            image,
+            volume.image,
             self.parameters.tile or (256 if self.on_gpu else 160),
             task.device,
             self.parameters.looks or (4 if self.on_gpu else 2),
             lambda fraction: task.progress(0.2 + 0.7 * fraction, "looking for particles"),
         )
         task.progress(0.92, "gathering candidates")
+        gathering = _Gathering(self, volume, maps)
         found = [
-            self._candidates(number, species, maps, volume)
-            for number, species in enumerate(picker.species)
+            gathering.candidates(number, species) for number, species in enumerate(picker.species)
         ]
         counts = {one.particle_set.name: len(one.table) for one in found}
         sure = {one.particle_set.name: int((one.table.scores >= 0.5).sum()) for one in found}
@@ -137,46 +136,41 @@ class _Search:
             summary=words,
         )
 
-    def _candidates(self, number: int, species: Species, maps: Maps, volume: Volume) -> Candidates:
-        from tomotui.algorithms.pick.centring import mass_of
-        from tomotui.algorithms.pick.informative import MOST_COMPARED, priorities, uncertainty
-        from tomotui.algorithms.pick.search import features_at, find_peaks
 
-        chosen, picker = self.parameters, self.picker
-        calibration = picker.calibrations[number]
-        image = volume.halves.mean(dim=0)
-        voxel = float(np.mean(volume.voxel_zyx_angstrom))
-        peaks = find_peaks(
-            maps,
-            number,
-            species.diameter_angstrom / voxel,
-            chosen.max_candidates,
-            calibration.logit_of(max(chosen.min_score, 1e-6)),
-        )
-        at_mass = species.is_marked_at_mass if chosen.centre == "auto" else chosen.centre == "mass"
-        if at_mass:
-            if self.mass is None:
-                self.mass = mass_of(image, voxel)
-            peaks = _moved_to_mass(peaks, self.mass, species.diameter_angstrom / voxel)
-        kept = volume.depth_angstrom(peaks.voxels) >= chosen.edge_angstrom
-        across = chosen.gold_angstrom
-        across = species.diameter_angstrom / 2 if across is None else across
-        if across > 0:
-            kept &= ~volume.is_beside_gold(peaks.voxels, across)
-        peaks = peaks.select(kept)
-        shares = calibration.share(peaks.logits)
+class _Gathering:
+    """The candidates in the maps of one tomogram."""
+
+    def __init__(self, search: _Search, volume: Volume, maps: Maps) -> None:
+        self.search, self.volume, self.maps = search, volume, maps
+        self.voxel_angstrom = float(np.mean(volume.voxel_zyx_angstrom))
+
+    @cached_property
+    def mass(self) -> Tensor:
+        """The mass of the tomogram, the same for all species."""
+        from tomotui.algorithms.pick.centring import mass_of
+
+        return mass_of(self.volume.image, self.voxel_angstrom)
+
+    def candidates(self, number: int, species: Species) -> Candidates:
+        """Return the candidates of a species, with what they are worth and when to judge them."""
+        from tomotui.algorithms.pick.informative import MOST_COMPARED, priorities, uncertainty
+        from tomotui.algorithms.pick.search import features_at
+
+        picker, tomogram = self.search.picker, self.search.subject.tomogram
+        peaks = self._peaks(number, species)
+        shares = picker.calibrations[number].share(peaks.logits)
         uncertain = uncertainty(shares, peaks.spread)
         first = np.argsort(-uncertain, kind="stable")[:MOST_COMPARED]
         features = features_at(
             picker.network,
-            image,
+            self.volume.image,
             peaks.voxels[first],
             FEATURE_SIDE,
-            self.task.device,
+            self.search.task.device,
         )
         table = ParticleTable.of(
-            self.subject.tomogram.uid,
-            volume.to_angstrom(peaks.voxels),
+            tomogram.uid,
+            self.volume.to_angstrom(peaks.voxels),
             scores=shares,
             uncertainties=uncertain,
             priorities=priorities(uncertain, features),
@@ -188,9 +182,25 @@ class _Search:
             diameter_angstrom=species.diameter_angstrom,
             symmetry=species.symmetry,
         )
-        return Candidates(
-            kind, self.subject.tomogram.uid, table, SAME_SHARE * species.diameter_angstrom
-        )
+        return Candidates(kind, tomogram.uid, table, SAME_SHARE * species.diameter_angstrom)
+
+    def _peaks(self, number: int, species: Species) -> Peaks:
+        """Return the peaks of a species, where its particles are and where they are wanted."""
+        from tomotui.algorithms.pick.search import find_peaks
+
+        chosen, volume = self.search.parameters, self.volume
+        diameter = species.diameter_angstrom / self.voxel_angstrom
+        least = self.search.picker.calibrations[number].logit_of(max(chosen.min_score, 1e-6))
+        peaks = find_peaks(self.maps, number, diameter, chosen.max_candidates, least)
+        at_mass = species.is_marked_at_mass if chosen.centre == "auto" else chosen.centre == "mass"
+        if at_mass:
+            peaks = _moved_to_mass(peaks, self.mass, diameter)
+        kept = volume.depth_angstrom(peaks.voxels) >= chosen.edge_angstrom
+        across = chosen.gold_angstrom
+        across = species.diameter_angstrom / 2 if across is None else across
+        if across > 0:
+            kept &= ~volume.is_beside_gold(peaks.voxels, across)
+        return peaks.select(kept)
 
 
 def _moved_to_mass(peaks: Peaks, mass: Tensor, diameter_voxel: float) -> Peaks:

@@ -29,7 +29,7 @@ def with_centres(
     from tomotui.algorithms.pick.centring import is_centre_of_mass, mass_of
 
     voxel = float(np.mean(volumes[0].voxel_zyx_angstrom))
-    masses = [mass_of(one.halves.mean(dim=0).cpu(), voxel) for one in volumes]
+    masses = [mass_of(one.image.cpu(), voxel) for one in volumes]
     found = []
     for number, one in enumerate(species):
         mine = labels.accepted & (labels.species == number)
@@ -78,7 +78,7 @@ def look_at_held_out(
         mine = labels.volume[which] == number
         logits[mine] = logits_at(
             network,
-            volume.halves.mean(dim=0),
+            volume.image,
             labels.voxels[which][mine],
             kinds[mine],
             0.25 * diameters_voxel[kinds[mine]],

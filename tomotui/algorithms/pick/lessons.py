@@ -114,9 +114,7 @@ class CropSampler:
         self.volumes, self.side = list(volumes), side
         self.diameters, self.free_share = np.asarray(diameters_voxel), free_share
         self.device = torch.device(device)
-        self.places = [
-            Places(one.halves.mean(dim=0) * one.clear, (side,) * 3, one.shape[1]) for one in volumes
-        ]
+        self.places = [Places(one.image * one.clear, (side,) * 3, one.shape[1]) for one in volumes]
         powers = np.array([float(np.prod(one.shape)) for one in volumes])
         self.shares = powers / powers.sum()
         line = torch.arange(side // STRIDE, device=self.device) * STRIDE + (STRIDE - 1) / 2

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -38,6 +39,11 @@ class Volume:
     clear: Tensor
     voxel_zyx_angstrom: Array
 
+    @cached_property
+    def image(self) -> Tensor:
+        """The mean of the halves, ``[z, y, x]``."""
+        return self.halves.mean(dim=0)
+
     @property
     def shape(self) -> tuple[int, int, int]:
         """Voxels along z, y and x."""
@@ -70,18 +76,17 @@ class Volume:
         across_angstrom
             How near, across the beam; `STREAK` times as near along it.
         """
-        sides = self.voxel_zyx_angstrom
-        reach = [int(np.ceil(across_angstrom / side)) for side in sides]
+        from scipy.spatial import cKDTree
+
+        beside = np.argwhere(self.clear.cpu().numpy() < 0.5)
+        if not len(beside) or not len(voxels):
+            return np.zeros(len(voxels), dtype=bool)
+        reach = np.ceil(across_angstrom / self.voxel_zyx_angstrom)
         reach[0] *= STREAK
-        near = (self.clear < 0.5).float()[None, None].cpu()
-        for axis, most in enumerate(reach):
-            kernel, padding = [1, 1, 1], [0, 0, 0]
-            kernel[axis], padding[axis] = 2 * most + 1, most
-            near = torch.nn.functional.max_pool3d(near, kernel, stride=1, padding=padding)
-        last = np.array(self.shape) - 1
-        places = np.clip(np.round(voxels).astype(np.int64), 0, last)
-        found: NDArray[np.bool_] = near[0, 0].numpy()[tuple(places.T)] > 0.5
-        return found
+        places = np.clip(np.round(voxels), 0, np.array(self.shape) - 1)
+        # In units of the reach along each axis the box about a bead is a cube of side 2.
+        distances, _ = cKDTree(beside / reach).query(places / reach, p=np.inf)
+        return np.asarray(distances <= 1.0 + 1e-9)
 
 
 STREAK = 3
