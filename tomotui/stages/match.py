@@ -344,10 +344,10 @@ class _Match:
         sizes: _Sizes,
     ) -> Candidates:
         """Return the candidates, refined."""
+        from tomotui.algorithms.match.peaks import refined_places
         from tomotui.algorithms.match.refine import refine_poses
         from tomotui.algorithms.match.significance import uncertainties
         from tomotui.geometry.poses import angles_of_matrices
-        from tomotui.imaging.peaks import refined_places
         from tomotui.records.particle_table import Candidates, ParticleTable
 
         parameters, least = self.parameters, self._least_score(chosen)

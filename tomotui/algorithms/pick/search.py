@@ -14,7 +14,6 @@ from tomotui.algorithms.pick.network import STRIDE, PickNet
 from tomotui.algorithms.restore.cubes import Place, cut
 from tomotui.algorithms.restore.inference import autocast
 from tomotui.geometry.points import kept_apart
-from tomotui.imaging.peaks import refined_places
 
 Array = NDArray[np.float64]
 Told = Callable[[float], None]
@@ -148,7 +147,7 @@ def find_peaks(maps: Maps, species: int, diameter_voxel: float, most: int, least
     kept = np.flatnonzero(kept_apart(cells, 2 * radius * SEPARATION))[:most]
     cells, scores = cells[kept], scores[kept]
     spread = maps.spread[species].numpy()[tuple(cells.T)].astype(np.float64)
-    exact = refined_places(values, cells)
+    exact = cells + _parabola(values.numpy(), cells)
     return Peaks(exact * STRIDE + (STRIDE - 1) / 2, scores, spread)
 
 
@@ -215,6 +214,20 @@ def _corner(voxel: Array, side: int) -> Place:
 
 SEPARATION = 0.8
 """Least distance of two particles of a species, over the diameter."""
+
+
+def _parabola(values: NDArray[np.float32], cells: NDArray[np.int64]) -> Array:
+    """Return where between the cells the peaks lie, by a parabola along each axis."""
+    offsets = np.zeros(cells.shape)
+    for axis in range(3):
+        before, after = cells.copy(), cells.copy()
+        before[:, axis] = np.maximum(cells[:, axis] - 1, 0)
+        after[:, axis] = np.minimum(cells[:, axis] + 1, values.shape[axis] - 1)
+        low, middle, high = (values[tuple(c.T)] for c in (before, cells, after))
+        bend = low - 2 * middle + high
+        step = np.where(bend < -1e-6, 0.5 * (low - high) / np.minimum(bend, -1e-6), 0)
+        offsets[:, axis] = np.clip(step, -0.5, 0.5)
+    return offsets
 
 
 def _divide(side: int, longest: int, multiple: int) -> tuple[int, list[int]]:
