@@ -27,6 +27,8 @@ STAGES = (
     "WholeStage",
     "BrokenRecordStage",
     "OrphanStage",
+    "AverageStage",
+    "StrayParticlesStage",
 )
 IMPATIENT = AgentSettings(
     idle=0.1,

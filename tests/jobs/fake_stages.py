@@ -9,7 +9,8 @@ import subprocess
 import time
 from typing import Literal
 
-from tomotui.records import Alignment, Tilt, TiltAlignment, TiltSeries
+from tomotui.records import Alignment, ParticleSet, Tilt, TiltAlignment, TiltSeries, Tomogram
+from tomotui.records.particle_table import ParticleTable
 from tomotui.stages.base import Inputs, Parameters, Stage, StageError, StageResult, Task, parameter
 
 Act = Literal[
@@ -124,6 +125,45 @@ class OrphanStage(Stage):
 
     def run(self, task: Task, inputs: Inputs, parameters: Parameters) -> StageResult:
         return StageResult(records=(alignment(series("nowhere")),))
+
+
+class AverageStage(Stage):
+    """Makes a set of three particles in a tomogram of its target."""
+
+    name = "average"
+    title = "Average"
+    summary = "Aligns three particles."
+    parameters_type = Parameters
+    takes = ("tilt_series",)
+    gives = ("particle_set",)
+
+    def run(self, task: Task, inputs: Inputs, parameters: Parameters) -> StageResult:
+        placed = alignment(inputs.one(TiltSeries))
+        volume = Tomogram(
+            series_uid=placed.series_uid,
+            alignment_uid=placed.uid,
+            path="t.mrc",
+            size_xyz=(8, 8, 8),
+            pixel_size_angstrom=10.0,
+            window_low=0,
+            window_high=1,
+        )
+        refined = ParticleSet(name="refined", made_by="refine")
+        picks = ParticleTable.of(volume.uid, [[0, 0, 0], [100, 0, 0], [200, 0, 0]])
+        table = picks.descendants(refined.uid, halves=[0, 1, 0])
+        return StageResult(records=(placed, volume, refined), particles=(table,))
+
+
+class StrayParticlesStage(Stage):
+    """Makes particles of a set that nobody made."""
+
+    name = "stray-particles"
+    title = "Stray particles"
+    summary = "Forgets the set."
+    parameters_type = Parameters
+
+    def run(self, task: Task, inputs: Inputs, parameters: Parameters) -> StageResult:
+        return StageResult(particles=(ParticleTable.of("t", [[0, 0, 0]], set_uid="nowhere"),))
 
 
 class NextParameters(Parameters):

@@ -151,20 +151,21 @@ def test_an_older_project_is_brought_up_to_date(
     later()(migrations.m002_recipe_steps)
     later()(migrations.m003_searches)
     later()(migrations.m004_audits)
+    later()(migrations.m005_averages)
 
     @later()
-    def m005_notes(db: SqliteDatabase) -> None:
+    def m006_notes(db: SqliteDatabase) -> None:
         db.execute("CREATE TABLE notes (text TEXT) STRICT")
 
     monkeypatch.setattr(migrations, "STEPS", later)
     with pytest.raises(ProjectError, match="older tomotui"):
         Project.open(project.folder, read_only=True)
     with Project.open(project.folder) as upgraded:
-        assert upgraded._db.scalar("PRAGMA user_version") == 5
+        assert upgraded._db.scalar("PRAGMA user_version") == 6
         assert upgraded._db.query("SELECT * FROM notes") == []
         assert [s.name for s in upgraded.tilt_series()] == ["ts_01"]
     monkeypatch.undo()
-    with pytest.raises(ProjectError, match="file version 5, this program knows up to 4"):
+    with pytest.raises(ProjectError, match="file version 6, this program knows up to 5"):
         Project.open(project.folder)
 
 
@@ -196,9 +197,10 @@ def test_a_migration_that_fails_changes_nothing(
     later()(migrations.m001_tables)
     later()(migrations.m002_recipe_steps)
     later()(migrations.m003_searches)
+    later()(migrations.m004_audits)
 
     @later()
-    def m004_half(db: SqliteDatabase) -> None:
+    def m005_half(db: SqliteDatabase) -> None:
         db.execute("CREATE TABLE half (text TEXT) STRICT")
         db.execute("INSERT INTO nowhere VALUES (1)")
 

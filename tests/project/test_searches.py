@@ -113,3 +113,12 @@ def test_columns_come_back_from_their_file(tmp_path: Path) -> None:
     ]
     assert back.particles()[1].score is None
     assert len(ParticleTable.joined([back, back.select([1])])) == 3
+
+
+def test_columns_of_an_older_program_have_no_origins(tmp_path: Path) -> None:
+    table = ParticleTable.of("t", [[1, 2, 3]])
+    columns = {name: values for name, values in vars(table).items() if name != "origins"}
+    np.savez(tmp_path / "old.npz", **columns)
+    back = ParticleTable.read(tmp_path / "old.npz")
+    assert back.origins.tolist() == [""]
+    assert back.particles()[0].origin_uid is None

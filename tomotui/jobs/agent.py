@@ -18,7 +18,7 @@ from types import FrameType
 from tomotui import __version__
 from tomotui.jobs.files import Lock, UnreadableFile
 from tomotui.jobs.follow import Follower, Outcome
-from tomotui.jobs.found import read_candidates
+from tomotui.jobs.found import read_candidates, read_particles
 from tomotui.jobs.launch import specify, write_job_file, write_task_folder
 from tomotui.jobs.liveness import this_host
 from tomotui.jobs.local import Slots, spawn_worker
@@ -119,6 +119,7 @@ class Agent:
                     outcome.status,
                     summary=result.summary,
                     records=result.records,
+                    particles=read_particles(self._project.folder / task.folder, result),
                     candidates=read_candidates(self._project.folder / task.folder, result),
                     parents=result.parents,
                     metrics=result.metrics,

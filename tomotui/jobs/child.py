@@ -14,7 +14,7 @@ from tomotui import __version__
 from tomotui.jobs.events import EventWriter
 from tomotui.jobs.failures import explain
 from tomotui.jobs.files import write_model
-from tomotui.jobs.found import write_candidates
+from tomotui.jobs.found import write_candidates, write_particles
 from tomotui.jobs.running import RunningTask
 from tomotui.jobs.specification import (
     EVENTS_FILE,
@@ -23,11 +23,12 @@ from tomotui.jobs.specification import (
     TaskResult,
     TaskSpecification,
 )
-from tomotui.records import RECORD
+from tomotui.records import RECORD, ParticleSet
 from tomotui.stages import get
 from tomotui.stages.base import Cancelled, Inputs, StageError, StageResult
 
 _EXIT_CODES = {"done": 0, "failed": 1, "cancelled": 3}
+_PLEASE_REPORT = "This is an error of the program: please report it with the log."
 
 
 def run_task(folder: Path, specification: TaskSpecification, device: str | None = None) -> int:
@@ -82,7 +83,8 @@ def _attempt(task: RunningTask, specification: TaskSpecification, folder: Path) 
         task.raise_if_cancelled()
         made = stage.run(task, _inputs(folder, specification), parameters)
         _check_storable(made)
-        files = write_candidates(folder, made)
+        particles = write_particles(folder, made)
+        candidates = write_candidates(folder, made)
     except Cancelled:
         return blank.model_copy(update={"status": "cancelled", "message": "cancelled"})
     except Exception as error:  # the edge of the worker: a stage may fail in any way
@@ -93,7 +95,8 @@ def _attempt(task: RunningTask, specification: TaskSpecification, folder: Path) 
         update={
             "status": "done",
             "records": tuple(made.records),
-            "candidates": files,
+            "particles": particles,
+            "candidates": candidates,
             "metrics": {name: float(value) for name, value in made.metrics.items()},
             "summary": made.summary,
         }
@@ -120,5 +123,11 @@ def _check_storable(made: StageResult) -> None:
             raise StageError(
                 f"the {record.kind.replace('_', ' ')} that was made is not complete: {place} "
                 f"is {first['input']!r} ({first['msg']}).",
-                "This is an error of the program: please report it with the log.",
+                _PLEASE_REPORT,
             ) from error
+    sets = {record.uid for record in made.records if isinstance(record, ParticleSet)}
+    for table in made.particles:
+        if not sets.issuperset(table.set_uids.tolist()):
+            raise StageError(
+                "particles were made that belong to no particle set that was made.", _PLEASE_REPORT
+            )

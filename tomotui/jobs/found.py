@@ -1,4 +1,4 @@
-"""The particles that a task has found: columns in files beside its result."""
+"""The particles that a task has found or made: columns in files beside its result."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tomotui.jobs.specification import CandidateFile, TaskResult
 from tomotui.stages.base import StageResult
 
 if TYPE_CHECKING:
-    from tomotui.records.particle_table import Candidates
+    from tomotui.records.particle_table import Candidates, ParticleTable
 
 
 def write_candidates(folder: Path, made: StageResult) -> tuple[CandidateFile, ...]:
@@ -38,16 +38,42 @@ def read_candidates(folder: Path, result: TaskResult) -> list[Candidates]:
     UnreadableFile
         When a file is missing or torn.
     """
-    from tomotui.records.particle_table import Candidates, ParticleTable
+    from tomotui.records.particle_table import Candidates
 
-    found = []
-    for file in result.candidates:
-        path = folder / file.path
-        try:
-            table = ParticleTable.read(path)
-        except (OSError, ValueError, KeyError, EOFError) as error:
-            raise UnreadableFile(path, str(error)) from error
-        found.append(
-            Candidates(file.particle_set, file.tomogram_uid, table, file.same_within_angstrom)
+    return [
+        Candidates(
+            file.particle_set,
+            file.tomogram_uid,
+            _read(folder / file.path),
+            file.same_within_angstrom,
         )
-    return found
+        for file in result.candidates
+    ]
+
+
+def write_particles(folder: Path, made: StageResult) -> tuple[str, ...]:
+    """Write the rows of new sets into the task's folder; returns the names of the files."""
+    names = tuple(f"particles-made-{number}.npz" for number in range(len(made.particles)))
+    for name, table in zip(names, made.particles, strict=True):
+        table.write(folder / name)
+    return names
+
+
+def read_particles(folder: Path, result: TaskResult) -> list[ParticleTable]:
+    """Read the rows of the sets that a task has made.
+
+    Raises
+    ------
+    UnreadableFile
+        When a file is missing or torn.
+    """
+    return [_read(folder / name) for name in result.particles]
+
+
+def _read(path: Path) -> ParticleTable:
+    from tomotui.records.particle_table import ParticleTable
+
+    try:
+        return ParticleTable.read(path)
+    except (OSError, ValueError, KeyError, EOFError) as error:
+        raise UnreadableFile(path, str(error)) from error

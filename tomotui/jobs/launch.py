@@ -72,7 +72,13 @@ def wish_of(stage: Stage, parameters: Mapping[str, Any]) -> InputWish:
         network=str(parameters.get("network") or ""),
         network_purpose=stage.uses_network,
         sets=tuple(parameters.get("particles") or ()) if stage.takes_particles else None,
+        references=_words(parameters.get("reference")),
     )
+
+
+def _words(value: Any) -> tuple[str, ...]:
+    """Return the words of a parameter that takes one or several."""
+    return (value,) if isinstance(value, str) and value else tuple(value or ())
 
 
 def write_job_file(folder: Path, job: Job) -> None:

@@ -133,13 +133,17 @@ class CandidateFile(JobFile):
 
 
 class TaskResult(JobFile):
-    """``result.json``: what came of one attempt; written last."""
+    """``result.json``: what came of one attempt; written last.
+
+    ``particles`` names files of the task's folder with the rows of particle sets among the records.
+    """
 
     attempt: int
     status: Literal["done", "failed", "cancelled"]
     message: str = ""
     remedy: str = ""
     records: tuple[AnyRecord, ...] = ()
+    particles: tuple[str, ...] = ()
     candidates: tuple[CandidateFile, ...] = ()
     parents: tuple[str, ...] = ()
     metrics: dict[str, float] = Field(default_factory=dict)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from tomotui.project.decisions import Judged, Judgement, fold
 from tomotui.project.errors import MissingInput, ProjectError, RefusedChange
 from tomotui.project.exclusion import TiltChoice
+from tomotui.project.inputs import InputWish
 from tomotui.project.matrix import Cell, SeriesRow
 from tomotui.project.project import Project
-from tomotui.project.records import Ancestor, InputWish
+from tomotui.project.records import Ancestor
 
 __all__ = [
     "Ancestor",

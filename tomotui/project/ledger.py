@@ -13,7 +13,7 @@ from tomotui.project.searches import SearchPart
 from tomotui.records import AnyRecord, Event, Status, Task
 
 if TYPE_CHECKING:
-    from tomotui.records.particle_table import Candidates
+    from tomotui.records.particle_table import Candidates, ParticleTable
 
 _NOT_STORED = frozenset({"progress", "metric"})
 
@@ -249,12 +249,16 @@ class LedgerPart(JobPart, SearchPart):
         error: str = "",
         summary: str = "",
         records: Sequence[AnyRecord] = (),
+        particles: Sequence[ParticleTable] = (),
         candidates: Sequence[Candidates] = (),
         parents: Sequence[str] = (),
         metrics: Mapping[str, float] | None = None,
         version: str = "",
     ) -> bool:
         """Note the end of a task together with all that it made, or nothing of it.
+
+        Particle sets among its records get names that no set has yet; ``particles`` are the rows
+        of those sets.
 
         Returns
         -------
@@ -278,7 +282,13 @@ class LedgerPart(JobPart, SearchPart):
             )
             if not touched:
                 return False
-            self.add_records(records, job_id=task.job_id, task_id=task.id, parents=parents)
+            self.add_records(
+                self.with_free_names(records),
+                job_id=task.job_id,
+                task_id=task.id,
+                parents=parents,
+            )
+            self.add_particle_tables(particles)
             for found in candidates:
                 self.take_candidates(found)
             finals = [

@@ -94,6 +94,16 @@ def m004_audits(db: SqliteDatabase) -> None:
     )
 
 
+@STEPS()
+def m005_averages(db: SqliteDatabase) -> None:
+    """Let particles know what they were made from, and sets and maps what made them."""
+    # Not a reference: a candidate that nobody judged makes room for those of a later search.
+    db.execute("ALTER TABLE particles ADD COLUMN origin_uid TEXT")
+    db.execute("ALTER TABLE particle_sets ADD COLUMN made_by TEXT NOT NULL DEFAULT 'picks'")
+    db.execute("ALTER TABLE maps ADD COLUMN n_particles INTEGER")
+    db.execute("ALTER TABLE maps ADD COLUMN made_by TEXT NOT NULL DEFAULT ''")
+
+
 _RECORD_TABLES = (
     """CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT""",
     """CREATE TABLE datasets (

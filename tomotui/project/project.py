@@ -12,12 +12,13 @@ from tomotui.project import filesystem
 from tomotui.project.database import FILE_NAME, Database
 from tomotui.project.errors import ProjectError
 from tomotui.project.exclusion import ExclusionPart
+from tomotui.project.inputs import InputPart
 from tomotui.project.ledger import LedgerPart
 from tomotui.project.matrix import MatrixPart
 from tomotui.project.particles import ParticlePart
 
 
-class Project(LedgerPart, MatrixPart, ExclusionPart, ParticlePart):
+class Project(LedgerPart, MatrixPart, ExclusionPart, ParticlePart, InputPart):
     """The only way to the project file.
 
     An object belongs to the thread that opened it; another thread opens its own. Faces and the

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from tomotui.project.base import Part
 from tomotui.project.database import Row
-from tomotui.project.errors import MissingInput, ProjectError
+from tomotui.project.errors import ProjectError
 from tomotui.records import RECORD, AnyRecord, TiltSeries, Tomogram
 
 _TABLES: dict[str, tuple[str, tuple[str, ...]]] = {
@@ -35,7 +35,7 @@ _TABLES: dict[str, tuple[str, tuple[str, ...]]] = {
     ),
     "particle_set": (
         "particle_sets",
-        ("name", "species", "diameter_angstrom", "symmetry", "parent_uid"),
+        ("name", "species", "diameter_angstrom", "symmetry", "parent_uid", "made_by"),
     ),
     "map": (
         "maps",
@@ -46,6 +46,8 @@ _TABLES: dict[str, tuple[str, tuple[str, ...]]] = {
             "symmetry",
             "resolution_angstrom",
             "particle_set_uid",
+            "n_particles",
+            "made_by",
         ),
     ),
     "network": ("networks", ("name", "purpose", "path")),
@@ -56,7 +58,7 @@ PER_SERIES = frozenset({"tilt_series", "alignment", "ctf", "tomogram"})
 """Kinds that belong to one tilt series."""
 
 # A series that was imported again is a new record of the same name; the newest is the one meant.
-_CURRENT_SERIES = """
+CURRENT_SERIES = """
     SELECT max(id) FROM records WHERE kind = 'tilt_series' GROUP BY name
 """
 
@@ -67,34 +69,6 @@ class Ancestor(NamedTuple):
     parent_uid: str
     kind: str
     job_id: int | None
-
-
-class InputWish(NamedTuple):
-    """What is to be known, beside kinds and target, to find the records a stage works on.
-
-    Attributes
-    ----------
-    of_series
-        Names of the series of a stage that works on several together, none for all; ``None``
-        for a stage that works on one.
-    restored
-        Whether tomograms that a network has changed will do.
-    network, network_purpose
-        Name of the network, empty for the newest; what it must have been trained for, empty
-        for anything.
-    sets
-        Names of the particle sets of a stage that takes particles, none for all; ``None`` for
-        a stage that does not.
-    """
-
-    of_series: Sequence[str] | None = None
-    restored: bool = False
-    network: str = ""
-    network_purpose: str = ""
-    sets: Sequence[str] | None = None
-
-
-PLAIN = InputWish()
 
 
 class RecordPart(Part):
@@ -206,7 +180,7 @@ class RecordPart(Part):
 
     def tilt_series(self) -> list[TiltSeries]:
         """Return the tilt series, oldest first; of those imported again only the newest."""
-        found = self._load(f"id IN ({_CURRENT_SERIES})")
+        found = self._load(f"id IN ({CURRENT_SERIES})")
         return [record for record in found if isinstance(record, TiltSeries)]
 
     def series_named(self, name: str) -> TiltSeries | None:
@@ -277,120 +251,6 @@ class RecordPart(Part):
             (uid,),
         )
         return [Ancestor(row["uid"], row["kind"], row["job_id"]) for row in rows]
-
-    def resolve_inputs(
-        self, takes: Sequence[str], optional: Sequence[str], target: str, wish: InputWish = PLAIN
-    ) -> dict[str, list[AnyRecord]]:
-        """Return the newest records that a stage works on, by kind.
-
-        For a target that is a tilt series those of the series; for any other target those of
-        every series, or of those that the wish names. Alignments and CTFs that come with
-        tomograms are those the tomograms were made with. Of the kinds that belong to no series
-        the one named like the target, and otherwise the newest.
-
-        Raises
-        ------
-        MissingInput
-            When a kind in ``takes`` has no record.
-        """
-        series = self._series_meant(target, wish)
-        found: dict[str, list[AnyRecord]] = {}
-        for kind in dict.fromkeys((*takes, *optional)):
-            records = self._inputs_of(kind, series, target, wish)
-            if records:
-                found[kind] = records
-        for kind in ("alignment", "ctf"):
-            if kind in found and "tomogram" in found:
-                found[kind] = self._made_with(found["tomogram"], kind)
-        for kind in takes:
-            if not found.get(kind):
-                noun = kind.replace("_", " ")
-                raise MissingInput(
-                    f"{target} has no {noun}.", f"Run the stage that makes a {noun} first."
-                )
-        return {kind: records for kind, records in found.items() if records}
-
-    def _series_meant(self, target: str, wish: InputWish) -> list[TiltSeries] | None:
-        """Return the series whose records are wanted; ``None`` for all."""
-        if wish.of_series is None:
-            series = self.series_named(target)
-            return None if series is None else [series]
-        if not wish.of_series:
-            return None
-        by_name = {one.name: one for one in self.tilt_series()}
-        unknown = [name for name in wish.of_series if name not in by_name]
-        if unknown:
-            raise MissingInput(
-                f"there is no tilt series {', '.join(unknown)}.", "See: tomotui status"
-            )
-        return [by_name[name] for name in wish.of_series]
-
-    def _inputs_of(
-        self, kind: str, series: list[TiltSeries] | None, target: str, wish: InputWish
-    ) -> list[AnyRecord]:
-        if kind == "network":
-            return self._network(wish.network or target, wish)
-        if kind == "particle_set" and wish.sets is not None:
-            return self._sets(wish.sets)
-        if kind not in PER_SERIES:
-            named = self._load(
-                "id = (SELECT max(id) FROM records WHERE kind = ? AND name = ?)", (kind, target)
-            )
-            newest = self.latest(kind)
-            return named or ([newest] if newest else [])
-        if kind == "tilt_series":
-            return list(self.tilt_series() if series is None else series)
-        whose = _CURRENT_SERIES
-        values: tuple[str, ...] = ()
-        if series is not None:
-            places = ", ".join("?" * len(series))
-            whose = f"SELECT id FROM records WHERE uid IN ({places})"
-            values = tuple(one.uid for one in series)
-        only = ""
-        if kind == "tomogram" and not wish.restored:
-            only = "AND uid IN (SELECT uid FROM tomograms WHERE restored = 0)"
-        return self._load(
-            f"""id IN (
-                SELECT max(id) FROM records WHERE kind = ? {only} AND series_uid IN (
-                    SELECT uid FROM records WHERE id IN ({whose})
-                ) GROUP BY series_uid
-            )""",
-            (kind, *values),
-        )
-
-    def _sets(self, names: Sequence[str]) -> list[AnyRecord]:
-        """Return particle sets, of those of one name the newest."""
-        found = {getattr(one, "name", ""): one for one in self.records("particle_set")}
-        unknown = [name for name in names if name not in found]
-        if unknown:
-            raise MissingInput(
-                f"there is no particle set {', '.join(unknown)}.",
-                f"There are {', '.join(found)}." if found else "Make one: tomotui particles new",
-            )
-        return [found[name] for name in names or found]
-
-    def _network(self, name: str, wish: InputWish) -> list[AnyRecord]:
-        """Return the newest network of a purpose: of a name where there is one, or any."""
-        purpose = wish.network_purpose
-        mine = "uid IN (SELECT uid FROM networks WHERE purpose = ? OR ? = '')"
-        named = self._load(
-            f"""id = (SELECT max(id) FROM records
-                      WHERE kind = 'network' AND name = ? AND {mine})""",
-            (name, purpose, purpose),
-        )
-        if named or wish.network:
-            return named
-        return self._load(
-            f"id = (SELECT max(id) FROM records WHERE kind = 'network' AND {mine})",
-            (purpose, purpose),
-        )
-
-    def _made_with(self, tomograms: Sequence[AnyRecord], kind: str) -> list[AnyRecord]:
-        """Return the alignments or CTFs that tomograms were made with."""
-        uids = [getattr(tomogram, f"{kind}_uid") for tomogram in tomograms]
-        known = [uid for uid in uids if uid is not None]
-        places = ", ".join("?" * len(known))
-        return self._load(f"uid IN ({places})", known) if known else []
 
     def _load(self, where: str, values: Sequence[Any] = ()) -> list[AnyRecord]:
         """Return records, oldest first, parsing only those not seen in their present revision.

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from tomotui.project.database import Row
 from tomotui.project.errors import ProjectError
 from tomotui.project.records import RecordPart
-from tomotui.records import ParticleSet, Verdict
+from tomotui.records import AnyRecord, ParticleSet, Verdict
 
 if TYPE_CHECKING:
     import numpy as np
@@ -19,6 +20,7 @@ _NUMBERS = ("x_angstrom", "y_angstrom", "z_angstrom", "rot_deg", "tilt_deg", "ps
 _FIGURES = (*_NUMBERS, "score", "uncertainty", "priority")
 _WORDS = ("uid", "set_uid", "tomogram_uid", "decision", "source")
 _WHOLES = ("class_number", "half")
+_ORIGIN = "origin_uid"
 _SOUGHT = "source IN ('match', 'find')"
 """Particles that a machine has put there, and that it may take away again."""
 
@@ -26,10 +28,14 @@ _SOUGHT = "source IN ('match', 'find')"
 class SearchPart(RecordPart):
     """Particles as columns, and the candidates of searches."""
 
-    def particle_sets(self) -> list[ParticleSet]:
-        """Return the particle sets, oldest first; of those of one name the newest."""
-        records = self.records("particle_set")
-        return list({one.name: one for one in records if isinstance(one, ParticleSet)}.values())
+    def particle_sets(self, picks_only: bool = False) -> list[ParticleSet]:
+        """Return the particle sets, oldest first; of those of one name the newest.
+
+        Those that were made from other sets are left out when only picks are wanted.
+        """
+        found = [one for one in self.records("particle_set") if isinstance(one, ParticleSet)]
+        newest = {one.name: one for one in found}
+        return [one for one in newest.values() if not picks_only or one.is_picks]
 
     def particle_set_named(self, name: str) -> ParticleSet | None:
         """Return the particle set of a name, or ``None``."""
@@ -107,11 +113,7 @@ class SearchPart(RecordPart):
             When the tomogram is not in the project.
         """
         with self._db.transaction():
-            wanted = candidates.particle_set
-            known = self.particle_set_named(wanted.name)
-            if known is None:
-                self.add_records([wanted])
-                known = wanted
+            known = self._set_of_picks(candidates.particle_set)
             self._make_room(known.uid, candidates.tomogram_uid)
             here = self.particle_table([known.uid], candidates.tomogram_uid)
             table = candidates.table
@@ -121,8 +123,48 @@ class SearchPart(RecordPart):
             self._rescore(here, table, same)
             taken = {int(index) for index in same if index >= 0}
             fresh = [i for i in range(len(table)) if i not in taken]
-            self._db.insert_all("particles", _rows(known.uid, table.select(fresh)))
+            self._db.insert_all("particles", _rows(table.select(fresh), known.uid))
             return known.uid
+
+    def _set_of_picks(self, wanted: ParticleSet) -> ParticleSet:
+        """Return the set that candidates go into, which is made where there is none.
+
+        Never one that was made from another: its poses are not a search's to replace.
+        """
+        known = self.particle_set_named(wanted.name)
+        if known is not None and not known.is_picks:
+            wanted = wanted.replace(name=f"{wanted.name}-picks")
+            known = self.particle_set_named(wanted.name)
+        if known is None:
+            self.add_records([wanted])
+        return known or wanted
+
+    def add_particle_tables(self, tables: Iterable[ParticleTable]) -> None:
+        """Add particles to the sets that their rows name, in one transaction.
+
+        Raises
+        ------
+        ProjectError
+            When a set or a tomogram is not in the project, or an identity is there already.
+        """
+        with self._db.transaction():
+            for table in tables:
+                self._db.insert_all("particles", _rows(table))
+
+    def with_free_names(self, records: Sequence[AnyRecord]) -> list[AnyRecord]:
+        """Return records with those particle sets renamed whose name a set has already.
+
+        ``ribosome`` becomes ``ribosome-2``: sets are found by name, and an earlier one must not
+        vanish behind a later.
+        """
+        taken = {one.name for one in self.particle_sets()}
+        found: list[AnyRecord] = []
+        for record in records:
+            if isinstance(record, ParticleSet):
+                record = record.replace(name=_free(record.name, taken))
+                taken.add(record.name)
+            found.append(record)
+        return found
 
     def _make_room(self, set_uid: str, tomogram_uid: str) -> None:
         self._db.execute(
@@ -133,7 +175,7 @@ class SearchPart(RecordPart):
         )
 
     def _table(self, where: str, values: Sequence[Any]) -> ParticleTable:
-        columns = ", ".join((*_WORDS, *_FIGURES, *_WHOLES))
+        columns = ", ".join((*_WORDS, *_FIGURES, *_WHOLES, f"coalesce({_ORIGIN}, '')"))
         return _as_table(
             self._db.tuples(f"SELECT {columns} FROM particles WHERE {where} ORDER BY id", values)
         )
@@ -189,7 +231,7 @@ def _as_table(rows: Sequence[tuple[Any, ...]]) -> ParticleTable:
 
     from tomotui.records.particle_table import UNASSIGNED, ParticleTable
 
-    names = (*_WORDS, *_FIGURES, *_WHOLES)
+    names = (*_WORDS, *_FIGURES, *_WHOLES, _ORIGIN)
     columns = dict(zip(names, zip(*rows, strict=True) if rows else [()] * len(names), strict=True))
 
     def words(name: str, width: int) -> Any:
@@ -215,15 +257,23 @@ def _as_table(rows: Sequence[tuple[Any, ...]]) -> ParticleTable:
         sources=words("source", 6),
         classes=wholes("class_number"),
         halves=wholes("half"),
+        origins=words(_ORIGIN, 16),
     )
 
 
-def _rows(set_uid: str, table: ParticleTable) -> list[Row]:
+def _free(name: str, taken: Collection[str]) -> str:
+    """Return a name that is not taken: this one, or with the first number that is free."""
+    if name not in taken:
+        return name
+    return next(f"{name}-{n}" for n in count(2) if f"{name}-{n}" not in taken)
+
+
+def _rows(table: ParticleTable, set_uid: str | None = None) -> list[Row]:
     columns = [table.positions_angstrom, table.angles_deg]
     return [
         {
             "uid": str(table.uids[i]),
-            "set_uid": set_uid,
+            "set_uid": set_uid or str(table.set_uids[i]),
             "tomogram_uid": str(table.tomogram_uids[i]),
             **dict(zip(_NUMBERS, [_sql(v) for column in columns for v in column[i]], strict=True)),
             "score": _sql(table.scores[i]),
@@ -233,6 +283,7 @@ def _rows(set_uid: str, table: ParticleTable) -> list[Row]:
             "source": str(table.sources[i]),
             "class_number": None if table.classes[i] < 0 else int(table.classes[i]),
             "half": None if table.halves[i] < 0 else int(table.halves[i]),
+            _ORIGIN: str(table.origins[i]) or None,
         }
         for i in range(len(table))
     ]

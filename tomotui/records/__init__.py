@@ -18,7 +18,14 @@ from tomotui.records.jobs import (
     Target,
     Task,
 )
-from tomotui.records.particles import Decision, Particle, ParticleSet, Source, Verdict
+from tomotui.records.particles import (
+    Decision,
+    Particle,
+    ParticleSet,
+    SetOrigin,
+    Source,
+    Verdict,
+)
 from tomotui.records.series import (
     Alignment,
     Ctf,
@@ -55,6 +62,7 @@ __all__ = [
     "ParticleSet",
     "RecipeStep",
     "Record",
+    "SetOrigin",
     "Source",
     "Status",
     "Target",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -38,6 +38,8 @@ class ParticleTable:
         ``[n]`` words.
     classes, halves
         ``[n]`` whole numbers.
+    origins
+        ``[n]`` identities of the particles that these were made from; empty for picks.
     """
 
     uids: Words
@@ -52,6 +54,7 @@ class ParticleTable:
     sources: Words
     classes: NDArray[np.int64]
     halves: NDArray[np.int64]
+    origins: Words
 
     def __len__(self) -> int:
         """Return the number of particles."""
@@ -99,7 +102,29 @@ class ParticleTable:
             sources=np.full(n, source, dtype="U6"),
             classes=np.full(n, UNASSIGNED),
             halves=np.full(n, UNASSIGNED),
+            origins=np.full(n, "", dtype="U16"),
         )
+
+    def descendants(self, set_uid: str, **columns: Any) -> Self:
+        """Return new particles of another set that were made from these, one from each row.
+
+        They know their origin, and are like it in all but the columns given: ``positions_angstrom``
+        and ``angles_deg`` after refinement, for instance. To make several of one, or to leave some
+        out, `select` rows before.
+        """
+        n = len(self)
+        fresh = {
+            "uids": np.array([new_uid() for _ in range(n)], dtype="U16"),
+            "set_uids": np.full(n, set_uid, dtype="U16"),
+            "origins": self.uids,
+        }
+        given = {
+            name: np.asarray(values, dtype=getattr(self, name).dtype).reshape(
+                getattr(self, name).shape
+            )
+            for name, values in columns.items()
+        }
+        return replace(self, **fresh, **given)
 
     def select(self, which: Any) -> Self:
         """Return some rows: by a mask, or by their numbers in the order wanted."""
@@ -132,6 +157,7 @@ class ParticleTable:
                 source=str(self.sources[i]),
                 class_number=_assigned(self.classes[i]),
                 half=_assigned(self.halves[i]),
+                origin_uid=str(self.origins[i]) or None,
             )
             for i in range(len(self))
         ]
@@ -150,8 +176,11 @@ class ParticleTable:
         OSError, ValueError, KeyError
             When the file is not there, torn, or something else.
         """
-        with np.load(path, allow_pickle=False) as columns:
-            return cls(**{one.name: columns[one.name] for one in fields(cls)})
+        with np.load(path, allow_pickle=False) as file:
+            columns = {name: file[name] for name in file.files}
+        # Files of older programs do not know where particles came from.
+        columns.setdefault("origins", np.full(len(columns["uids"]), "", dtype="U16"))
+        return cls(**{one.name: columns[one.name] for one in fields(cls)})
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,6 +14,9 @@ Verdict = Literal["accepted", "rejected", "unsure", "undecided", "removed"]
 Source = Literal["hand", "match", "find", "curve", "import"]
 """How a particle came: clicked, by a template, by a network, along a curve, or from a file."""
 
+SetOrigin = Literal["picks", "refine", "class", "expand", "recentre", "subparticles", "halves"]
+"""What made a set: picking (by whatever means), or what was done to the particles of another."""
+
 
 class Particle(Value):
     """One copy of a species in a tomogram.
@@ -32,6 +35,9 @@ class Particle(Value):
         Where to look first: greater for particles from whose judgement more is learnt.
     half
         0 or 1 for independent half sets; ``None`` when not assigned.
+    origin_uid
+        The particle that it was made from, by refinement, expansion or recentring; ``None`` for
+        one that was picked. That particle may be gone since.
     """
 
     uid: str
@@ -49,10 +55,20 @@ class Particle(Value):
     source: Source = "import"
     uncertainty: float | None = None
     priority: float | None = None
+    origin_uid: str | None = None
 
 
 class ParticleSet(Record):
-    """A named set of particles of one species; the particles are rows of their own."""
+    """A named set of particles of one species; the particles are rows of their own.
+
+    Attributes
+    ----------
+    parent_uid
+        The set whose particles these were made from; ``None`` for picks.
+    made_by
+        What made it. Only sets of picks are searched into, learnt from, and reviewed unless
+        another is named.
+    """
 
     kind: Literal["particle_set"] = "particle_set"
     name: str
@@ -60,6 +76,12 @@ class ParticleSet(Record):
     diameter_angstrom: float | None = Field(default=None, gt=0)
     symmetry: str = "C1"
     parent_uid: str | None = None
+    made_by: SetOrigin = "picks"
+
+    @property
+    def is_picks(self) -> bool:
+        """Whether it holds picks, and not what was made from those of another set."""
+        return self.made_by == "picks"
 
 
 class Decision(Value):

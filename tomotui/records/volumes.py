@@ -66,7 +66,28 @@ class Tomogram(Record):
 
 
 class Map(Record):
-    """An averaged structure; protein is bright."""
+    """An averaged structure; protein is bright.
+
+    Attributes
+    ----------
+    path
+        MRC volume, filtered and sharpened to be looked at; relative to the project folder or
+        absolute, as all paths here.
+    half_paths
+        Maps of independent halves of the particles, neither filtered nor sharpened.
+    mask_path
+        Soft mask, 0 to 1, that the resolution was measured in.
+    unfiltered_path
+        Map of all particles, neither filtered nor sharpened.
+    local_resolution_path
+        Resolution around each voxel, Angstrom.
+    details_path
+        What the screen of maps draws, as ``.npz``.
+    particle_set_uid
+        The particles as they lie in this map.
+    made_by
+        The stage that made it; ``import`` for one from a file.
+    """
 
     kind: Literal["map"] = "map"
     name: str
@@ -77,6 +98,12 @@ class Map(Record):
     symmetry: str = "C1"
     resolution_angstrom: float | None = None
     particle_set_uid: str | None = None
+    mask_path: str | None = None
+    unfiltered_path: str | None = None
+    local_resolution_path: str | None = None
+    details_path: str | None = None
+    n_particles: int | None = Field(default=None, ge=0)
+    made_by: str = ""
 
 
 class Network(Record):

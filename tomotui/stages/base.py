@@ -210,6 +210,10 @@ class StageResult:
         New records; they enter the project file together or not at all.
     metrics
         Final figures, shown beside the task.
+    particles
+        Rows of new particle sets that are among the records, each telling its set; they enter
+        the project file with the records. A set whose name is taken gets a free one, as
+        ``ribosome-refined-2``.
     candidates
         Particles that were found; they enter the project file with the records.
     summary
@@ -217,6 +221,7 @@ class StageResult:
     """
 
     records: tuple[AnyRecord, ...] = ()
+    particles: tuple[ParticleTable, ...] = ()
     candidates: tuple[Candidates, ...] = ()
     metrics: Mapping[str, float] = field(default_factory=dict)
     summary: str = ""
@@ -232,7 +237,10 @@ class Stage(ABC):
     parameters_type
         The declaration of its parameters.
     takes, optional, gives
-        Kinds of records it needs, uses when they exist, and makes.
+        Kinds of records it needs, uses when they exist, and makes. A stage with ``map`` among
+        them gets the maps that its parameter ``reference`` names (a name, an identity, or several);
+        where that is empty the newest map of the particles it takes. Files named there are the
+        stage's own matter: ``map`` is optional then.
     needs
         ``gpu`` when it should have a GPU where one is free; every stage also runs on a CPU.
     scope
@@ -245,7 +253,8 @@ class Stage(ABC):
         Purpose of the networks it takes; empty for none.
     takes_particles
         Whether it works on particles: those of the sets that its parameter ``particles`` names,
-        of all sets when it names none.
+        of all sets of picks when it names none. Sets that were made from others, by refinement
+        for instance, are worked on only when they are named.
     """
 
     name: ClassVar[str]
