@@ -78,7 +78,7 @@ def test_list_and_new(call: Call, picked: Path) -> None:
     assert ribosome["tomograms"] == {"ts_1": 2, "ts_2": 1}
     assert (apoferritin["symmetry"], apoferritin["particles"]) == ("O", 0)
     table = call.well("particles", "list", "-p", picked).out.splitlines()
-    assert " ".join(table[1].split()) == "ribosome particle 200 A C2 3 1 0 1 1 2"
+    assert " ".join(table[1].split()) == "ribosome particle 200 A C2 3 1 0 1 1 2 picks"
     again = call("particles", "new", "ribosome", "--diameter", 3, "-p", picked)
     assert (again.code, again.out) == (1, "")
     assert "has a particle set ribosome already" in again.err

@@ -28,6 +28,8 @@ _COMMANDS = {
     "curate": "curate:curate",
     "import-particles": "import_particles:import_particles",
     "particles": "particles",
+    "import-map": "import_map:import_map",
+    "maps": "maps:list_maps",
     "import-network": "import_network:import_network",
     "export": "export:export",
     "stages": "project:stages",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from tomotui.cli.errors import WorkFailed, WrongWords
+from tomotui.cli.export_maps import MapPart, copied, export_maps
 from tomotui.cli.export_particles import Filter, export_particles
 from tomotui.cli.options import (
     DecisionOption,
@@ -24,7 +24,7 @@ from tomotui.cli.options import (
 )
 from tomotui.cli.places import Place, whole
 from tomotui.project import Project
-from tomotui.records import Alignment, Ctf, Map, Network, TiltSeries
+from tomotui.records import Alignment, Ctf, Network, TiltSeries
 
 FORMATS = {
     "alignment": ("imod", "aretomo", "relion"),
@@ -56,6 +56,7 @@ def export(
     project: ProjectOption = None,
     on: OnOption = None,
     restored: bool = False,
+    part: Annotated[MapPart, Parameter(name="--what")] = "final",
     decision: DecisionOption = None,
     class_: Annotated[list[int] | None, Parameter(name="--class", consume_multiple=True)] = None,
     min_score: float | None = None,
@@ -64,6 +65,8 @@ def export(
     """Write alignments, CTFs, tomograms, particles, maps or networks for other programs.
 
     Example: `tomotui export alignment --format imod -o imod/ -p ~/data/cells`
+
+    Example: `tomotui export map ribosome --what half1 -o half1.mrc`
 
     Example: `tomotui export particles ribosome --format relion --decision accepted -o picks.star`
 
@@ -85,6 +88,9 @@ def export(
         Tilt series (or particle sets, maps, networks) by name or pattern; all by default.
     restored
         Tomograms as a network has restored them, not as they were measured.
+    part
+        Of maps: the final one (by default), a half map, the mask, the unfiltered map, or the
+        local resolution.
     decision
         Particles judged so: accepted, rejected, unsure, undecided. By default all but the
         rejected; all into csv, which keeps what was decided.
@@ -97,6 +103,8 @@ def export(
     """
     if restored and what != "tomogram":
         raise WrongWords(f"--restored: there are restored tomograms only, not {what}")
+    if part != "final" and what != "map":
+        raise WrongWords(f"--what {part}: for maps only, not {what}")
     if what not in FORMATS:
         raise WrongWords(f"export {what}: there are {', '.join(FORMATS)}")
     chosen = format_ or FORMATS[what][0]
@@ -117,7 +125,9 @@ def export(
         "relion": _relion,
         "ctffind": _ctf_text,
         "safetensors": _networks,
-        "mrc": partial(_tomograms, restored=restored) if what == "tomogram" else _maps,
+        "mrc": partial(_tomograms, restored=restored)
+        if what == "tomogram"
+        else partial(export_maps, part=part),
     }
     with open_project(project, read_only=True) as opened:
         written = writers[chosen](opened, wanted, place)
@@ -217,14 +227,7 @@ def _tomograms(
     series = chosen_series(project, names)
     found = [(one.name, project.newest_tomogram(one.uid, restored)) for one in series]
     volumes = {name: one.path for name, one in found if one is not None}
-    return _copied(project, volumes, place)
-
-
-def _maps(project: Project, names: Sequence[str], place: Place) -> list[Path]:
-    # A later record of the same name takes the place of the earlier one.
-    maps = {one.name: one.path for one in project.records("map") if isinstance(one, Map)}
-    chosen = matching(maps, names, "map")
-    return _copied(project, {name: maps[name] for name in chosen}, place)
+    return copied(project, volumes, place)
 
 
 def _networks(project: Project, names: Sequence[str], place: Place) -> list[Path]:
@@ -235,15 +238,4 @@ def _networks(project: Project, names: Sequence[str], place: Place) -> list[Path
         if isinstance(one, Network)
     }
     chosen = matching(networks, names, "network")
-    return _copied(project, {name: networks[name] for name in chosen}, place)
-
-
-def _copied(project: Project, volumes: dict[str, str], place: Place) -> list[Path]:
-    sources = [project.folder / path for path in volumes.values()]
-    for source in sources:
-        if not source.is_file():
-            raise WorkFailed(f"{source} is missing; run the stage that made it again")
-    paths = place.files(list(volumes))
-    for source, path in zip(sources, paths, strict=True):
-        whole(path, partial(shutil.copyfile, source))
-    return paths
+    return copied(project, {name: networks[name] for name in chosen}, place)

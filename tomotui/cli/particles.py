@@ -32,7 +32,10 @@ def list_sets(*, project: ProjectOption = None, json: JsonOption = False) -> int
     if json:
         print_json(found)
         return 0
-    header = ["set", "species", "diameter", "symmetry", "particles", *_VERDICTS, "tomograms"]
+    header = [
+        *("set", "species", "diameter", "symmetry", "particles"),
+        *(*_VERDICTS, "tomograms", "made by"),
+    ]
     rows = [
         [
             one["name"],
@@ -42,6 +45,7 @@ def list_sets(*, project: ProjectOption = None, json: JsonOption = False) -> int
             str(one["particles"]),
             *(str(one["decisions"][verdict]) for verdict in _VERDICTS),
             str(len(one["tomograms"])),
+            one["made_by"],
         ]
         for one in found
     ]
@@ -180,6 +184,8 @@ def _summary(project: Project, one: ParticleSet, series: dict[str, str]) -> dict
         "species": one.species,
         "diameter_angstrom": one.diameter_angstrom,
         "symmetry": one.symmetry,
+        "made_by": one.made_by,
+        "parent_uid": one.parent_uid,
         "particles": decisions.total(),
         "decisions": {verdict: decisions[verdict] for verdict in _VERDICTS},
         "tomograms": tomograms,

@@ -190,6 +190,8 @@ class PicksTraining(PicksActs):
         missing = [name for name in (TRAINING, SEARCH) if name not in known]
         if missing:
             self.say(f"there is no stage {missing[0]} here: is a plug-in missing?", "warning")
+        elif not review.curation.particle_set.is_picks:
+            self.say("networks learn from picks: choose another set with S", "warning")
         elif self.job_ids:
             self.say("training and search are at work already; 4 shows them")
         elif not review.curation.counts()["accepted"]:

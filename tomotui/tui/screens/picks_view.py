@@ -58,9 +58,9 @@ class Candidates(NamedTuple):
 
 
 def read_all(project: Project, name: str | None) -> Candidates | None:
-    """Read a set, the newest when no name is given; ``None`` when there is none."""
+    """Read a set, the newest of picks when no name is given; ``None`` when there is none."""
     known = project.particle_set_named(name) if name else None
-    sets = project.particle_sets() if known is None else [known]
+    sets = project.particle_sets(picks_only=True) if known is None else [known]
     if not sets:
         return None
     names = {one.uid: one.name for one in project.tilt_series()}

@@ -63,7 +63,8 @@ class SetPicker(Modal):
 
     def _option(self, one: ParticleSet, n: int) -> Option:
         size = f"{one.diameter_angstrom:.0f} Å" if one.diameter_angstrom else "size unknown"
-        return Option(f"{one.name:24} {size:>12}  {n} candidates", id=one.name)
+        what = "candidates" if one.is_picks else f"particles ({one.made_by})"
+        return Option(f"{one.name:24} {size:>12}  {n} {what}", id=one.name)
 
     def on_mount(self) -> None:
         """Begin at the set that is reviewed, or at the new one."""
