@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from tomotui.algorithms.restore.comb import Comb, back_projection_response, measured
+from tomotui.algorithms.restore.comb import Comb, back_projection_response, coverage, measured
 from tomotui.algorithms.restore.cubes import cube_rotations
 from tomotui.geometry import TiltGeometry
 
@@ -86,3 +86,20 @@ def test_back_projection_keeps_amplitudes_where_teeth_overlap() -> None:
     assert section[4:40].numpy() == pytest.approx(1.0, abs=0.2)
     coarse = back_projection_response(comb_of(np.arange(-60, 61, 12.0)), shape)
     assert float(coarse[0, 0, 40]) > 2 * float(section[40])
+
+
+@pytest.mark.parametrize("normal", [(0.3, -0.5, 0.8), (0.1, 0.9, -0.2), (1.0, 0.0, 0.0)])
+@pytest.mark.parametrize("longest", [None, 12])
+def test_a_tooth_is_as_high_as_its_plane_is_near(
+    normal: tuple[float, ...], longest: int | None
+) -> None:
+    shape = (18, 25, 32)
+    direction = np.array(normal)[::-1] / np.linalg.norm(normal)
+    frequencies = np.meshgrid(
+        np.fft.fftfreq(18), np.fft.fftfreq(25), np.fft.rfftfreq(32), indexing="ij"
+    )
+    away = np.abs(sum(d * f for d, f in zip(direction, frequencies, strict=True)))
+    sides = shape if longest is None else [min(n, longest) for n in shape]
+    expected = np.clip(1 - away / np.linalg.norm(direction / sides), 0, 1)
+    comb = Comb(direction[None, ::-1])
+    assert coverage(comb, shape, longest=longest).numpy() == pytest.approx(expected, abs=1e-4)

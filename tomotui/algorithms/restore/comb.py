@@ -136,14 +136,17 @@ def _carried(
     radius = radial_frequency(shape, device) / voxel_size_angstrom
     tables = torch.as_tensor(comb.transfer, dtype=torch.float32, device=device)
     position = (radius / comb.step_per_angstrom).clamp_max_(tables.shape[1] - 1.001)
-    place = position.long()
-    share = position - place
-    seen, carried = torch.zeros(radius.shape, device=device), torch.zeros_like(radius)
+    seen, carried = torch.zeros_like(radius), torch.zeros_like(radius)
     for table, tooth in zip(tables, _teeth(comb, shape, device, longest), strict=True):
-        seen += tooth
-        carried += tooth * torch.lerp(table[place], table[place + 1], share)
-    mean = tables.mean(dim=0)
-    return seen, carried, torch.lerp(mean[place], mean[place + 1], share)
+        tooth.add_to(seen)
+        tooth.add_to(carried, _read(table, tooth.of(position)))
+    return seen, carried, _read(tables.mean(dim=0), position)
+
+
+def _read(table: Tensor, position: Tensor) -> Tensor:
+    """Return the values of a table at positions between its columns."""
+    place = position.long()
+    return torch.lerp(table[place], table[place + 1], position - place)
 
 
 def coverage(
@@ -162,22 +165,78 @@ def coverage(
     grid = (*shape[:-1], shape[-1] // 2 + 1)
     total = torch.zeros(grid, device=device)
     for tooth in _teeth(comb, shape, device, longest):
-        total += tooth
+        tooth.add_to(total)
     return total.clamp_max_(1)
+
+
+@dataclass(frozen=True)
+class _Tooth:
+    """How near the terms about a plane lie to it; all others are far from it.
+
+    Attributes
+    ----------
+    axis
+        Along which terms are told by their numbers.
+    numbers
+        As the grid, but along the axis only as many terms as there may be near the plane.
+    height
+        Of the same shape: 1 on the plane, falling to 0.
+    """
+
+    axis: int
+    numbers: Tensor
+    height: Tensor
+
+    def of(self, values: Tensor) -> Tensor:
+        """Return what a grid holds at these terms."""
+        return values.gather(self.axis, self.numbers)
+
+    def add_to(self, total: Tensor, values: Tensor | None = None) -> None:
+        """Add the heights, or so much of the values, to a grid."""
+        added = self.height if values is None else self.height * values
+        total.scatter_add_(self.axis, self.numbers, added)
 
 
 def _teeth(
     comb: Comb, shape: tuple[int, ...], device: torch.device | str, longest: int | None
-) -> Iterator[Tensor]:
-    """Yield for each tilt how near every term lies to its plane: 1 on it, falling to 0."""
+) -> Iterator[_Tooth]:
+    """Yield for each tilt how near terms lie to its plane: 1 on it, falling to 0."""
     axes = frequency_axes(shape, device)
-    columns = (2, 1, 0) if len(shape) == 3 else (2, 0)
     sides = shape if longest is None else [min(side, longest) for side in shape]
     for normal in comb.normals:
-        direction = [float(normal[c]) for c in columns]
+        direction = _direction(normal, shape)
         # A box of sides L tells frequencies along n apart when they differ by |n / L|.
-        tooth = float(np.sqrt(sum((d / n) ** 2 for d, n in zip(direction, sides, strict=True))))
-        yield (1 - _along(direction, axes).abs() / max(tooth, 1e-9)).clamp_min_(0)
+        width = float(np.sqrt(sum((d / n) ** 2 for d, n in zip(direction, sides, strict=True))))
+        yield _tooth(direction, axes, shape, max(width, 1e-9))
+
+
+def _direction(normal: Array, shape: tuple[int, ...]) -> list[float]:
+    """Return the components of a normal along the axes of a box, (z, y, x) or (z, x)."""
+    return [float(normal[c]) for c in ((2, 1, 0) if len(shape) == 3 else (2, 0))]
+
+
+def _tooth(
+    direction: list[float], axes: list[Tensor], shape: tuple[int, ...], width: float
+) -> _Tooth:
+    """Return the terms within a width (cycles per voxel) of the plane normal to a direction.
+
+    Only these are computed: along the axis that the plane crosses most steeply there are a few,
+    where the volume has hundreds.
+    """
+    axis = int(np.argmax(np.abs(direction[:-1])))
+    side, slope = shape[axis], abs(direction[axis]) / shape[axis]
+    # The first of all frequencies is 0: this is how far from the plane the terms there lie.
+    level = _along(direction, [line.narrow(axis, 0, 1) for line in axes])
+    if side * slope <= 2 * width:
+        first, count = torch.zeros_like(level), side
+    else:
+        centre = level * (-side / direction[axis])
+        first, count = torch.ceil(centre - width / slope), int(2 * width / slope) + 1
+    line = torch.arange(count, device=level.device).reshape(-1, *axes[axis].shape[axis + 1 :])
+    numbers = (first.long() + line) % side
+    frequency = axes[axis].flatten()[numbers]
+    height = (1 - (level + direction[axis] * frequency).abs() / width).clamp_min_(0)
+    return _Tooth(axis, numbers, height)
 
 
 def back_projection_response(
@@ -202,13 +261,11 @@ def back_projection_response(
     steps = np.empty(len(angles))
     steps[order] = np.gradient(angles[order]) if len(angles) > 1 else 1.0
     response = torch.zeros(torch.broadcast_shapes(*(axis.shape for axis in axes)), device=device)
-    for normal, step in zip(comb.normals, steps, strict=True):
-        direction = [float(normal[c]) for c in (2, 1, 0)]
-        height = _along(direction, axes)
-        across = (normal[2] * axes[2] - normal[0] * axes[0]).abs()
-        tooth = float(np.sqrt(sum((d / n) ** 2 for d, n in zip(direction, shape, strict=True))))
-        high = across * abs(float(step)) / tooth
-        response += (1 - height.abs() / tooth).clamp_min_(0) * high
+    teeth = _teeth(comb, shape, device, None)
+    for normal, step, tooth in zip(comb.normals, steps, teeth, strict=True):
+        across = (normal[2] * axes[2] - normal[0] * axes[0]).abs().expand_as(response)
+        width = float(np.linalg.norm(np.array(_direction(normal, shape)) / shape))
+        tooth.add_to(response, tooth.of(across) * (abs(float(step)) / width))
     return response
 
 

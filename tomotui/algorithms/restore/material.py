@@ -128,10 +128,11 @@ def _clear_of_outliers(volume: Tensor) -> Tensor:
     smooth = torch.nn.functional.avg_pool3d(volume[None, None], 3, stride=1, padding=1)
     limit = _outlier_limit(smooth)
     outlying = (smooth.abs() > limit).float() if limit > 0 else torch.zeros_like(smooth)
-    reach = 2 * OUTLIER_REACH + 1
-    return (
-        1 - torch.nn.functional.max_pool3d(outlying, reach, stride=1, padding=OUTLIER_REACH)[0, 0]
-    )
+    for axis in range(3):
+        window, room = [1, 1, 1], [0, 0, 0]
+        window[axis], room[axis] = 2 * OUTLIER_REACH + 1, OUTLIER_REACH
+        outlying = torch.nn.functional.max_pool3d(outlying, window, stride=1, padding=room)
+    return 1 - outlying[0, 0]
 
 
 def _outlier_limit(volume: Tensor) -> float:

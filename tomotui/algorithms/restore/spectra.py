@@ -200,19 +200,20 @@ def cross_spectra(volumes: Tensor, combs: tuple[Comb, ...]) -> Tensor:
         weight = torch.minimum(weight, coverage(comb, shape, device))
     window = torch.hann_window(side, periodic=False, device=device)
     box = window[:, None, None] * window[:, None] * window
-    n = len(volumes)
-    total = torch.zeros(n, n, shells.n_shells, dtype=torch.float64, device=device)
+    n, grid = len(volumes), shells.index.shape
+    # Real and imaginary parts side by side: their products add up to those of the terms.
+    total = torch.zeros(n, n, 2 * grid.numel(), device=device)
     count = 0
     for cubes in _cubes(volumes, side):
         level = cubes.mean(dim=(1, 2, 3), keepdim=True)
         spectrum = torch.fft.rfftn((cubes - level) * box, dim=(1, 2, 3))
+        parts = torch.view_as_real(spectrum).reshape(n, -1)
         for first in range(n):
-            products = (spectrum[first] * spectrum[first:].conj()).real * weight
-            total[first, first:] += shells.sum(products)
+            total[first, first:].addcmul_(parts[first], parts[first:])
         count += 1
-    total = _symmetric(total)
+    products = total.reshape(n, n, *grid, 2).sum(dim=-1) * weight
     norm = shells.sum(weight) * box.square().sum().double() * count
-    return total / norm.clamp_min(1e-12)
+    return _symmetric(shells.sum(products)) / norm.clamp_min(1e-12)
 
 
 def _symmetric(upper: Tensor) -> Tensor:
