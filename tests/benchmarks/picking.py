@@ -173,7 +173,7 @@ def sample(seed: int, rounds: int, scenes_folder: Path, folder: Path) -> Loop:
 
 def eman(loop: Loop, name: str) -> None:
     """Train EMAN2's network on the judgements of the loop, and compare."""
-    from eman_picker import search, train
+    from eman_picker import RATE, search, train
 
     volumes = [volume_of(scene, loop.folder) for scene in loop.scenes]
     for species, diameter in DIAMETER_ANGSTROM.items():
@@ -187,11 +187,11 @@ def eman(loop: Loop, name: str) -> None:
             mine = numbers == number
             voxels[mine] = volume.to_voxels(judged.positions_angstrom[mine])
         truths = [scene.positions_angstrom[species] for scene in loop.scenes]
-        for words, rate, rounds in (("as it ships", 1e-4, 20), ("ten times the rate", 1e-3, 20)):
+        for words, rate in (("as it ships", RATE), ("100 times the rate", 100 * RATE)):
             began = time.perf_counter()
             images = [volume.image for volume in volumes]
             accepted = judged.decisions == "accepted"
-            model = train(images, numbers, voxels, accepted, rate, rounds)
+            model = train(images, numbers, voxels, accepted, rate)
             radius = diameter / 2 / float(volumes[0].voxel_zyx_angstrom[0])
             found = [search(model, image, radius) for image in images]
             places = [v.to_angstrom(f[0]) for v, f in zip(volumes, found, strict=True)]
