@@ -1,0 +1,1 @@
+"""Copies of a map where its particles lie."""
