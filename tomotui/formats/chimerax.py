@@ -93,7 +93,8 @@ def write_scene(
     FormatError
         When a file's name cannot stand in a script, or the script cannot be written.
     """
-    lines = [f"# {title}" if title else "# A tomogram and its particles", "close session"]
+    words = " ".join(title.split()) or "A tomogram and its particles"
+    lines = [f"# {words}", "close session"]
     lines += _opened(tomogram)
     centre = ",".join(map(str, tomogram.centre_xyz))
     lines += [*_placed("#1", tomogram), f"volume #1 orthoplanes xyz positionPlanes {centre}"]

@@ -26,6 +26,7 @@ _BUILT_IN = {
     "match": "tomotui.stages.match:MatchStage",
     "pick-train": "tomotui.stages.pick_train:PickTrainStage",
     "pick": "tomotui.stages.pick:PickStage",
+    "map-back": "tomotui.stages.map_back:MapBackStage",
 }
 """In the order of the pipeline."""
 
