@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn.functional import max_pool3d
 
 from tomotui.geometry.points import kept_apart
+from tomotui.imaging.neighbours import highest_around
 
 Array = NDArray[np.float64]
 
@@ -55,12 +55,7 @@ def find_peaks(scores: Tensor, radius_voxels: float, allowed: Tensor | None = No
     """
     # The largest cube inside the ball leaves what the ball would, and a little more.
     reach = max(1, int(radius_voxels / 3**0.5))
-    highest = scores[None, None]
-    for axis in range(3):
-        kernel, padding = [1, 1, 1], [0, 0, 0]
-        kernel[axis], padding[axis] = 2 * reach + 1, reach
-        highest = max_pool3d(highest, kernel, 1, padding)
-    is_peak = (scores == highest[0, 0]) & torch.isfinite(scores)
+    is_peak = (scores == highest_around(scores, reach)) & torch.isfinite(scores)
     if allowed is not None:
         is_peak &= allowed.to(is_peak.device)
     places = is_peak.nonzero()

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.functional import grid_sample, max_pool3d
+from torch.nn.functional import grid_sample
 
 from tomotui.geometry.symmetry import symmetry_rotations
 from tomotui.imaging.fourier import radial_frequency
 from tomotui.imaging.masks import raised_cosine, soft_ball
+from tomotui.imaging.neighbours import highest_around
 
 OVERSAMPLING = 2
 """Samples of the density for one voxel of the tomogram: turned linearly, it loses little."""
@@ -235,7 +236,7 @@ def make_template(
 def soft_mask(values: Tensor, edge: float) -> Tensor:
     """Return 1 where a density is, falling to 0 over an edge of so many samples."""
     inside = (values > MASK_LEVEL * values.max()).float()
-    wide = _grown(inside, max(1, round(edge / 2)))
+    wide = highest_around(inside, max(1, round(edge / 2)))
     count = max(1, round(edge))
     soft = wide
     for _ in range(2):
@@ -243,15 +244,6 @@ def soft_mask(values: Tensor, edge: float) -> Tensor:
             soft[None, None], 2 * (count // 2) + 1, stride=1, padding=count // 2
         )[0, 0]
     return soft
-
-
-def _grown(mask: Tensor, reach: int) -> Tensor:
-    for axis in range(3):
-        kernel = [1, 1, 1]
-        padding = [0, 0, 0]
-        kernel[axis], padding[axis] = 2 * reach + 1, reach
-        mask = max_pool3d(mask[None, None], kernel, 1, padding)[0, 0]
-    return mask
 
 
 def _low_passed(density: Density, resolution_angstrom: float) -> Density:

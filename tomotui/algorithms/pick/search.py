@@ -14,6 +14,7 @@ from tomotui.algorithms.pick.network import STRIDE, PickNet
 from tomotui.algorithms.restore.cubes import Place, cut
 from tomotui.algorithms.restore.inference import autocast
 from tomotui.geometry.points import kept_apart
+from tomotui.imaging.neighbours import highest_around
 
 Array = NDArray[np.float64]
 Told = Callable[[float], None]
@@ -136,10 +137,7 @@ def find_peaks(maps: Maps, species: int, diameter_voxel: float, most: int, least
     """
     values = maps.centres[species]
     radius = max(0.5 * diameter_voxel / STRIDE, 1.0)
-    window = 2 * max(1, int(radius * 0.6)) + 1
-    highest = torch.nn.functional.max_pool3d(
-        values[None, None], window, stride=1, padding=window // 2
-    )[0, 0]
+    highest = highest_around(values, max(1, int(radius * 0.6)))
     where = torch.nonzero((values == highest) & (values > least))
     found = values[where[:, 0], where[:, 1], where[:, 2]]
     order = torch.argsort(found, descending=True, stable=True)[: 8 * most]

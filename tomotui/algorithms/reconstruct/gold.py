@@ -14,6 +14,7 @@ from tomotui.algorithms.reconstruct.filters import fast_length
 from tomotui.geometry import TiltGeometry
 from tomotui.geometry.local import LocalField
 from tomotui.imaging.fourier import radial_frequency
+from tomotui.imaging.neighbours import highest_around
 
 Array = NDArray[np.float64]
 
@@ -62,8 +63,7 @@ def find_beads(volume: Tensor, voxel_size_angstrom: float, diameter_angstrom: fl
     flat = matched.flatten()[:: max(1, matched.numel() // 2_000_000)]
     deviation = float((flat - flat.median()).abs().median() / 0.6745)
     score = matched / max(deviation, 1e-30)
-    window = 2 * max(1, round(diameter_angstrom / voxel_size_angstrom)) + 1
-    highest = torch.nn.functional.max_pool3d(score[None, None], window, 1, window // 2)[0, 0]
+    highest = highest_around(score, max(1, round(diameter_angstrom / voxel_size_angstrom)))
     strongest = float(torch.quantile(score.amax(dim=0).flatten()[:4_000_000], 0.9999))
     least = max(LEAST_DEVIATIONS, SHARE_OF_STRONGEST * strongest)
     found = torch.nonzero((score == highest) & (score > least)).cpu().numpy()

@@ -260,7 +260,7 @@ def back_projection_response(
     order = np.argsort(angles)
     steps = np.empty(len(angles))
     steps[order] = np.gradient(angles[order]) if len(angles) > 1 else 1.0
-    response = torch.zeros(torch.broadcast_shapes(*(axis.shape for axis in axes)), device=device)
+    response = torch.zeros((*shape[:-1], shape[-1] // 2 + 1), device=device)
     teeth = _teeth(comb, shape, device, None)
     for normal, step, tooth in zip(comb.normals, steps, teeth, strict=True):
         across = (normal[2] * axes[2] - normal[0] * axes[0]).abs().expand_as(response)

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from tomotui.algorithms.restore.comb import Comb, measured
 from tomotui.algorithms.restore.spectra import Spectra, half_spectra, spread_evenly
+from tomotui.imaging.neighbours import highest_around
 
 OUTLIER_SIGMA = 15.0
 """Robust standard deviations from the mean at which gold begins; matter stays below 12."""
@@ -128,11 +129,7 @@ def _clear_of_outliers(volume: Tensor) -> Tensor:
     smooth = torch.nn.functional.avg_pool3d(volume[None, None], 3, stride=1, padding=1)
     limit = _outlier_limit(smooth)
     outlying = (smooth.abs() > limit).float() if limit > 0 else torch.zeros_like(smooth)
-    for axis in range(3):
-        window, room = [1, 1, 1], [0, 0, 0]
-        window[axis], room[axis] = 2 * OUTLIER_REACH + 1, OUTLIER_REACH
-        outlying = torch.nn.functional.max_pool3d(outlying, window, stride=1, padding=room)
-    return 1 - outlying[0, 0]
+    return 1 - highest_around(outlying[0, 0], OUTLIER_REACH)
 
 
 def _outlier_limit(volume: Tensor) -> float:
