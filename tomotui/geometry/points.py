@@ -19,12 +19,23 @@ def kept_apart(points: NDArray[np.floating | np.integer], distance: float) -> ND
     distance
         As near as this, or nearer, only one stays.
     """
-    kept = np.ones(len(points), dtype=bool)
     if len(points) < 2:
-        return kept
-    pairs = np.sort(cKDTree(points).query_pairs(distance, output_type="ndarray"), axis=1)
+        return np.ones(len(points), dtype=bool)
+    return kept_of_pairs(cKDTree(points).query_pairs(distance, output_type="ndarray"), len(points))
+
+
+def kept_of_pairs(pairs: NDArray[np.integer], n: int) -> NDArray[np.bool_]:
+    """Tell which of n ordered things stay when of each pair that is too alike one must go.
+
+    Parameters
+    ----------
+    pairs
+        Their numbers, ``[n_pairs, 2]``; see `kept_apart`.
+    """
+    kept = np.ones(n, dtype=bool)
+    pairs = np.sort(pairs, axis=1)
     pairs = pairs[np.argsort(pairs[:, 0], kind="stable")]
-    starts = np.searchsorted(pairs[:, 0], np.arange(len(points) + 1))
+    starts = np.searchsorted(pairs[:, 0], np.arange(n + 1))
     for first in np.unique(pairs[:, 0]):
         if kept[first]:
             kept[pairs[starts[first] : starts[first + 1], 1]] = False
