@@ -1,0 +1,1 @@
+"""How particles lie to each other, and from where they are seen."""
