@@ -27,6 +27,7 @@ _BUILT_IN = {
     "pick-train": "tomotui.stages.pick_train:PickTrainStage",
     "pick": "tomotui.stages.pick:PickStage",
     "map-back": "tomotui.stages.map_back:MapBackStage",
+    "analyse": "tomotui.stages.analyse:AnalyseStage",
 }
 """In the order of the pipeline."""
 

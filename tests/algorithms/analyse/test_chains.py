@@ -82,6 +82,14 @@ def test_plain_chains_follow_near_centres() -> None:
     assert found.chain[5] == -1
 
 
+def test_what_is_turned_in_a_way_not_known_stays_alone() -> None:
+    positions, turns = polysome(4, 1, np.zeros(3))
+    turns[2] = np.nan
+    found = directed_chains(positions, turns, LEAVING, ENTERING, 60.0)
+    assert found.links.tolist() == [[0, 1]]
+    assert found.chain.tolist() == [0, 0, -1, -1]
+
+
 def test_nothing_to_link() -> None:
     found = directed_chains(np.zeros((0, 3)), np.zeros((0, 3, 3)), LEAVING, ENTERING, 50.0)
     assert found.links.shape == (0, 2)

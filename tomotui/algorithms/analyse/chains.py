@@ -56,7 +56,8 @@ def directed_chains(
     Parameters
     ----------
     positions_angstrom, rotations
-        In one tomogram, ``[n, 3]`` and ``[n, 3, 3]``.
+        In one tomogram, ``[n, 3]`` and ``[n, 3, 3]``; those whose rotation is not known (NaN)
+        stay alone.
     leaving_angstrom, entering_angstrom
         Where it leaves and enters the reference, (x, y, z) from its centre.
     longest_angstrom
@@ -67,11 +68,13 @@ def directed_chains(
     The shortest links come first. Each particle is left once and entered once, and no chain
     closes upon itself.
     """
-    leaving = positions_angstrom + rotations @ leaving_angstrom
-    entering = positions_angstrom + rotations @ entering_angstrom
+    rows = np.flatnonzero(np.isfinite(rotations).all(axis=(1, 2)))
+    positions, turns = positions_angstrom[rows], rotations[rows]
+    leaving, entering = positions + turns @ leaving_angstrom, positions + turns @ entering_angstrom
     first, second, lengths = _near(leaving, entering, longest_angstrom)
     apart = first != second
-    return _linked(len(positions_angstrom), first[apart], second[apart], lengths[apart], True)
+    first, second = rows[first[apart]], rows[second[apart]]
+    return _linked(len(positions_angstrom), first, second, lengths[apart], True)
 
 
 def plain_chains(positions_angstrom: Array, longest_angstrom: float) -> Chains:
