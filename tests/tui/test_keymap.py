@@ -26,6 +26,15 @@ STACKS = {
         *("pane", "gallery", "app.help", "app.command", "app.quit", "app.back", "app.palette"),
         *("app.toggle_last", "app.shell", "app.redraw", "app.quality"),
     ),
+    "maps": ("app", "mode", "pane", "list", "map"),
+    "surface": (
+        *("mode", "pane", "map", "surface", "app.help", "app.command", "app.quit", "app.back"),
+        *("app.undo", "app.redo", "app.quality", "app.palette", "app.shell", "app.redraw"),
+    ),
+    "ortho": (
+        *("mode", "pane", "map", "ortho", "app.help", "app.command", "app.quit", "app.back"),
+        *("app.undo", "app.redo", "app.quality", "app.palette", "app.shell", "app.redraw"),
+    ),
     "quality": ("app", "mode", "pane", "quality", "tilt.exclude", "tilt.launch"),
     "copy": ("yank", "dialog.close", "dialog.help"),
     "log": ("log",),

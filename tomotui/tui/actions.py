@@ -5,6 +5,7 @@ from __future__ import annotations
 from textual.binding import Binding, BindingType
 
 from tomotui.tui.action import Action
+from tomotui.tui.map_actions import MAP_ACTIONS
 from tomotui.tui.pick_actions import PICK_ACTIONS
 
 _DECLARED = (
@@ -85,6 +86,13 @@ _DECLARED = (
     ),
     Action(
         "mode.jobs", "jobs", "What runs, waits and has failed.", "app.mode('jobs')", word="jobs"
+    ),
+    Action(
+        "mode.maps",
+        "maps",
+        "Averaged maps: surfaces, sections, resolution, and the particles in them.",
+        "app.mode('maps')",
+        word="maps",
     ),
     Action(
         "mode.live",
@@ -202,6 +210,7 @@ _DECLARED = (
     Action("slice.bookmark", "set bookmark", "Keep this place under a letter.", "bookmark"),
     Action("slice.recall", "to bookmark", "Go to the place kept under a letter.", "recall"),
     *PICK_ACTIONS,
+    *MAP_ACTIONS,
     # What can be copied.
     Action("yank.path", "path", "Copy the path.", "take('path')"),
     Action("yank.name", "name", "Copy the name.", "take('name')"),

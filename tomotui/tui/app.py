@@ -41,6 +41,12 @@ def _live() -> Screen[Any]:
     return LiveScreen()
 
 
+def _maps() -> Screen[Any]:
+    from tomotui.tui.screens.maps import MapsScreen
+
+    return MapsScreen()
+
+
 class TomotuiApp(Navigation):
     """Tilt series, slices and jobs of a project, in a terminal.
 
@@ -125,6 +131,7 @@ class TomotuiApp(Navigation):
         self.add_mode("slices", self._slices)
         self.add_mode("picks", self._picks)
         self.add_mode("jobs", _jobs)
+        self.add_mode("maps", _maps)
         self.add_mode("live", _live)
         self.last_mode = ""
         await self.switch_mode(self.session.mode if self.session.mode in MODES else "datasets")

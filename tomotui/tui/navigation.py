@@ -17,7 +17,7 @@ from tomotui.tui.screens.datasets import DatasetsScreen
 from tomotui.tui.session import PicksWish, Session
 from tomotui.tui.wording import counted, short_path
 
-MODES = ("datasets", "slices", "picks", "jobs", "live")
+MODES = ("datasets", "slices", "picks", "jobs", "maps", "live")
 
 
 class Navigation(ProjectWork):

@@ -78,11 +78,14 @@ class PicksWish(NamedTuple):
         Name of the set; the one before when ``None``.
     narrow
         List nothing but those series; otherwise go to the first of them.
+    as_tiles
+        Begin with the gallery.
     """
 
     series: tuple[str, ...]
     particle_set: str | None = None
     narrow: bool = True
+    as_tiles: bool = False
 
 
 class Session(BaseModel):
@@ -101,6 +104,7 @@ class Session(BaseModel):
     mode: str = "datasets"
     series: str | None = None
     job: int | None = None
+    map: str | None = None
     filters: dict[str, str] = Field(default_factory=dict)
     sorts: dict[str, str] = Field(default_factory=dict)
     theme: str | None = None

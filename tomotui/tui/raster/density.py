@@ -121,13 +121,13 @@ def _strides(values: Volume) -> tuple[int, int, int]:
     return ny * nx, nx, 1
 
 
-def read_density(path: Path, pixel_size_angstrom: float, label: str = "") -> Density:
+def read_density(path: Path, pixel_size_angstrom: float | None, label: str = "") -> Density:
     """Read a map; one with more than `MOST_VOXELS` along an edge is averaged over blocks.
 
     Parameters
     ----------
     pixel_size_angstrom
-        As the record of the map has it.
+        As the record of the map has it; read from the header when not given.
 
     Raises
     ------
@@ -140,7 +140,8 @@ def read_density(path: Path, pixel_size_angstrom: float, label: str = "") -> Den
         values = values * np.float32(header.intensity_scale) + np.float32(header.intensity_offset)
     if not np.isfinite(values).all():
         raise SliceError(f"{path} holds values that are no numbers")
-    return binned(Density(values, pixel_size_angstrom, label), MOST_VOXELS)
+    pixel = pixel_size_angstrom or header.pixel_size_angstrom or 1.0
+    return binned(Density(values, pixel, label), MOST_VOXELS)
 
 
 def binned(density: Density, most_voxels: int) -> Density:

@@ -30,7 +30,8 @@ _REACH = 1.8
 """Voxels from a voxel at the surface to any point of the surface in its cells (a diagonal)."""
 _LIGHT = np.array([-0.45, -0.65, -0.61], dtype=np.float32)
 """From the surface to the light: at the upper left, behind the viewer's shoulder."""
-_AMBIENT, _DIFFUSE, _DEPTH_CUE = 0.22, 0.78, 0.45
+_AMBIENT, _DIFFUSE, _FILL, _DEPTH_CUE = 0.06, 0.64, 0.30, 0.45
+_MATTER_PERCENTILE = 99.0
 _DEPTH_SHARE = 0.7
 """Of the way from the middle of the box to its face: where light is least and most."""
 
@@ -90,6 +91,13 @@ class Surface:
         """Return places (x, y, z) in Angstrom of voxels (z, y, x), ``[n, 3]``."""
         places = voxels[:, ::-1].astype(np.float32) - self._middle
         return places * np.float32(self.voxel)
+
+    @property
+    def extent_angstrom(self) -> float:
+        """From the middle to the surface furthest out, specks of noise left aside."""
+        if not len(self._at_surface):
+            return self.density.radius_angstrom
+        return float(np.percentile(np.linalg.norm(self._at_surface, axis=1), _MATTER_PERCENTILE))
 
     def shaded(self, screen: Screen) -> Image:
         """Return the brightness of each pixel, 0 to 1; NaN where there is no surface."""
@@ -187,10 +195,12 @@ class Surface:
         normal = -screen.turn.astype(np.float32) @ slope
         normal /= np.maximum(np.linalg.norm(normal, axis=0), 1e-12)
         light = _LIGHT / np.linalg.norm(_LIGHT)
-        lit = np.maximum(light @ normal, 0.0)
+        lit = _DIFFUSE * np.maximum(light @ normal, 0.0)
+        # A weaker light beside the viewer: else all that lies in shade would look flat.
+        lit += _AMBIENT + _FILL * np.maximum(-normal[2], 0.0)
         radius = np.float32(_DEPTH_SHARE * self.density.radius_angstrom)
         further = np.clip(depth / radius, -1, 1) / 2 + 0.5
-        shade = (_AMBIENT + _DIFFUSE * lit) * (1 - _DEPTH_CUE * further)
+        shade = lit * (1 - _DEPTH_CUE * further)
         lightness: Image = np.clip(shade, 0.0, 1.0).astype(np.float32)
         return lightness
 
@@ -210,9 +220,9 @@ class _Ray(NamedTuple):
     def at(self, depth: Image) -> Image:
         """Return the places at depths, in voxels from the middle, (x, y, z) by ray ``[3, n]``."""
         right, down, away = self.axes
-        return (
-            right[:, None] * self.right + down[:, None] * self.down + away[:, None] * depth
-        ).astype(np.float32)
+        at = right[:, None] * self.right + down[:, None] * self.down + away[:, None] * depth
+        places: Image = at.astype(np.float32)
+        return places
 
     def some(self, which: NDArray[np.bool_]) -> _Ray:
         return _Ray(self.right[which], self.down[which], self.axes)

@@ -66,6 +66,8 @@ class PicksMode(PicksTraining):
         self._wish = None
         if wish is None or review is None:
             return False
+        if wish.as_tiles:
+            self.call_later(self.action_gallery)
         if wish.narrow or review.scope:
             review.look_at(wish.series if wish.narrow else ())
         row = review.row

@@ -18,6 +18,7 @@ MODES = (
     ("slices", "2", "Slices"),
     ("picks", "3", "Picks"),
     ("jobs", "4", "Jobs"),
+    ("maps", "6", "Maps"),
     ("live", "7", "Live"),
 )
 """Name, key and title of each mode, in the order of work."""

@@ -1,0 +1,299 @@
+"""The mode of maps: averages as surfaces and sections, with what they are worth."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from textual import on, work
+from textual.binding import BindingType
+from textual.message import Message
+
+from tomotui.tui.actions import bindings
+from tomotui.tui.feeds import Feed, Observation
+from tomotui.tui.maps_feed import PARTS, Entry, MapsReader, MapsSnapshot, Part
+from tomotui.tui.raster.density import Density, read_density
+from tomotui.tui.raster.loader import SliceError
+from tomotui.tui.screens.maps_panels import MapsPanels
+from tomotui.tui.screens.maps_words import map_row
+from tomotui.tui.session import PicksWish
+from tomotui.tui.widgets.table import Table
+from tomotui.tui.wording import counted
+
+MOST_KEPT = 8
+"""Maps that stay in memory."""
+SECTIONS_ONLY = "local resolution"
+"""A part without a surface: that of the map is shown with it."""
+
+
+class MapsScreen(MapsPanels):
+    """Shows the maps of a project, and the averages that jobs are making."""
+
+    mode = "maps"
+    ABOUT = "maps"
+    PROSE = (
+        "Averages and what they are worth: the surface, sections, the FSC of the half maps with "
+        "that of random phases, what each iteration changed, from where particles were seen, what "
+        "was found of single tilts, and how particles drifted. tab goes from panel to panel, z "
+        "enlarges one. Arrows turn the surface or move the cursor of the sections. w shows half "
+        "maps and mask; space marks another map, b shows both in turn, d side by side. P reviews "
+        "the particles in the map. An average under way is shown as it grows."
+    )
+    BINDINGS: ClassVar[list[BindingType]] = [*bindings("map")]
+
+    class News(Message, bubble=False):
+        """The feed has something new."""
+
+        def __init__(self, observation: Observation[MapsSnapshot]) -> None:
+            super().__init__()
+            self.observation = observation
+
+    class Loaded(Message, bubble=False):
+        """Maps were read, or could not be."""
+
+        def __init__(
+            self, wanted: tuple[Part, ...], found: dict[Part, Density], error: str
+        ) -> None:
+            super().__init__()
+            self.wanted, self.found, self.error = wanted, found, error
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.part = PARTS[0]
+        self.is_beside = False
+        self._blinked: str | None = None
+        self._before: str | None = None
+        self._last: str | None = None
+        self._wanted: tuple[Part, ...] = ()
+        self._densities: dict[Part, Density] = {}
+        self._feed: Feed[MapsSnapshot] | None = None
+
+    # ---- life
+
+    def on_mount(self) -> None:
+        """Begin to watch the project."""
+        self.table.focus()
+        folder = self.tomotui.folder
+        assert folder is not None
+        makers = {stage.name for stage in self.tomotui.stages if "map" in stage.gives}
+        reader = MapsReader(makers)
+        self._feed = Feed(
+            folder,
+            reader,
+            lambda seen: self.post_message(self.News(seen)),
+            subject=self.tomotui.session.map,
+            pulse=reader.pulse,
+        )
+        self.watch_feed(self._feed)
+        self.app.theme_changed_signal.subscribe(self, lambda _: self._theme_changed())
+
+    def crumbs(self) -> tuple[str, ...]:
+        """Return the map."""
+        return (self.entry.name,) if self.entry is not None else ()
+
+    @property
+    def entry(self) -> Entry | None:
+        """The map under the cursor."""
+        key = self.table.cursor_key if self.is_mounted else None
+        return self.snapshot.entry(key or self.snapshot.chosen)
+
+    def _theme_changed(self) -> None:
+        self._show_rows()
+        self.show_panels()
+
+    # ---- the list
+
+    def on_maps_screen_news(self, message: News) -> None:
+        """Show the maps as they are now."""
+        seen = message.observation
+        self.set_alarm(seen.error)
+        if seen.value is None:
+            return
+        first = not self.snapshot.entries
+        self.snapshot, self.counts = seen.value, seen.value.counts
+        self._show_rows()
+        if first and self.snapshot.chosen is not None:
+            self.table.go_to_key(self.snapshot.chosen)
+        self.show_panels()
+        self._show_maps()
+        self.update_header()
+
+    def _show_rows(self) -> None:
+        look, ascii_only = self.tomotui.look, self.tomotui.ascii_only
+        entries = self.snapshot.entries
+        self.table.set_rows([map_row(one, look, ascii_only) for one in entries])
+        self.query_one("#maps-list").border_subtitle = counted(len(entries), "map")
+
+    @on(Table.CursorMoved, "#maps-table")
+    def _cursor_moved(self, event: Table.CursorMoved) -> None:
+        if event.key is None or event.key == self._last:
+            return
+        self._before, self._last = self._last, event.key
+        self.tomotui.session.map = event.key
+        self.when_at_rest(self._cursor_rests)
+
+    def _cursor_rests(self) -> None:
+        """Show the map under the cursor; what is told of it follows."""
+        if self._feed is not None and self.entry is not None:
+            self._feed.look_at(self.entry.key)
+        self._show_maps()
+        self.update_header()
+
+    @on(Table.Activated, "#maps-table")
+    def _opened(self) -> None:
+        self.panel = 0
+        self.lay_out()
+        self.focus_panel()
+
+    # ---- maps
+
+    def _partner(self) -> Entry | None:
+        """Return what the map is compared with: the one marked, or the one seen before."""
+        here = self.entry.key if self.entry is not None else None
+        marked = [key for key in self.table.selection.marks if key != here]
+        before = self._before if self._before != here else None
+        return self.snapshot.entry(marked[0] if marked else before)
+
+    def _shown(self) -> list[Entry]:
+        """Return the maps that are to be seen, from left to right."""
+        here, partner = self.entry, self._partner()
+        if here is None:
+            return []
+        if partner is None:
+            return [here]
+        if self.is_beside:
+            return [here, partner]
+        return [partner if self._blinked == here.key else here]
+
+    def _show_maps(self) -> None:
+        """Draw what is to be seen; what is not in memory is read first."""
+        entries = self._shown()
+        parts = [part_of(one, self.part) for one in entries]
+        whole = [part_of(one, PARTS[0]) for one in entries]
+        wanted = tuple(part for part in (*parts, *whole) if part is not None and part.modified_ns)
+        self._wanted = wanted
+        if any(part not in self._densities for part in wanted):
+            self._read(wanted, self._labels(entries))
+            return
+        self._draw("")
+
+    def _draw(self, error: str) -> None:
+        """Draw the maps that are in memory."""
+        entries = self._shown()
+        sections = self._in_memory([part_of(one, self.part) for one in entries])
+        part = PARTS[0] if self.part == SECTIONS_ONLY else self.part
+        surfaces = self._in_memory([part_of(one, part) for one in entries])
+        message = error or self._why_nothing(entries)
+        self.show_densities((surfaces, sections), "" if surfaces else message)
+        if error and surfaces:
+            self.say(error, "warning")
+
+    def _in_memory(self, parts: Sequence[Part | None]) -> list[Density]:
+        return [self._densities[one] for one in parts if one in self._densities]
+
+    def _why_nothing(self, entries: Sequence[Entry]) -> str:
+        if not entries:
+            return ""
+        entry = entries[0]
+        if entry.task is not None:
+            return "no map yet: the first iteration is under way"
+        path = entry.parts[0].path if entry.parts else ""
+        return f"{path} is not there any more"
+
+    def _labels(self, entries: Sequence[Entry]) -> dict[Part, str]:
+        """Return what is written over each map."""
+        found = {}
+        for entry in entries:
+            for part in entry.parts:
+                found[part] = entry.name if part.name == PARTS[0] else f"{entry.name}: {part.name}"
+        return found
+
+    @work(thread=True, exclusive=True, group="maps", exit_on_error=False)
+    def _read(self, wanted: tuple[Part, ...], labels: dict[Part, str]) -> None:
+        found, error = {}, ""
+        pixels = {
+            part: entry.pixel_size_angstrom
+            for entry in self.snapshot.entries
+            for part in entry.parts
+        }
+        for part in dict.fromkeys(wanted):
+            known = self._densities.get(part)
+            try:
+                found[part] = known or read_density(part.path, pixels.get(part), labels[part])
+                # Found out here, where nobody waits for it.
+                _ = found[part].level, found[part].window
+            except SliceError as problem:
+                error = str(problem)
+        self.post_message(self.Loaded(wanted, found, error))
+
+    def on_maps_screen_loaded(self, message: Loaded) -> None:
+        """Draw what was read, unless something else is wanted by now."""
+        kept = {part: one for part, one in self._densities.items() if part not in message.found}
+        self._densities = dict([*kept.items(), *message.found.items()][-MOST_KEPT:])
+        if message.wanted == self._wanted:
+            self._draw(message.error)
+
+    # ---- keys
+
+    def action_part(self) -> None:
+        """Show another part of the map: a half map, the mask, ..."""
+        entry = self.entry
+        names = [part.name for part in entry.parts if part.modified_ns] if entry else []
+        if len(names) < 2:
+            self.say("this map has no half maps or mask to show")
+            return
+        at = names.index(self.part) if self.part in names else 0
+        self.part = names[(at + 1) % len(names)]
+        self._show_maps()
+        self.say(f"shown: {self.part}")
+
+    def action_blink(self) -> None:
+        """Show the other of two maps."""
+        if self.entry is not None and self._has_partner():
+            here = self.entry.key
+            self._blinked, self.is_beside = None if self._blinked == here else here, False
+            self._show_maps()
+
+    def action_beside(self) -> None:
+        """Show two maps side by side, or one alone."""
+        if self._has_partner():
+            self.is_beside, self._blinked = not self.is_beside, None
+            self._show_maps()
+
+    def _has_partner(self) -> bool:
+        if self._partner() is None:
+            self.say("mark another map with space to compare this one with", "warning")
+            return False
+        return True
+
+    def action_particles(self) -> None:
+        """Review the particles of the map."""
+        self._review(as_tiles=False)
+
+    def action_gallery(self) -> None:
+        """Show the particles of the map as tiles."""
+        self._review(as_tiles=True)
+
+    def _review(self, as_tiles: bool) -> None:
+        particles = self.snapshot.particles
+        if not particles.set_uid:
+            self.say("nothing is known of the particles in this map", "warning")
+        else:
+            wish = PicksWish((), particles.set_name, narrow=False, as_tiles=as_tiles)
+            self.tomotui.show_picks(wish)
+
+    def action_yank(self) -> None:
+        """Offer to copy the path of what is seen, its name, or the command that exports it."""
+        entry = self.entry
+        part = part_of(entry, self.part) if entry is not None else None
+        if entry is None or part is None:
+            return
+        command = f"tomotui export map {entry.name} -o {entry.name}.mrc -p {self.tomotui.folder}"
+        texts = {"path": str(part.path), "name": entry.name}
+        self.offer_copies({**texts, "command": command} if entry.record is not None else texts)
+
+
+def part_of(entry: Entry, name: str) -> Part | None:
+    """Return a part of a map; the map itself where it has no such part."""
+    named = {part.name: part for part in entry.parts}
+    return named.get(name) or named.get(PARTS[0])

@@ -1,0 +1,289 @@
+"""The panels of the screen of maps: where they lie, and what each shows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from textual import events, on
+from textual.app import ComposeResult
+from textual.containers import Container, Vertical
+from textual.message import Message
+from textual.widget import Widget
+
+from tomotui.tui.maps_feed import MapsSnapshot
+from tomotui.tui.raster.density import Density
+from tomotui.tui.screens.base import Frame
+from tomotui.tui.screens.maps_charts import (
+    QUANTITIES,
+    Drawn,
+    fsc,
+    motion,
+    scores,
+    series_names,
+    tilts,
+    views,
+)
+from tomotui.tui.screens.maps_layout import PANELS, Page, pages_of
+from tomotui.tui.screens.maps_words import (
+    ITERATION_COLUMNS,
+    MAP_COLUMNS,
+    iteration_rows,
+    particle_words,
+)
+from tomotui.tui.screens.quality import Pane
+from tomotui.tui.widgets.chart import ChartView, role_colour
+from tomotui.tui.widgets.heat_view import HeatView
+from tomotui.tui.widgets.map_slices import MapSlices
+from tomotui.tui.widgets.surface_view import SurfaceView
+from tomotui.tui.widgets.table import Table
+
+NO_MAPS = "no maps yet: average particles, or tomotui import-map FILE.mrc"
+
+
+class Panels(Container):
+    """The grid of panels; says when it has other room."""
+
+    class Resized(Message):
+        """There is more room, or less."""
+
+    def on_resize(self) -> None:
+        """Tell it."""
+        self.post_message(self.Resized())
+
+
+class MapsPanels(Frame):
+    """Lays out the list of maps and the panels of the one that is chosen.
+
+    Attributes
+    ----------
+    panel
+        Number of the panel that has the focus, or had it last.
+    in_list
+        Whether the list has the focus.
+    series, quantity
+        Numbers of the tilt series and of what is plotted of its tilts.
+    """
+
+    CSS: ClassVar[str] = """
+    MapsScreen {
+        & #maps-body { height: 1fr; layout: horizontal; }
+        & #maps-list { width: 34; height: 1fr; padding: 0; }
+        &.-wide #maps-list { width: 46; }
+        & #maps-panels { layout: grid; width: 1fr; height: 1fr; grid-gutter: 0; }
+        & #maps-panels .pane { padding: 0; width: 1fr; height: 1fr; }
+        &.-narrow #maps-body { layout: vertical; }
+        &.-narrow #maps-list { width: 1fr; height: 6; }
+        &.-zoomed #maps-panels .pane { width: 1fr; height: 1fr; }
+        &.-zoomed #maps-list { display: none; }
+        &.-zoomed #maps-panels .pane.-shown { display: block; }
+    }
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.snapshot = MapsSnapshot()
+        self.panel = 0
+        self.in_list = True
+        self.series = 0
+        self.quantity = 0
+        self._page: Page | None = None
+        self._page_words = ""
+
+    def compose_body(self) -> ComposeResult:
+        """Lay out the list at the left, panels at the right."""
+        capability = self.tomotui.capability
+        with Container(id="maps-body"):
+            with Vertical(id="maps-list", classes="pane") as pane:
+                pane.border_title = "maps"
+                yield Table(MAP_COLUMNS, empty=NO_MAPS, id="maps-table")
+            with Panels(id="maps-panels"):
+                with Vertical(id="panel-surface", classes="pane"):
+                    yield SurfaceView(capability)
+                with Vertical(id="panel-slices", classes="pane"):
+                    yield MapSlices(capability)
+                with Pane(id="panel-fsc", classes="pane"):
+                    yield ChartView()
+                with Vertical(id="panel-iterations", classes="pane"):
+                    yield Table(ITERATION_COLUMNS, empty="no iterations to tell of")
+                with Pane(id="panel-views", classes="pane"):
+                    yield HeatView(capability)
+                for name in ("tilts", "motion", "particles"):
+                    with Pane(id=f"panel-{name}", classes="pane"):
+                        yield ChartView()
+
+    # ---- the parts
+
+    @property
+    def table(self) -> Table:
+        """The list of maps."""
+        return self.query_one("#maps-table", Table)
+
+    def filtered_table(self) -> Table | None:
+        """Return the list of maps: there is no other to filter."""
+        return self.table
+
+    @property
+    def surface(self) -> SurfaceView:
+        """The surface of the map."""
+        return self.query_one(SurfaceView)
+
+    @property
+    def slices(self) -> MapSlices:
+        """The sections of the map."""
+        return self.query_one(MapSlices)
+
+    def pane(self, name: str) -> Widget:
+        """Return the panel of a name."""
+        return self.query_one(f"#panel-{name}")
+
+    # ---- layout
+
+    def lay_out(self) -> None:
+        """Show as many panels as there is room for, among them the one with the focus."""
+        size = self.query_one("#maps-panels").size
+        if self.has_class("-zoomed"):
+            pages = [Page(at, at + 1, 1, 1, tall=False) for at in range(len(PANELS))]
+        else:
+            pages = pages_of(size.width, size.height)
+        number = next(at for at, page in enumerate(pages) if self.panel in page)
+        page = pages[number]
+        self._page_words = f"page {number + 1} of {len(pages)}: tab" if len(pages) > 1 else ""
+        self.update_right()
+        if page == self._page:
+            return
+        self._page = page
+        grid = self.query_one("#maps-panels")
+        grid.styles.grid_size_columns, grid.styles.grid_size_rows = page.columns, page.rows
+        for at, name in enumerate(PANELS):
+            pane = self.pane(name)
+            pane.display = at in page
+            pane.set_class(at in page, "-shown")
+            pane.styles.row_span = 2 if page.tall and at == page.first else 1
+        self.show_panels()
+
+    @on(Panels.Resized)
+    def _resized(self) -> None:
+        """Use the room there is."""
+        self.lay_out()
+
+    def update_right(self) -> None:
+        """Leave the right of the status bar to the pages, unless the list is filtered or marked."""
+        selection = self.table.selection
+        if selection.marks or selection.in_range or not self.table.filter.is_empty:
+            super().update_right()
+        elif self.is_mounted:
+            self.status_bar.show_right(self._page_words)
+
+    def focus_panel(self) -> None:
+        """Give the focus to what is in the panel chosen."""
+        pane = self.pane(PANELS[self.panel])
+        inner = next((one for one in pane.query("*").results(Widget) if one.focusable), pane)
+        inner.focus()
+
+    def on_descendant_focus(self, event: events.DescendantFocus) -> None:
+        """Take note of the panel that was chosen, also with the mouse."""
+        if event.widget is not self.focused:
+            return  # the focus has gone on since
+        for at, name in enumerate(PANELS):
+            pane = self.pane(name)
+            if event.widget is pane or pane in event.widget.ancestors:
+                self.panel = at
+        self.in_list = event.widget is self.table
+
+    def action_panel(self, step: int) -> None:
+        """Go to the next panel; the list comes before the first."""
+        zoomed = self.has_class("-zoomed")
+        stops = [*([] if zoomed else [-1]), *range(len(PANELS))]
+        at = stops.index(-1 if self.in_list and not zoomed else self.panel)
+        wanted = stops[(at + step) % len(stops)]
+        # Noted here: the focus itself moves later, and the next key may be there before.
+        self.in_list = wanted < 0
+        if self.in_list:
+            self.table.focus()
+            return
+        self.panel = wanted
+        self.lay_out()
+        self.focus_panel()
+
+    def action_zoom_pane(self) -> None:
+        """Give one panel all the room, or let all have some."""
+        self.toggle_class("-zoomed")
+        if self.has_class("-zoomed"):
+            self.focus_panel()
+        self.lay_out()
+
+    # ---- showing
+
+    def show_densities(self, densities: Sequence[Sequence[Density]], message: str) -> None:
+        """Draw maps: as surfaces, and as sections."""
+        surfaces, sections = densities
+        self.surface.show(surfaces, message)
+        self.slices.show(sections, message)
+
+    def show_panels(self) -> None:
+        """Draw the charts that are seen."""
+        if not self.is_mounted:
+            return
+        seen, look = self.snapshot, self.tomotui.look
+        entry = seen.entry(seen.chosen)
+        resolution = entry.record.resolution_angstrom if entry and entry.record else None
+        rows = iteration_rows(seen.details, look, self.tomotui.ascii_only)
+        self.pane("iterations").query_one(Table).set_rows(rows)
+        self._title("iterations", "iterations")
+        self._title("surface", "surface")
+        self._title("slices", "sections nm")
+        self._chart(
+            "fsc",
+            "FSC [series.0]corrected[/] [series.1]masked[/] [warning]random phases[/]",
+            fsc(seen.details, resolution),
+        )
+        self._chart("particles", particle_words(seen.particles), scores(seen.particles))
+        self._show_views()
+        self._show_tilts()
+
+    def _show_views(self) -> None:
+        heat = views(self.snapshot.details, self.snapshot.particles)
+        view = self.pane("views").query_one(HeatView)
+        view.show(heat, ("-180°", "azimuth", "180°"), "no orientations are known")
+        most = f" · most {heat.max():.0f}" if heat is not None else ""
+        self._title("views", f"views, from +z down to -z{most}")
+
+    def _show_tilts(self) -> None:
+        details = self.snapshot.details
+        names = series_names(details)
+        self.series = min(self.series, max(len(names) - 1, 0))
+        quantity = QUANTITIES[self.quantity]
+        which = f" · {names[self.series]}" if names else ""
+        self._chart("tilts", f"{quantity.title}{which}", tilts(details, self.series, quantity))
+        drawn, factor = motion(details, self.series)
+        size = f" · {factor:g} times" if not isinstance(drawn, str) else ""
+        self._chart("motion", f"motion Å{which}{size}", drawn)
+
+    def _chart(self, name: str, title: str, drawn: Drawn) -> None:
+        view = self.pane(name).query_one(ChartView)
+        if isinstance(drawn, str):
+            view.show(None, drawn)
+        else:
+            view.show(drawn)
+        self._title(name, title)
+
+    def _title(self, name: str, words: str) -> None:
+        look = self.tomotui.look
+        for role in ("series.0", "series.1", "warning"):
+            words = words.replace(f"[{role}]", f"[{role_colour(look, role)}]")
+        self.pane(name).border_title = words
+
+    def action_quantity(self) -> None:
+        """Plot the next quantity of the tilts."""
+        self.quantity = (self.quantity + 1) % len(QUANTITIES)
+        self._show_tilts()
+
+    def action_series(self, step: int) -> None:
+        """Plot the next tilt series."""
+        names = series_names(self.snapshot.details)
+        if not names:
+            self.say("this map tells nothing of single tilt series")
+            return
+        self.series = (self.series + step) % len(names)
+        self._show_tilts()
