@@ -49,7 +49,7 @@ _GROUPS = {
         {"list": "list_recipes", "check": "check", "run": "run_recipe", "save": "save"},
     ),
     "particles": (
-        "List, make, change, clean and trace particle sets.\n\n"
+        "List, make, change, clean, trace and expand particle sets.\n\n"
         "Example: `tomotui particles new ribosome --diameter 290 -p ~/data/cells`",
         {
             "list": "list_sets",
@@ -57,6 +57,10 @@ _GROUPS = {
             "change": "change",
             "clean": "clean_particles:clean_particles",
             "curve": "trace_particles:trace_particles",
+            "expand": "derive_particles:expand",
+            "recentre": "derive_particles:recentre",
+            "subparticles": "derive_particles:subparticles",
+            "split-halves": "derive_particles:split_halves",
         },
     ),
 }

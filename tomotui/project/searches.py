@@ -100,6 +100,23 @@ class SearchPart(RecordPart):
             values += decisions
         return self._table(where, values)
 
+    def first_origins(self, set_uid: str) -> dict[str, str]:
+        """Return for each particle of a set the first one that it came from, or itself.
+
+        Origins that are gone are as far back as can be seen.
+        """
+        rows = self._db.tuples(
+            """WITH RECURSIVE line(uid, origin, depth) AS (
+                   SELECT uid, coalesce(origin_uid, uid), 0 FROM particles WHERE set_uid = ?
+                   UNION ALL
+                   SELECT line.uid, p.origin_uid, depth + 1 FROM line
+                   JOIN particles p ON p.uid = line.origin WHERE p.origin_uid IS NOT NULL
+               )
+               SELECT uid, origin FROM line ORDER BY depth""",
+            (set_uid,),
+        )
+        return {str(uid): str(origin) for uid, origin in rows}
+
     def take_candidates(self, candidates: Candidates) -> str:
         """Take what a search has found into its set; returns the identity of the set.
 

@@ -136,13 +136,13 @@ def _shared(
     else:
         return {}, {}
     makers = makers_of(kind, stage, stages)
-    wanted = wish.network if kind == "network" else ""
+    wanted = {"network": wish.network, "map": ", ".join(wish.references)}.get(kind, "")
     after = {
         job.id: job.name
         for job in jobs
         if job.stage in makers
         and not job.status.is_finished
-        and (not wanted or wanted in job.targets)
+        and (kind != "network" or not wanted or wanted in job.targets)
     }
     if after:
         return after, {}
