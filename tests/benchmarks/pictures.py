@@ -172,6 +172,19 @@ def review(folder: Path) -> None:
     terminal.close()
 
 
+def maps(folder: Path) -> None:
+    """Show the newest map of a project that has some, and its surface alone."""
+    terminal = Terminal([sys.executable, "-m", "tomotui", str(folder)], environment())
+    terminal.wait(5)
+    terminal.press("6", 5)
+    terminal.press("\t", 1)
+    terminal.press("lljj", 3)
+    terminal.picture("maps")
+    terminal.press("z", 3)
+    terminal.picture("map-surface")
+    terminal.close()
+
+
 def environment() -> dict[str, str]:
     """Describe a terminal that draws everything, and folders without a history."""
     for name in ("TMUX", "NO_COLOR", "TERM_PROGRAM"):
@@ -218,9 +231,12 @@ def main() -> None:
     slice_picture(folder)
     screens(folder)
     with Project.open(folder, read_only=True) as project:
-        has_candidates = bool(project.particle_sets())
+        has_candidates = bool(project.particle_sets(picks_only=True))
+        has_maps = bool(project.records("map"))
     if has_candidates:
         review(folder)
+    if has_maps:
+        maps(folder)
     motion()
     welcome()
 

@@ -150,11 +150,17 @@ class DensityPicture(PacedPicture, can_focus=True):
         return [*[blank] * above, *said, *[blank] * (height - above - len(lines))]
 
 
-def columns_of(width: int, n: int) -> list[tuple[int, int]]:
-    """Return where each of several pictures side by side begins, and how wide it is."""
-    gap = 1 if n > 1 else 0
-    each = max((width - gap * (n - 1)) // max(n, 1), 1)
-    return [(number * (each + gap), each) for number in range(n)]
+def places_of(height: int, width: int, n: int, aspect: float) -> list[tuple[int, int, int, int]]:
+    """Return row, column, height and width of pictures: side by side or above each other.
+
+    Whichever lets the pictures, which are as high as wide, be larger.
+    """
+    gap = int(n > 1)
+    across = max((width - gap * (n - 1)) // max(n, 1), 1)
+    down = max(height // max(n, 1), 1)
+    if min(height * aspect, across) >= min(down * aspect, width):
+        return [(0, number * (across + gap), height, across) for number in range(n)]
+    return [(number * down, 0, down, width) for number in range(n)]
 
 
 def cell_means(values: NDArray[np.float32], glyphs: GlyphSet) -> NDArray[np.float32]:

@@ -22,7 +22,7 @@ from tomotui.tui.raster.pack import pack
 from tomotui.tui.raster.picture import compose, scale_bar
 from tomotui.tui.raster.surface import Screen, Surface, turned
 from tomotui.tui.raster.window import Window
-from tomotui.tui.widgets.density_picture import DensityPicture, cell_means, columns_of
+from tomotui.tui.widgets.density_picture import DensityPicture, cell_means, places_of
 
 TURN_DEG = 15.0
 MOUSE_DEG = 4.0
@@ -101,17 +101,15 @@ class SurfaceView(DensityPicture):
     # ---- drawing
 
     def draw_into(self, frame: Frame, cheap: bool) -> None:
-        """Draw each surface in its share of the width."""
+        """Draw each surface in its share of the room."""
         height, width = frame.shape
         glyphs = self.artist.glyph_set("half" if cheap else self.artist.capability.glyphs)
-        for density, (left, columns) in zip(
-            self.densities, columns_of(width, len(self.densities)), strict=True
-        ):
-            part = self._drawn(density, (height, columns), glyphs)
-            part.write(0, 0, density.label[:columns], "text")
-            paste(frame, part, 0, left)
-        height_words = f"contour {self.state.share:.2f}"
-        frame.write(height - 1, 0, height_words, "dim")
+        places = places_of(height, width, len(self.densities), self.aspect)
+        for density, (row, column, *cells) in zip(self.densities, places, strict=True):
+            part = self._drawn(density, (cells[0], cells[1]), glyphs)
+            part.write(0, 0, density.label[: cells[1]], "text")
+            paste(frame, part, row, column)
+        frame.write(height - 1, 0, f"contour {self.state.share:.2f}", "dim")
 
     def _drawn(self, density: Density, cells: tuple[int, int], glyphs: GlyphSet) -> Frame:
         height, width = cells
