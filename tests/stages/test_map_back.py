@@ -147,6 +147,30 @@ def test_a_map_may_come_from_a_file_and_be_shown_without_a_mask(
     assert result.summary == "2 copies of map at 16 A"
 
 
+def test_a_map_of_other_poses_is_doubted(scene: Scene, map_back: Any) -> None:
+    assert not map_back()[1].warnings
+    *others, record = scene.records
+    assert isinstance(record, Map)
+    _, task = map_back(records=[*others, record.replace(particle_set_uid="refined")])
+    assert any("averaged from another set than ribosome" in one for one in task.warnings)
+
+
+def test_the_mask_of_a_map_is_used(scene: Scene, map_back: Any, tmp_path: Path) -> None:
+    *others, record = scene.records
+    assert isinstance(record, Map)
+    small = np.zeros((56, 56, 56), dtype=np.float32)
+    small[20:36, 20:36, 20:36] = 1
+    write_volume(tmp_path / "small.mrc", small, 8.0)
+    masked = record.replace(mask_path=str(tmp_path / "small.mrc"))
+    _, task = map_back(records=[*others, masked])
+    within, _ = read_volume(task.artifacts["volume"])
+    whole, _ = read_volume(map_back()[1].artifacts["volume"])
+    assert within.sum() < 0.7 * whole.sum()
+    write_volume(tmp_path / "small.mrc", small[:40, :40, :40], 8.0)
+    with pytest.raises(StageError, match=r"(?s)mask .*small.mrc has \(40, 40, 40\) voxels"):
+        map_back(records=[*others, masked])
+
+
 def test_a_series_without_particles_is_no_failure(scene: Scene, map_back: Any) -> None:
     elsewhere = replace(scene.table, tomogram_uids=np.full(3, "old", dtype="U16"))
     result, task = map_back(elsewhere)

@@ -10,7 +10,7 @@ from tomotui import stages
 from tomotui.records import Alignment, TiltSeries
 from tomotui.stages.base import Inputs, ParameterError, Stage, StageError
 
-BUILT_IN = ["import", "motion", "align", "reconstruct"]
+BUILT_IN = ["import", "motion", "align", "reconstruct", "map-back", "analyse"]
 REQUIRED: dict[str, dict[str, Any]] = {
     "import": {"stack": "a.mrc"},
     "motion": {"movies": "a.mdoc"},

@@ -176,6 +176,11 @@ class _MapBack:
                 ) from error
             self.task.warn(f"the map {name} is shown without a mask: {error}")
         record = self.inputs.maybe(Map)
+        if record and record.particle_set_uid not in (None, self.set.uid):
+            self.task.warn(
+                f"{name} was averaged from another set than {self.set.name}: name that one with "
+                "particles, or copies may be shifted and turned"
+            )
         if record and record.mask_path:
             mask = self._read_mask(record.mask_path, values)
         if parameters.level is not None:
