@@ -47,6 +47,11 @@ class Ranks:
             dist.all_reduce(values)
             values /= self.count
 
+    def sum_(self, values: Tensor) -> None:
+        """Replace values by their sum over the processes."""
+        if self.count > 1:
+            dist.all_reduce(values)
+
     def max_(self, values: Tensor) -> None:
         """Replace values by the greatest of all processes."""
         if self.count > 1:

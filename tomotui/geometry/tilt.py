@@ -46,6 +46,18 @@ def _rotation(angle_deg: ArrayLike, first: int, second: int) -> Array:
     return matrix
 
 
+def angles_of_projections(matrices: ArrayLike) -> tuple[Array, Array, Array]:
+    """Return axis, tilt and x-tilt in degrees of `TiltGeometry.projection_matrices`, each ``[n]``.
+
+    Any rotation is one of ``Rz(axis) Ry(tilt) Rx(x_tilt)``, with a tilt between -90 and 90.
+    """
+    m = np.asarray(matrices, dtype=np.float64)
+    axis = np.rad2deg(np.arctan2(m[..., 1, 0], m[..., 0, 0]))
+    tilt = np.rad2deg(np.arcsin(np.clip(-m[..., 2, 0], -1, 1)))
+    x_tilt = np.rad2deg(np.arctan2(m[..., 2, 1], m[..., 2, 2]))
+    return axis, tilt, x_tilt
+
+
 @dataclass(frozen=True)
 class TiltGeometry:
     """The geometry of all tilts of a series as arrays.

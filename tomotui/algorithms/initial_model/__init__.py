@@ -1,0 +1,1 @@
+"""First maps of particles from nothing: no reference, no orientations."""

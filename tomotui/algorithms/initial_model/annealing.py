@@ -1,0 +1,411 @@
+"""From random orientations to a first map, by stochastic expectation maximisation.
+
+Every step takes some of the particles, works out how probable each orientation, shift and class
+is for each of them (all of them, on a grid, from the joined views at low frequencies), and moves
+the running sums of every class towards what these particles say. Few particles a step and a high
+temperature at first keep it from settling early; detail, fineness of the grid and the number of
+particles grow as it goes on. It stops when the maps do not change any more. The plan of few
+particles, momentum and growing detail is that of Punjani et al. (2017, Nat. Methods 14:290) and
+of VDAM (Kimanius et al. 2021, Biochem. J. 478:4169); that whole distributions over a full grid
+are affordable at every step is due to the joined views.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from tomotui.algorithms.parallel import Ranks
+from tomotui.algorithms.refine.search import shift_grid
+from tomotui.algorithms.subtomograms.joined import HalfBall, JoinedViews
+from tomotui.geometry.angles import (
+    angular_step_deg,
+    orientation_grid,
+    rotations_of_quaternions,
+)
+from tomotui.geometry.symmetry import symmetry_rotations
+from tomotui.imaging.masks import soft_ball
+from tomotui.imaging.slices import SliceSource, SliceSums, interpolation_window
+
+Array = NDArray[np.float64]
+Report = Callable[["Progress"], None]
+
+_NEGLIGIBLE = 1e-4
+"""Probability of an orientation that is left out of the sums."""
+
+_BLOCK = 40_000_000
+"""Probabilities worked out at once."""
+
+_SETTLING = 0.4
+"""Share of the steps in which the temperature falls and particles may still move far."""
+
+_WORTH = 1e-3
+"""Probability below which an orientation is not put into the sums."""
+
+
+@dataclass(frozen=True)
+class AnnealingPlan:
+    """How a first map is looked for.
+
+    Attributes
+    ----------
+    diameter_angstrom
+        Of the particle: what lies outside is kept empty.
+    pixel_size_angstrom
+        Of the views.
+    first_resolution_angstrom, last_resolution_angstrom
+        Detail that counts in the beginning and in the end.
+    shift_reach_angstrom
+        How far particles may be from where they are thought to be.
+    symmetry
+        Point group.
+    n_classes
+        Maps to make.
+    n_steps
+        At most.
+    batch
+        Particles in a step in the beginning; it grows.
+    finest_step_deg
+        Of the grid of orientations.
+    seed
+        Of all that is random.
+    """
+
+    diameter_angstrom: float
+    pixel_size_angstrom: float
+    first_resolution_angstrom: float = 80.0
+    last_resolution_angstrom: float = 30.0
+    shift_reach_angstrom: float = 15.0
+    symmetry: str = "C1"
+    n_classes: int = 1
+    n_steps: int = 100
+    batch: int = 48
+    finest_step_deg: float = 10.0
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What is known after a step.
+
+    Attributes
+    ----------
+    step
+        Counted from 1.
+    maps
+        ``[c, n, n, n]``.
+    resolution_angstrom
+        Detail that counts now.
+    change
+        One minus the correlation of the maps with those of the step before, the greatest.
+    score
+        Mean log-likelihood of the particles above that of noise.
+    populations
+        Share of each class, ``[c]``.
+    """
+
+    step: int
+    maps: Tensor
+    resolution_angstrom: float
+    change: float
+    score: float
+    populations: Array
+
+
+@dataclass
+class Outcome:
+    """What was found.
+
+    Attributes
+    ----------
+    maps
+        ``[c, n, n, n]``, protein bright.
+    steps
+        Of which it took.
+    has_settled
+        Whether it stopped because nothing changed any more.
+    history
+        Score and change of each step, ``[steps, 2]``.
+    classes
+        Most probable class of every particle, ``[p]``, where asked for.
+    """
+
+    maps: Tensor
+    steps: int
+    has_settled: bool
+    history: Array
+    populations: Array
+    classes: Array = field(default_factory=lambda: np.zeros(0))
+
+
+class _Expected:
+    """What the particles of a step say, summed by orientation.
+
+    Attributes
+    ----------
+    values, weights
+        ``[o, n]``: sums of transfer times data and of squared transfer, by probability.
+    chance
+        Sum of probabilities, ``[o]``.
+    score
+        Sum of the particles' best log-likelihoods.
+    """
+
+    def __init__(self, n_orientations: int, n_terms: int, device: torch.device) -> None:
+        self.values = torch.zeros(n_orientations, n_terms, dtype=torch.complex64, device=device)
+        self.weights = torch.zeros(n_orientations, n_terms, device=device)
+        self.chance = torch.zeros(n_orientations, device=device)
+        self.score = 0.0
+
+    def add(self, chance: Tensor, values: Tensor, weights: Tensor) -> None:
+        """Add particles.
+
+        Parameters
+        ----------
+        chance
+            ``[p, s, o]``.
+        values
+            ``[p * s, n]``.
+        weights
+            ``[p, n]``.
+        """
+        by_orientation = chance.sum(dim=1)
+        self.chance += by_orientation.sum(dim=0)
+        # Soon nearly all probability lies on few orientations: only those are summed.
+        likely = (by_orientation.amax(dim=0) > _NEGLIGIBLE).nonzero()[:, 0]
+        spread = chance[:, :, likely].flatten(0, 1).T
+        self.values[likely] += torch.complex(spread @ values.real, spread @ values.imag)
+        self.weights[likely] += by_orientation[:, likely].T @ weights
+
+
+class Annealing:
+    """A search for first maps.
+
+    Parameters
+    ----------
+    joined
+        Particles, at the last resolution's radius.
+    plan
+        How.
+    directions
+        For every particle the direction in the specimen of the reference's z axis, such as a
+        membrane's normal or a filament's axis, ``[p, 3]``; ``None`` where nothing is known.
+    cone_deg
+        How far the axis may be from there.
+    """
+
+    def __init__(
+        self,
+        joined: JoinedViews,
+        plan: AnnealingPlan,
+        directions: Array | None = None,
+        cone_deg: float = 180.0,
+        ranks: Ranks | None = None,
+    ) -> None:
+        self.joined, self.plan = joined, plan
+        self.directions, self.cone_deg = directions, cone_deg
+        self.ranks = ranks or Ranks()
+        self.device = joined.values.device
+        self.ball = joined.ball
+        self.size = self.ball.size
+        self.group = symmetry_rotations(plan.symmetry)
+        self.chance = np.random.default_rng([plan.seed, 71])
+        radius = (plan.diameter_angstrom / 2 + 10.0) / plan.pixel_size_angstrom
+        radius = min(radius, self.size / 2 - 3)
+        self.support = soft_ball(self.size, radius, 3.0).to(self.device)
+        self._sums = [self._empty() for _ in range(plan.n_classes)]
+        self.maps = torch.zeros(plan.n_classes, *(self.size,) * 3, device=self.device)
+        self.populations = np.full(plan.n_classes, 1 / plan.n_classes)
+        self.shifts = torch.zeros(len(joined), 3, device=self.device)
+        self.step = 0
+
+    def _empty(self) -> SliceSums:
+        return SliceSums(self.size, self.ball.radius, self.device)
+
+    def begin(self) -> None:
+        """Make the first maps: of particles turned at random."""
+        first = self._radius(0.0)
+        for sums in self._sums:
+            some = self._draw(self.plan.batch)
+            turns = orientation_grid(30.0)
+            picks = self.chance.integers(len(turns), size=len(some))
+            rotations = torch.as_tensor(turns[picks], dtype=torch.float32, device=self.device)
+            rows = torch.as_tensor(some, device=self.device)
+            self._put_in(sums, rotations, self.joined.values[rows], self.joined.weights[rows])
+        self._solve(first)
+
+    def run(self, report: Report | None = None) -> Outcome:
+        """Go on until the maps do not change any more, or all steps are done."""
+        if self.step == 0:
+            self.begin()
+        history: list[tuple[float, float]] = []
+        calm = 0
+        while self.step < self.plan.n_steps and calm < 5:
+            progress = self.advance()
+            history.append((progress.score, progress.change))
+            is_fine = progress.resolution_angstrom <= self.plan.last_resolution_angstrom * 1.01
+            calm = calm + 1 if is_fine and progress.change < 2e-3 else 0
+            if report is not None:
+                report(progress)
+        return Outcome(self.maps, self.step, calm >= 5, np.array(history), self.populations)
+
+    def _radius(self, done: float) -> float:
+        """Return the greatest frequency that counts after a share of all steps."""
+        plan, extent = self.plan, self.size * self.plan.pixel_size_angstrom
+        first, last = extent / plan.first_resolution_angstrom, self.ball.radius
+        return min(last, first + (last - first) * min(1.0, done / 0.6))
+
+    def _draw(self, n: int) -> NDArray[np.intp]:
+        return self.chance.choice(len(self.joined), size=min(n, len(self.joined)), replace=False)
+
+    def advance(self) -> Progress:
+        """Do one step."""
+        plan = self.plan
+        done = self.step / plan.n_steps
+        radius = self._radius(done)
+        resolution = self.size * plan.pixel_size_angstrom / radius
+        some = self._draw(round(plan.batch * (1 + 2 * min(1.0, done / 0.6))))
+        temperature = 1 + 3 * max(0.0, 1 - done / _SETTLING)
+        step_deg = max(plan.finest_step_deg, angular_step_deg(resolution, plan.diameter_angstrom))
+        rotations = self._grid(step_deg)
+        n_terms = self.ball_terms(radius)
+        fresh = [self._empty() for _ in range(plan.n_classes)]
+        shifts = self._shifts(resolution, done)
+        shares, score = self._expect(some, rotations, n_terms, shifts, temperature, fresh)
+        keep = 0.0 if self.step == 0 else min(0.9, 0.6 + 0.3 * done)
+        for kept, new in zip(self._sums, fresh, strict=True):
+            kept.sums = keep * kept.sums + (1 - keep) * new.sums * (len(self.joined) / len(some))
+        self.populations = keep * self.populations + (1 - keep) * shares
+        before = self.maps
+        self.step += 1
+        self._solve(radius)
+        change = max(
+            1 - float(torch.corrcoef(torch.stack([a.flatten(), b.flatten()]))[0, 1])
+            for a, b in zip(before, self.maps, strict=True)
+        )
+        return Progress(self.step, self.maps, resolution, change, score, self.populations)
+
+    def ball_terms(self, radius: float) -> Tensor:
+        """Return which frequencies of the ball lie within a radius."""
+        return (self.ball.length <= radius).nonzero()[:, 0]
+
+    def _grid(self, step_deg: float) -> Tensor:
+        """Return orientations on a grid that is turned at random, so that none is preferred."""
+        grid = orientation_grid(step_deg, self.plan.symmetry)
+        grid = grid[self.chance.permutation(len(grid))]
+        if self.plan.symmetry.upper() == "C1":
+            quaternion = self.chance.normal(size=(1, 4))
+            turn = rotations_of_quaternions(
+                quaternion / np.linalg.norm(quaternion, axis=1, keepdims=True)
+            )
+            grid = turn @ grid
+        return torch.as_tensor(grid, dtype=torch.float32, device=self.device)
+
+    def _shifts(self, resolution: float, done: float) -> Tensor:
+        """Return shifts to try about where each particle was found last, pixels, ``[s, 3]``."""
+        pixel = self.plan.pixel_size_angstrom
+        step = resolution / 5 / pixel
+        reach = self.plan.shift_reach_angstrom / pixel if done < _SETTLING else step
+        grid = shift_grid(max(reach, step), step)
+        return torch.as_tensor(grid, dtype=torch.float32, device=self.device)
+
+    def _expect(
+        self,
+        some: NDArray[np.intp],
+        rotations: Tensor,
+        terms: Tensor,
+        shifts: Tensor,
+        temperature: float,
+        fresh: list[SliceSums],
+    ) -> tuple[Array, float]:
+        """Put the particles of a step into new sums by their probabilities."""
+        places = self.ball.frequencies[terms]
+        turned = torch.einsum("ni,oij->onj", places, rotations)
+        references = torch.cat([SliceSource(m, self.ball.radius).read(turned) for m in self.maps])
+        matrix = torch.cat([references.real, references.imag], dim=1).T.contiguous()
+        power = references.abs().square().T.contiguous()
+        n_shifts, n_all, n_classes = len(shifts), len(references), len(self.maps)
+        shares = torch.as_tensor(self.populations, dtype=torch.float32, device=self.device)
+        prior = shares.clamp_min(1e-3).log().repeat_interleave(len(rotations))
+        total = _Expected(n_all, len(terms), self.device)
+        at_a_time = max(1, _BLOCK // (n_shifts * n_all))
+        for first in range(0, len(some), at_a_time):
+            numbers = some[first : first + at_a_time]
+            rows = torch.as_tensor(numbers, device=self.device)
+            ramps = self.ball.ramps((self.shifts[rows][:, None] + shifts).reshape(-1, 3))
+            ramps = ramps[:, terms].view(len(rows), n_shifts, -1)
+            values = (self.joined.values[rows][:, None, terms] * ramps).flatten(0, 1)
+            weights = self.joined.weights[rows][:, terms]
+            agreement = torch.cat([values.real, values.imag], dim=1) @ matrix
+            likelihood = agreement.view(len(rows), n_shifts, n_all)
+            likelihood -= 0.5 * (weights @ power)[:, None]
+            if self.directions is not None:
+                likelihood += self._prior(numbers, rotations).repeat(1, n_classes)[:, None]
+            best = likelihood.flatten(1).max(dim=1)
+            total.score += float(best.values.sum())
+            self._remember(rows, shifts[best.indices // n_all])
+            likelihood = (likelihood / temperature + prior).flatten(1)
+            chance = torch.softmax(likelihood, dim=1).view(len(rows), n_shifts, n_all)
+            total.add(chance, values, weights)
+        mass = total.weights.sum(dim=1)
+        for c, sums in enumerate(fresh):
+            mine = slice(c * len(rotations), (c + 1) * len(rotations))
+            worth = (mass[mine] > _WORTH * mass[mine].max().clamp_min(1e-30)).nonzero()[:, 0]
+            self._put_in(
+                sums, rotations[worth], total.values[mine][worth], total.weights[mine][worth], terms
+            )
+        found = total.chance.view(n_classes, -1).sum(dim=1).double().cpu().numpy()
+        return found / max(1, len(some)), total.score / max(1, len(some))
+
+    def _remember(self, rows: Tensor, shifts: Tensor) -> None:
+        """Keep where particles were found, within reach of where they were thought to be."""
+        reach = self.plan.shift_reach_angstrom / self.plan.pixel_size_angstrom
+        moved = self.shifts[rows] + shifts
+        length = moved.norm(dim=1, keepdim=True).clamp_min(1e-6)
+        self.shifts[rows] = moved * (reach / length).clamp_max(1.0)
+
+    def _prior(self, numbers: NDArray[np.intp], rotations: Tensor) -> Tensor:
+        """Return 0 where an orientation is allowed for a particle, minus infinity elsewhere."""
+        assert self.directions is not None
+        wanted = torch.as_tensor(self.directions[numbers], dtype=torch.float32, device=self.device)
+        cosine = wanted @ rotations[:, :, 2].T
+        limit = float(np.cos(np.deg2rad(self.cone_deg)))
+        allowed = (cosine >= limit) | ~wanted.isfinite().all(dim=1, keepdim=True)
+        # Where the grid is coarser than the cone, the nearest orientation stands for it.
+        nearest = cosine.argmax(dim=1, keepdim=True)
+        allowed = allowed.scatter(1, nearest, True)
+        return torch.zeros_like(cosine).masked_fill(~allowed, -torch.inf)
+
+    def _put_in(
+        self,
+        sums: SliceSums,
+        rotations: Tensor,
+        values: Tensor,
+        weights: Tensor,
+        terms: Tensor | None = None,
+    ) -> None:
+        places = self.ball.frequencies if terms is None else self.ball.frequencies[terms]
+        points = torch.einsum("ni,oij->onj", places, rotations)
+        sums.add(points.reshape(-1, 3), values.reshape(-1), weights.reshape(-1))
+
+    def _solve(self, radius: float) -> None:
+        """Make maps of the sums, with the signal that they show as the prior."""
+        group = torch.as_tensor(self.group, dtype=torch.float32, device=self.device)
+        maps = []
+        for sums in self._sums:
+            values, weights = sums.symmetrised(group)
+            frequency = sums.grid.frequency(self.device)
+            shell = frequency.round().long()
+            n = int(shell.max()) + 1
+            count = torch.bincount(shell.flatten(), minlength=n).clamp_min(1)
+            mean = weights.new_zeros(n).index_add_(0, shell.flatten(), weights.flatten()) / count
+            inside = frequency <= radius
+            spread = torch.where(inside, weights + 0.1 * mean[shell] + 1e-12, torch.inf)
+            volume = sums.grid.uncut(values / spread)
+            maps.append(volume / interpolation_window(self.size, self.device) * self.support)
+        self.maps = torch.stack(maps)

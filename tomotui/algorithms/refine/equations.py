@@ -1,0 +1,157 @@
+"""How well views agree with a reference, and how that changes with everything that moves them.
+
+For every view: the logarithm of its likelihood beside that of noise alone, and its first and
+second derivatives (after Gauss and Newton) by a shift in the image, by a turn of the specimen as
+the camera sees it, by defocus and by magnification. All that is refined - poses, shifts and turns
+of tilts, motion, defocus - acts through these few numbers of each view, so that one pass over the
+data serves any of them, and each is a small least-squares problem.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from tomotui.algorithms.subtomograms.views import SeriesViews
+from tomotui.imaging.slices import SliceSource
+
+SHIFT, TURN = slice(0, 2), slice(2, 5)
+"""Places of the parameters: shift (x, y) in pixels, and turn about (x, y, z) in radians."""
+
+DEFOCUS, MAGNIFICATION = 5, 6
+"""Where they are asked for: per `DEFOCUS_UNIT_ANGSTROM`, and per unit."""
+
+DEFOCUS_UNIT_ANGSTROM = 100.0
+
+
+@dataclass(frozen=True)
+class ViewEquations:
+    """Agreement of views with the reference, and its derivatives.
+
+    Attributes
+    ----------
+    score
+        Log-likelihood above that of noise alone, ``[p, t]``.
+    gradient
+        ``[p, t, m]``.
+    curvature
+        Positive where the likelihood has a maximum, ``[p, t, m, m]``.
+    """
+
+    score: Tensor
+    gradient: Tensor
+    curvature: Tensor
+
+    def joined(self, other: ViewEquations) -> ViewEquations:
+        """Return these and those of more particles."""
+        return ViewEquations(
+            torch.cat([self.score, other.score]),
+            torch.cat([self.gradient, other.gradient]),
+            torch.cat([self.curvature, other.curvature]),
+        )
+
+
+def slice_points(frequencies: Tensor, camera: Tensor) -> Tensor:
+    """Return where views cut the reference's Fourier space, ``[..., k, 3]``.
+
+    Parameters
+    ----------
+    frequencies
+        Of the images, cycles per box (x, y), ``[k, 2]``.
+    camera
+        From reference to camera, ``[..., 3, 3]``.
+    """
+    return frequencies @ camera[..., :2, :]
+
+
+def ramps(frequencies: Tensor, offsets_px: Tensor, box: int) -> Tensor:
+    """Return what moving images by offsets does to their Fourier terms, ``[..., k]``."""
+    angle = (offsets_px @ frequencies.T) * (-2 * math.pi / box)
+    return torch.polar(torch.ones_like(angle), angle)
+
+
+def predicted(
+    source: SliceSource, views: SeriesViews, camera: Tensor, offsets_px: Tensor, n_terms: int
+) -> Tensor:
+    """Return what the reference looks like in views, ``[p, t, n_terms]``.
+
+    Parameters
+    ----------
+    camera
+        From reference to camera, ``[p, t, 3, 3]``.
+    offsets_px
+        From the crops' centres, ``[p, t, 2]``.
+    """
+    frequencies = views.plane.frequencies[:n_terms]
+    slices = source.read(slice_points(frequencies, camera))
+    return slices * views.transfer[..., :n_terms] * ramps(frequencies, offsets_px, views.box)
+
+
+def view_scores(
+    source: SliceSource, views: SeriesViews, camera: Tensor, offsets_px: Tensor, n_terms: int
+) -> Tensor:
+    """Return the log-likelihood of views above that of noise alone, ``[p, t]``."""
+    model = predicted(source, views, camera, offsets_px, n_terms)
+    return _likelihood(views.data[..., :n_terms], model)
+
+
+def _likelihood(data: Tensor, model: Tensor) -> Tensor:
+    return (data.real * model.real + data.imag * model.imag).sum(dim=-1) - 0.5 * (
+        model.real.square() + model.imag.square()
+    ).sum(dim=-1)
+
+
+def view_equations(
+    source: SliceSource,
+    views: SeriesViews,
+    camera: Tensor,
+    offsets_px: Tensor,
+    n_terms: int,
+    defocus_slope: Tensor | None = None,
+) -> ViewEquations:
+    """Work out agreement and derivatives of views.
+
+    Parameters
+    ----------
+    source
+        Made with its gradient, for at least the radius of the terms.
+    camera
+        From reference to camera, ``[p, t, 3, 3]``.
+    offsets_px
+        From the crops' centres, ``[p, t, 2]``.
+    n_terms
+        How many Fourier terms count, from the inside out.
+    defocus_slope
+        Change of `views.transfer` by one `DEFOCUS_UNIT_ANGSTROM`, ``[p, t, n_terms]``: then
+        defocus and magnification are parameters too.
+    """
+    frequencies = views.plane.frequencies[:n_terms]
+    slices, slope = source.read_with_gradient(slice_points(frequencies, camera))
+    ramp = ramps(frequencies, offsets_px, views.box)
+    moved = ramp * views.transfer[..., :n_terms]
+    model = slices * moved
+    # The gradient as the camera sees it: along x, y and the beam.
+    seen = torch.einsum("ptki,ptji->jptk", slope, camera.to(slope.dtype)) * moved
+    x, y = frequencies[:, 0], frequencies[:, 1]
+    turn = -2j * math.pi / views.box
+    # Turning by d moves what is read at k to k - d x k.
+    columns = [
+        model * (turn * x),
+        model * (turn * y),
+        -seen[2] * y,
+        seen[2] * x,
+        seen[0] * y - seen[1] * x,
+    ]
+    if defocus_slope is not None:
+        columns += [slices * ramp * defocus_slope, seen[0] * x + seen[1] * y]
+    jacobian = torch.view_as_real(torch.stack(columns, dim=-2)).flatten(-2)
+    data = views.data[..., :n_terms]
+    residual = torch.view_as_real(data - model).flatten(-2)
+    return ViewEquations(
+        _likelihood(data, model),
+        (jacobian @ residual[..., None])[..., 0],
+        jacobian @ jacobian.transpose(-1, -2),
+    )

@@ -1,0 +1,130 @@
+"""Half maps: what they agree on, how far, and what of them may serve as references."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from tomotui.algorithms.refine.reconstruct import Spectra
+from tomotui.imaging.fsc import Fsc, fourier_shell_correlation
+from tomotui.imaging.map_masks import map_mask
+from tomotui.imaging.masks import soft_ball
+
+Array = NDArray[np.float64]
+
+MASK_MARGIN_ANGSTROM = 8.0
+
+
+@dataclass(frozen=True)
+class HalfMaps:
+    """Maps of two halves of the particles that know nothing of each other.
+
+    Attributes
+    ----------
+    halves
+        Without filter, ``[n, n, n]`` each.
+    references
+        Filtered by what the halves agree on, empty outside the particle.
+    mask
+        Soft, ``[n, n, n]``.
+    fsc
+        Between the halves under the mask.
+    resolution_angstrom
+        Where that falls below 0.143.
+    pixel_size_angstrom
+        Of all of them.
+    """
+
+    halves: tuple[Tensor, Tensor]
+    references: tuple[Tensor, Tensor]
+    mask: Tensor
+    fsc: Fsc
+    resolution_angstrom: float
+    pixel_size_angstrom: float
+
+    @property
+    def whole(self) -> Tensor:
+        """Mean of the halves, without filter."""
+        return 0.5 * (self.halves[0] + self.halves[1])
+
+
+def half_maps(
+    spectra: Sequence[Spectra],
+    pixel_size_angstrom: float,
+    diameter_angstrom: float,
+    mask: Tensor | None = None,
+) -> HalfMaps:
+    """Solve for the maps of two halves, and find what they agree on.
+
+    Parameters
+    ----------
+    spectra
+        Of the two halves.
+    diameter_angstrom
+        Of the particle.
+    mask
+        To judge under; found from the maps where none is given.
+    """
+    first, second = (one.volume() for one in spectra)
+    size = first.shape[-1]
+    ball = particle_ball(size, pixel_size_angstrom, diameter_angstrom).to(first.device)
+    wide = fourier_shell_correlation(first * ball, second * ball, pixel_size_angstrom)
+    if mask is None:
+        resolution = min(60.0, max(2 * pixel_size_angstrom, wide.resolution(0.5)))
+        mask = mask_of(0.5 * (first + second), pixel_size_angstrom, diameter_angstrom, resolution)
+    fsc = fourier_shell_correlation(first, second, pixel_size_angstrom, mask)
+    trusted = signal_to_noise(fsc)
+    references = tuple(one.volume(trusted) * mask for one in spectra)
+    return HalfMaps(
+        (first, second),
+        (references[0], references[1]),
+        mask,
+        fsc,
+        fsc.resolution(),
+        pixel_size_angstrom,
+    )
+
+
+def particle_ball(size: int, pixel_size_angstrom: float, diameter_angstrom: float) -> Tensor:
+    """Return a soft ball that holds the particle."""
+    radius = (diameter_angstrom / 2 + MASK_MARGIN_ANGSTROM) / pixel_size_angstrom
+    edge = max(3.0, 15.0 / pixel_size_angstrom)
+    return soft_ball(size, min(radius, size / 2 - edge), edge)
+
+
+def mask_of(
+    whole: Tensor, pixel_size_angstrom: float, diameter_angstrom: float, resolution_angstrom: float
+) -> Tensor:
+    """Return a soft mask of a map; the ball that holds the particle where nothing stands out."""
+    ball = particle_ball(whole.shape[-1], pixel_size_angstrom, diameter_angstrom).to(whole)
+    try:
+        found = map_mask(
+            whole,
+            pixel_size_angstrom,
+            low_pass_angstrom=max(15.0, 1.5 * resolution_angstrom, 3 * pixel_size_angstrom),
+            radius_angstrom=diameter_angstrom / 2 + MASK_MARGIN_ANGSTROM,
+            widen_angstrom=max(6.0, 2 * pixel_size_angstrom),
+            edge_angstrom=max(12.0, 4 * pixel_size_angstrom),
+        )
+    except ValueError:
+        return ball
+    return found.values.to(whole)
+
+
+def signal_to_noise(fsc: Fsc) -> Tensor:
+    """Return signal over noise of each half by shell, from how well the halves agree.
+
+    Beyond the first shell below 0.143 nothing is trusted, so that noise that agrees by chance is
+    not built upon.
+    """
+    curve = np.clip(fsc.corrected, 1e-3, 0.999)
+    below = np.flatnonzero(fsc.corrected[1:] < 0.143)
+    ratio = curve / (1 - curve)
+    if len(below):
+        ratio[below[0] + 2 :] = 1e-3
+    return torch.as_tensor(ratio, dtype=torch.float32)

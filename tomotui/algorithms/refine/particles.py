@@ -1,0 +1,152 @@
+"""Particles of a tilt series as refinement holds them: poses, halves, and views at any binning."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from tomotui.algorithms.parallel import Ranks
+from tomotui.algorithms.refine.poses import Poses
+from tomotui.algorithms.subtomograms.views import SeriesModel, SeriesViews, views_of
+from tomotui.imaging.slices import HalfPlane
+
+Array = NDArray[np.float64]
+Loader = Callable[[int], tuple[Tensor, float]]
+"""Reads a series at a binning: relative contrast ``[t, h, w]``, and its pixel size in Angstrom."""
+
+
+@dataclass
+class SeriesParticles:
+    """Particles of one tilt series.
+
+    Attributes
+    ----------
+    name
+        Of the series.
+    model
+        How its images see the specimen; refined.
+    began_with
+        The same before any refinement.
+    load
+        Reads its images.
+    poses
+        Refined.
+    picked_angstrom
+        Where the particles were to begin with, ``[p, 3]``.
+    halves
+        0 or 1, ``[p]``.
+    rows
+        Their rows among all particles, ``[p]``.
+    directions
+        Prior directions of the reference's z axis in the specimen, ``[p, 3]``, NaN where none is
+        known; ``None`` for no prior.
+    scores
+        Log-likelihood above that of noise, ``[p]``.
+    view_scores
+        The same by view, ``[p, t]``.
+    """
+
+    name: str
+    model: SeriesModel
+    load: Loader
+    poses: Poses
+    halves: NDArray[np.int64]
+    rows: NDArray[np.int64]
+    directions: Array | None = None
+    began_with: SeriesModel = field(init=False)
+    picked_angstrom: Array = field(init=False)
+    scores: Array = field(init=False)
+    view_scores: Array = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.began_with = self.model
+        self.picked_angstrom = self.poses.positions_angstrom.copy()
+        self.scores = np.zeros(len(self.poses))
+        self.view_scores = np.zeros((len(self.poses), self.model.n_tilts))
+
+    def __len__(self) -> int:
+        """Return the number of particles."""
+        return len(self.poses)
+
+    def of_half(self, half: int) -> NDArray[np.intp]:
+        """Return the numbers of the particles of one half."""
+        return np.flatnonzero(self.halves == half)
+
+
+@dataclass(frozen=True)
+class Level:
+    """A binning that refinement works at.
+
+    Attributes
+    ----------
+    binning
+        Pixels of the images for one of the views.
+    box
+        Side of the views in pixels, even.
+    """
+
+    binning: int
+    box: int
+
+
+class ViewStore:
+    """Views of all series at one level, kept while there is room and read again otherwise.
+
+    Parameters
+    ----------
+    keep_bytes
+        Room for views; the images of a series are never kept.
+    device
+        Where to work.
+    """
+
+    def __init__(
+        self, keep_bytes: int, device: torch.device | str = "cpu", ranks: Ranks | None = None
+    ) -> None:
+        self.keep_bytes, self.device = keep_bytes, torch.device(device)
+        self.ranks = ranks or Ranks()
+        self.level = Level(0, 0)
+        self.plane = HalfPlane(4)
+        self._kept: dict[str, SeriesViews] = {}
+
+    def at(self, level: Level) -> None:
+        """Work at a level from now on."""
+        if level != self.level:
+            self._kept.clear()
+            self.level, self.plane = level, HalfPlane(level.box, self.device)
+
+    def views(self, series: SeriesParticles) -> SeriesViews:
+        """Return the views of the particles of a series, as its model sees them."""
+        if series.name in self._kept:
+            return self._kept[series.name]
+        images, pixel = series.load(self.level.binning)
+        views = views_of(
+            images.to(self.device),
+            pixel,
+            series.model,
+            series.poses.positions_angstrom,
+            self.plane,
+            self.ranks,
+        )
+        size = views.data.numel() * 12
+        if size + sum(v.data.numel() * 12 for v in self._kept.values()) <= self.keep_bytes:
+            self._kept[series.name] = views
+        return views
+
+    def forget(self, series: SeriesParticles) -> None:
+        """Make the views of a series anew when they are asked for: its model has changed."""
+        self._kept.pop(series.name, None)
+
+    def forget_strayed(self, series: SeriesParticles, limit_px: float = 4.0) -> None:
+        """Make the views anew where particles have moved far from the middle of their crops."""
+        views = self._kept.get(series.name)
+        if views is None:
+            return
+        offsets = views.offsets_px(series.model, series.poses.positions_angstrom)
+        if len(series) and float(offsets.abs().max()) > limit_px:
+            self.forget(series)

@@ -1,0 +1,509 @@
+"""Refinement of a tilt series with its particles as markers: shifts, turns, motion, optics.
+
+Every correction is found from the particles of one half with that half's map, and tried on those
+of the other half with theirs. Only what raises the likelihood of particles that had no part in
+finding it is kept; then both halves find it together. For shifts the idea is that of particle
+polishing (Zivanov et al. 2019, IUCrJ 6:5), for the whole that of Tegunov et al. (2021, Nat.
+Methods 18:186); the normal equations of `equations` make each of them one linear solution.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from tomotui.algorithms.parallel import Ranks
+from tomotui.algorithms.refine.equations import (
+    DEFOCUS,
+    DEFOCUS_UNIT_ANGSTROM,
+    MAGNIFICATION,
+    ViewEquations,
+    predicted,
+    view_equations,
+    view_scores,
+)
+from tomotui.algorithms.refine.particles import SeriesParticles
+from tomotui.algorithms.refine.poses import batches
+from tomotui.algorithms.subtomograms.views import SeriesModel, SeriesViews, transfer_of
+from tomotui.geometry import TiltGeometry
+from tomotui.geometry.angles import rotations_of_vectors
+from tomotui.geometry.local import LocalField, spline_weights
+from tomotui.geometry.tilt import angles_of_projections
+from tomotui.imaging.slices import SliceSource
+
+Array = NDArray[np.float64]
+Solve = Callable[[Tensor, Tensor], SeriesModel]
+Chain = Callable[[Tensor], Tensor]
+
+TURN_SPREAD_DEG = 0.5
+"""How far, as a standard deviation, tilts may be turned from where they were aligned."""
+
+DEFOCUS_SPREAD_ANGSTROM = 500.0
+MAGNIFICATION_SPREAD = 0.01
+MOTION_SPREADS_ANGSTROM = (0.7, 1.5, 3.0, 6.0)
+"""Tried for how much a place moves from one exposure to the next, a standard deviation."""
+
+MOTION_LIMIT_ANGSTROM = 15.0
+"""Standard deviation of where a place may be in any one tilt."""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """All views of a series at one model, with what the halves say of each.
+
+    Attributes
+    ----------
+    equations
+        Of all particles, each with the map of its own half.
+    halves
+        Of the particles, ``[p]``.
+    seen_px
+        Where the particles are seen from the specimen's origin, turned but not shifted, and how
+        deep, in pixels of the views, ``[p, t, 3]``.
+    """
+
+    equations: ViewEquations
+    halves: NDArray[np.int64]
+    seen_px: Tensor
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A correction and what the half that had no part in it says.
+
+    Attributes
+    ----------
+    model
+        Of the series, with the correction where it was kept.
+    is_kept
+        Whether anything was kept.
+    gain
+        Of the held-out particles' log-likelihood, per particle.
+    """
+
+    model: SeriesModel
+    is_kept: bool
+    gain: float
+
+
+class TiltRefiner:
+    """Finds and judges corrections of one series.
+
+    Parameters
+    ----------
+    series
+        Its particles, and its model to begin with.
+    views
+        Of the particles.
+    sources
+        Maps of the two halves, with gradients.
+    n_terms
+        Fourier terms of each view that count.
+    ranks
+        Processes that share the particles.
+    """
+
+    def __init__(
+        self,
+        series: SeriesParticles,
+        views: SeriesViews,
+        sources: Sequence[SliceSource],
+        n_terms: int,
+        ranks: Ranks | None = None,
+    ) -> None:
+        self.series, self.views, self.sources = series, views, sources
+        self.n_terms, self.ranks = n_terms, ranks or Ranks()
+        self.device = views.data.device
+        self.pixel = views.pixel_size_angstrom
+
+    # What the halves say
+
+    def _parts(self) -> list[tuple[int, NDArray[np.intp]]]:
+        """Cut the particles of each half into runs that fit into memory."""
+        per_particle = self.n_terms * self.series.model.n_tilts
+        found = []
+        for half in (0, 1):
+            mine = self.series.of_half(half)
+            found += [(half, mine[part]) for part in batches(len(mine), per_particle)]
+        return found
+
+    def scores(self, model: SeriesModel) -> Tensor:
+        """Return the log-likelihood of every view under a model, ``[p, t]``."""
+        out = torch.zeros(len(self.series), model.n_tilts, device=self.device)
+        changed = model.ctf is not self.series.model.ctf
+        for half, rows in self._parts():
+            poses, views = self.series.poses.select(rows), self.views.select(rows)
+            if changed:
+                views = self._with_ctf(views, model, poses.positions_angstrom)
+            out[torch.as_tensor(rows, device=self.device)] = view_scores(
+                self.sources[half],
+                views,
+                poses.cameras(model, self.device),
+                views.offsets_px(model, poses.positions_angstrom),
+                self.n_terms,
+            )
+        return out
+
+    def _with_ctf(self, views: SeriesViews, model: SeriesModel, positions: Array) -> SeriesViews:
+        """Return views whose transfer is that of another model."""
+        depth = model.places(positions)[..., 2]
+        bare = transfer_of(model, depth, views.plane, self.pixel)
+        counts = views.transfer.abs().amax(dim=-1, keepdim=True) > 0
+        return replace(views, transfer=bare * (2**0.5 / views.noise) * counts)
+
+    def evidence(self, model: SeriesModel, with_optics: bool = False) -> Evidence:
+        """Work out the equations of all views under a model."""
+        order, parts = [], []
+        for half, rows in self._parts():
+            poses, views = self.series.poses.select(rows), self.views.select(rows)
+            slope = None
+            if with_optics:
+                slope = self._defocus_slope(views, model, poses.positions_angstrom)
+            parts.append(
+                view_equations(
+                    self.sources[half],
+                    views,
+                    poses.cameras(model, self.device),
+                    views.offsets_px(model, poses.positions_angstrom),
+                    self.n_terms,
+                    slope,
+                )
+            )
+            order.append(rows)
+        rows = np.concatenate(order) if order else np.zeros(0, dtype=np.intp)
+        back = torch.as_tensor(np.argsort(rows), device=self.device)
+        equations = ViewEquations(
+            torch.cat([p.score for p in parts])[back].double(),
+            torch.cat([p.gradient for p in parts])[back].double(),
+            torch.cat([p.curvature for p in parts])[back].double(),
+        )
+        positions = self.series.poses.positions_angstrom
+        turned = np.einsum("tij,pj->pti", model.geometry.projection_matrices, positions)
+        seen = torch.as_tensor(turned / self.pixel, device=self.device)
+        return Evidence(equations, self.series.halves, seen)
+
+    def _defocus_slope(self, views: SeriesViews, model: SeriesModel, positions: Array) -> Tensor:
+        if model.ctf is None:
+            return torch.zeros_like(views.transfer[..., : self.n_terms])
+        step = DEFOCUS_UNIT_ANGSTROM
+        either = []
+        for sign in (-0.5, 0.5):
+            ctf = replace(
+                model.ctf,
+                defocus_u_angstrom=model.ctf.defocus_u_angstrom + sign * step,
+                defocus_v_angstrom=model.ctf.defocus_v_angstrom + sign * step,
+            )
+            either.append(self._with_ctf(views, replace(model, ctf=ctf), positions).transfer)
+        return (either[1] - either[0])[..., : self.n_terms]
+
+    # Corrections
+
+    def shifts_by_correlation(self, reach_px: float) -> Judged:
+        """Look for each tilt's shift in the summed correlation of its particles with the maps.
+
+        Parameters
+        ----------
+        reach_px
+            Greatest shift either way.
+        """
+        model = self.series.model
+        maps = torch.zeros(2, model.n_tilts, self.views.box, self.views.box, device=self.device)
+        for half, rows in self._parts():
+            poses, views = self.series.poses.select(rows), self.views.select(rows)
+            expected = predicted(
+                self.sources[half],
+                views,
+                poses.cameras(model, self.device),
+                views.offsets_px(model, poses.positions_angstrom),
+                self.n_terms,
+            )
+            product = (views.data[..., : self.n_terms] * expected.conj()).sum(dim=0)
+            maps[half] += views.plane.image(product)
+        self.ranks.sum_(maps)
+        found = [_peaks(one, reach_px) * self.pixel for one in (maps[0], maps[1], maps.sum(dim=0))]
+        return self._judge([_shifted(model, shifts) for shifts in found], by_tilt=True)
+
+    def shifts(self) -> Judged:
+        """Find each tilt's shift."""
+        evidence = self.evidence(self.series.model)
+
+        def solve(gradient: Tensor, curvature: Tensor) -> SeriesModel:
+            step = _solved(gradient[:, :2], curvature[:, :2, :2])
+            return _shifted(self.series.model, step * self.pixel)
+
+        return self._judge(self._by_halves(evidence, solve, _shift_chain), by_tilt=True)
+
+    def turns(self) -> Judged:
+        """Find each tilt's turn about the specimen's origin, and its shift."""
+        evidence = self.evidence(self.series.model)
+        prior = 1 / np.deg2rad(TURN_SPREAD_DEG) ** 2
+
+        def solve(gradient: Tensor, curvature: Tensor) -> SeriesModel:
+            stiffer = curvature.clone()
+            stiffer[:, range(2, 5), range(2, 5)] += prior
+            step = _solved(gradient, stiffer)
+            return _turned(self.series.model, step[:, 2:], step[:, :2] * self.pixel)
+
+        return self._judge(self._by_halves(evidence, solve, _turn_chain), by_tilt=True)
+
+    def defocus(self) -> Judged:
+        """Find each tilt's defocus."""
+        model = self.series.model
+        if model.ctf is None:
+            return Judged(model, False, 0.0)
+        evidence = self.evidence(model, with_optics=True)
+        prior = (DEFOCUS_UNIT_ANGSTROM / DEFOCUS_SPREAD_ANGSTROM) ** 2
+        ctf = model.ctf
+
+        def solve(gradient: Tensor, curvature: Tensor) -> SeriesModel:
+            here = slice(DEFOCUS, DEFOCUS + 1)
+            step = _solved(gradient[:, here], curvature[:, here, here] + prior)[:, 0]
+            change = (step * DEFOCUS_UNIT_ANGSTROM).clip(-1500, 1500)
+            moved = replace(
+                ctf,
+                defocus_u_angstrom=ctf.defocus_u_angstrom + change,
+                defocus_v_angstrom=ctf.defocus_v_angstrom + change,
+            )
+            return replace(model, ctf=moved)
+
+        return self._judge(self._by_halves(evidence, solve, None), by_tilt=False)
+
+    def motion(self, n_nodes: int, order: NDArray[np.intp]) -> Judged:
+        """Find how the specimen moves and bends under the beam, as a smooth field.
+
+        Parameters
+        ----------
+        n_nodes
+            Nodes of the field along x and y; a field that is there keeps its own.
+        order
+            Tilts by the time of their exposure.
+        """
+        model = self.series.model
+        field = model.local or self._still_field(n_nodes)
+        evidence = self.evidence(model)
+        weights = self._node_weights(field)
+        best: Judged | None = None
+        for spread in MOTION_SPREADS_ANGSTROM:
+            prior = _motion_prior(order, spread / self.pixel, MOTION_LIMIT_ANGSTROM / self.pixel)
+            models = []
+            for which in self._in_turn():
+                step = _solved_field(evidence.equations, weights, which, prior, self.ranks)
+                nodes = step.reshape(*field.nodes_angstrom.shape) * self.pixel
+                moved = replace(field, nodes_angstrom=field.nodes_angstrom + nodes)
+                models.append(replace(model, local=moved))
+            judged = self._judge(models, by_tilt=False)
+            if best is None or judged.gain > best.gain:
+                best = judged
+        assert best is not None
+        return best
+
+    def magnification(self) -> Judged:
+        """Find how much larger the series shows its particles than the maps are."""
+        model = self.series.model
+        evidence = self.evidence(model, with_optics=True)
+        prior = 1 / MAGNIFICATION_SPREAD**2
+
+        def solve(gradient: Tensor, curvature: Tensor) -> SeriesModel:
+            total = curvature[:, MAGNIFICATION, MAGNIFICATION].sum() + prior
+            step = float(gradient[:, MAGNIFICATION].sum() / total)
+            return replace(model, magnification=model.magnification * (1 + step))
+
+        return self._judge(self._by_halves(evidence, solve, None), by_tilt=False)
+
+    def _still_field(self, n_nodes: int) -> LocalField:
+        positions = self.series.poses.positions_angstrom
+        half = np.abs(positions[:, :2]).max(axis=0).clip(100.0) * 1.05 if len(positions) else [1, 1]
+        nodes = np.zeros((self.series.model.n_tilts, n_nodes, n_nodes, 2))
+        return LocalField(nodes, (float(half[0]), float(half[1])))
+
+    def _node_weights(self, field: LocalField) -> Tensor:
+        """Return how much each node moves each particle, ``[p, n_y * n_x]``."""
+        positions = self.series.poses.positions_angstrom
+        _, n_y, n_x, _ = field.nodes_angstrom.shape
+        across = spline_weights(n_x, positions[:, 0] / field.half_extent_angstrom[0])
+        along = spline_weights(n_y, positions[:, 1] / field.half_extent_angstrom[1])
+        both = along[:, :, None] * across[:, None, :]
+        return torch.as_tensor(both.reshape(len(positions), -1), device=self.device)
+
+    # Judging
+
+    def _in_turn(self) -> list[NDArray[np.intp]]:
+        """Return who finds a correction: the first half, the second, both."""
+        return [*(self.series.of_half(half) for half in (0, 1)), np.arange(len(self.series))]
+
+    def _by_halves(
+        self, evidence: Evidence, solve: Solve, chain: Chain | None
+    ) -> list[SeriesModel]:
+        """Solve for a correction from each half's views, and from all.
+
+        Parameters
+        ----------
+        solve
+            Takes the sums over particles of gradient and curvature of every tilt.
+        chain
+            How parameters of a tilt move each view; ``None`` where they are the view's own.
+        """
+        found = []
+        for which in self._in_turn():
+            rows = torch.as_tensor(which, device=self.device)
+            gradient, curvature = (
+                evidence.equations.gradient[rows],
+                evidence.equations.curvature[rows],
+            )
+            if chain is not None:
+                matrix = chain(evidence.seen_px[rows])
+                gradient = torch.einsum("ptm,ptmj->ptj", gradient[..., :5], matrix)
+                curvature = torch.einsum(
+                    "ptmi,ptmn,ptnj->ptij", matrix, curvature[..., :5, :5], matrix
+                )
+            gradient, curvature = gradient.sum(dim=0), curvature.sum(dim=0)
+            self.ranks.sum_(gradient)
+            self.ranks.sum_(curvature)
+            found.append(solve(gradient, curvature))
+        return found
+
+    def _judge(self, models: Sequence[SeriesModel], by_tilt: bool) -> Judged:
+        """Keep a correction where the half that had no part in finding it gains.
+
+        Parameters
+        ----------
+        models
+            As found by the first half, the second, and both.
+        by_tilt
+            Whether each tilt may be kept or not by itself.
+        """
+        before = self.scores(self.series.model)
+        halves = torch.as_tensor(self.series.halves, device=self.device)[:, None]
+        gain = torch.zeros(models[0].n_tilts, dtype=torch.float64, device=self.device)
+        for finder in (0, 1):
+            after = self.scores(models[finder])
+            gain += ((after - before) * (halves != finder)).double().sum(dim=0)
+        count = torch.tensor([float(len(self.series))], device=self.device)
+        self.ranks.sum_(gain)
+        self.ranks.sum_(count)
+        per_tilt = gain.cpu().numpy()
+        kept = per_tilt > 0
+        whole = float(per_tilt[kept].sum() if by_tilt else per_tilt.sum())
+        per_particle = whole / max(1.0, float(count))
+        if whole <= 0 or not kept.any():
+            return Judged(self.series.model, False, per_particle)
+        if by_tilt:
+            return Judged(_mixed(models[2], self.series.model, kept), True, per_particle)
+        return Judged(models[2], True, per_particle)
+
+
+def _solved(gradient: Tensor, curvature: Tensor) -> Array:
+    """Return the steps of many small systems; none where nothing is known."""
+    diagonal = curvature.diagonal(dim1=-2, dim2=-1)
+    floor = diagonal.amax(dim=-1, keepdim=True).clamp_min(1e-12) * 1e-6
+    step = torch.linalg.solve(curvature + torch.diag_embed(floor.expand_as(diagonal)), gradient)
+    return step.cpu().numpy()
+
+
+def _shift_chain(seen_px: Tensor) -> Tensor:
+    chain = seen_px.new_zeros(*seen_px.shape[:2], 5, 2)
+    chain[..., 0, 0] = chain[..., 1, 1] = 1
+    return chain
+
+
+def _turn_chain(seen_px: Tensor) -> Tensor:
+    """Return how a tilt's shift and turn shift and turn each view, ``[p, t, 5, 5]``."""
+    x, y, z = seen_px.unbind(-1)
+    chain = seen_px.new_zeros(*seen_px.shape[:2], 5, 5)
+    for i in range(5):
+        chain[..., i, i] = 1
+    # A turn d moves what is seen at q by d x q.
+    chain[..., 0, 3], chain[..., 0, 4] = z, -y
+    chain[..., 1, 2], chain[..., 1, 4] = -z, x
+    return chain
+
+
+def _shifted(model: SeriesModel, shifts_angstrom: Array) -> SeriesModel:
+    geometry = model.geometry
+    moved = replace(geometry, shift_angstrom=geometry.shift_angstrom + shifts_angstrom)
+    return replace(model, geometry=moved)
+
+
+def _turned(model: SeriesModel, turns_rad: Array, shifts_angstrom: Array) -> SeriesModel:
+    matrices = rotations_of_vectors(turns_rad) @ model.geometry.projection_matrices
+    axis, tilt, x_tilt = angles_of_projections(matrices)
+    # An axis keeps the way round that it was given in.
+    axis += 360 * np.round((model.geometry.axis_deg - axis) / 360)
+    geometry = TiltGeometry(tilt, x_tilt, axis, model.geometry.shift_angstrom + shifts_angstrom)
+    return replace(model, geometry=geometry)
+
+
+def _mixed(new: SeriesModel, old: SeriesModel, kept: NDArray[np.bool_]) -> SeriesModel:
+    """Return a model whose tilts are new where kept."""
+    a, b = new.geometry, old.geometry
+    geometry = TiltGeometry(
+        np.where(kept, a.tilt_deg, b.tilt_deg),
+        np.where(kept, a.x_tilt_deg, b.x_tilt_deg),
+        np.where(kept, a.axis_deg, b.axis_deg),
+        np.where(kept[:, None], a.shift_angstrom, b.shift_angstrom),
+    )
+    return replace(old, geometry=geometry)
+
+
+def _peaks(maps: Tensor, reach_px: float) -> Array:
+    """Return the places of the highest points near the middle, (x, y), ``[t, 2]``."""
+    n = maps.shape[-1]
+    line = torch.arange(n, device=maps.device) - n // 2
+    near = line.square()[:, None] + line.square() <= reach_px**2
+    inside = maps.masked_fill(~near, -torch.inf).flatten(1).argmax(dim=1)
+    row, column = inside // n, inside % n
+    tilts = torch.arange(len(maps), device=maps.device)
+
+    def parabola(before: Tensor, here: Tensor, after: Tensor) -> Tensor:
+        bend = (2 * here - before - after).clamp_min(1e-12)
+        return (0.5 * (after - before) / bend).clamp(-0.5, 0.5)
+
+    def at(dy: int, dx: int) -> Tensor:
+        return maps[tilts, (row + dy).clamp(0, n - 1), (column + dx).clamp(0, n - 1)]
+
+    x = column - n // 2 + parabola(at(0, -1), at(0, 0), at(0, 1))
+    y = row - n // 2 + parabola(at(-1, 0), at(0, 0), at(1, 0))
+    return torch.stack([x, y], dim=-1).double().cpu().numpy()
+
+
+def _motion_prior(order: NDArray[np.intp], spread_px: float, limit_px: float) -> Tensor:
+    """Return how stiff a path over the tilts is: steps in the order of exposure, ``[t, t]``."""
+    n = len(order)
+    chain = np.zeros((n, n))
+    for before, after in zip(order[:-1], order[1:], strict=True):
+        chain[before, before] += 1
+        chain[after, after] += 1
+        chain[before, after] -= 1
+        chain[after, before] -= 1
+    return torch.as_tensor(chain / spread_px**2 + np.eye(n) / limit_px**2)
+
+
+def _solved_field(
+    equations: ViewEquations,
+    weights: Tensor,
+    which: NDArray[np.intp],
+    prior: Tensor,
+    ranks: Ranks,
+) -> Array:
+    """Solve for the field's nodes from the shifts that views ask for, ``[t, nodes, 2]`` pixels."""
+    rows = torch.as_tensor(which, device=weights.device)
+    gradient = torch.einsum("pta,pn->tna", equations.gradient[rows, :, :2], weights[rows])
+    curvature = torch.einsum(
+        "ptab,pn,pm->tnamb", equations.curvature[rows, :, :2, :2], weights[rows], weights[rows]
+    )
+    ranks.sum_(gradient)
+    ranks.sum_(curvature)
+    n_tilts, n_nodes = gradient.shape[:2]
+    size = n_nodes * 2
+    system = torch.zeros(n_tilts, size, n_tilts, size, dtype=torch.float64)
+    tilts = torch.arange(n_tilts)
+    system[tilts, :, tilts, :] = curvature.reshape(n_tilts, size, size).cpu()
+    system += prior[:, None, :, None] * torch.eye(size, dtype=torch.float64)[None, :, None, :]
+    total = n_tilts * size
+    step = torch.linalg.solve(system.reshape(total, total), gradient.reshape(total).cpu())
+    return step.numpy()
