@@ -155,11 +155,37 @@ def test_places_can_be_limited(scene: Scene, match: Any, tmp_path: Path) -> None
     mask[:, :20] = 1
     write_volume(tmp_path / "mask.mrc", mask, VOXEL_ANGSTROM)
     limits = {"z_min_angstrom": 0.0, "specimen_mask": str(tmp_path / "mask.mrc")}
+    limits["edge_angstrom"] = 0.0
     result, _ = match(angle_step_deg=60.0, min_score=-1.0, refine=False, **limits)
     positions = result.candidates[0].table.positions_angstrom
     assert len(positions) > 5
     assert positions[:, 2].min() >= -VOXEL_ANGSTROM
     assert positions[:, 1].max() <= VOXEL_ANGSTROM
+
+
+def test_faces_and_gold_are_left_out(scene: Scene, match: Any, tmp_path: Path) -> None:
+    volume, _ = read_volume(scene.tomogram.path)
+    bead = np.array([16, 12, 24])
+    z, y, x = bead
+    volume[z - 1 : z + 1, y - 1 : y + 1, x - 1 : x + 1] = -400.0
+    write_volume(tmp_path / "gold.mrc", volume, VOXEL_ANGSTROM)
+    records = records_of(tmp_path / "gold.mrc", (36, 40, 32))
+    quick = {"angle_step_deg": 60.0, "min_score": -1.0, "refine": False}
+    middle = np.array([16, 20, 18])
+
+    def places(**choices: float) -> np.ndarray:
+        result, _ = match(records, **quick, **choices)
+        found = result.candidates[0].table.positions_angstrom[:, ::-1] / VOXEL_ANGSTROM
+        return np.asarray(found + middle)
+
+    everywhere = places(edge_angstrom=0.0, gold_angstrom=0.0)
+    kept = places()
+    assert 0 < len(kept) < len(everywhere)
+    inside = np.minimum(kept, np.array([31, 39, 35]) - kept)
+    assert inside.min() >= 3
+    away = np.abs(kept - bead)
+    # Half a diameter across the beam, and three times that along it.
+    assert (np.maximum(away[:, 1], away[:, 2]) > 7).all()
 
 
 def test_a_wrong_symmetry_of_the_template_is_doubted(match: Any) -> None:

@@ -111,7 +111,7 @@ class _Match:
         poses = self._orientations(sizes)
         search = self._prepared(density, sizes, poses)
         best = self._searched(search)
-        chosen, allowed_count = self._chosen(search, best)
+        chosen, allowed_count = self._chosen(search, best, sizes)
         self.task.progress(0.92, f"{len(chosen.peaks)} peaks")
         candidates = self._candidates(search, best, chosen, poses, sizes)
         self.task.progress(0.98, "writing")
@@ -134,7 +134,9 @@ class _Match:
         sigmas = f"({least / self.sigma:.1f} sigma)"
         summary = f"{n_above} candidates, threshold {least:.3g} {sigmas}"
         if n_kept > n_above:
-            summary += f", and {n_kept - n_above} below it for review"
+            lowest = float(candidates.table.scores.min())
+            by_chance = min(round(float(chosen.tail.expected(lowest))), n_kept)
+            summary += f", and {n_kept - n_above} below it for review, {by_chance} of all by chance"
         if parameters.mirror:
             summary += f", mirrored, best {metrics['best_score']:.3g}"
         self.task.log(f"{tomogram.path}: {summary}")
@@ -299,18 +301,19 @@ class _Match:
         search.run(best, told, block_done)
         return best
 
-    def _chosen(self, search: Search, best: Best) -> tuple[Chosen, int]:
+    def _chosen(self, search: Search, best: Best, sizes: _Sizes) -> tuple[Chosen, int]:
         from tomotui.algorithms.match.choose import choose
-        from tomotui.stages.match_inputs import allowed_places
+        from tomotui.stages.match_inputs import Limits, allowed_places
 
         parameters = self.parameters
-        allowed = allowed_places(
-            self.task,
-            search.field,
-            self.subject,
+        edge, gold = parameters.edge_angstrom, parameters.gold_angstrom
+        limits = Limits(
             (parameters.z_min_angstrom, parameters.z_max_angstrom),
+            sizes.radius / 2 if edge is None else edge,
+            sizes.radius if gold is None else gold,
             parameters.specimen_mask,
         )
+        allowed = allowed_places(self.task, search.field, self.subject, limits)
         self.sigma = search.null_deviation()
         chosen = choose(
             search.finished(best),
@@ -329,11 +332,16 @@ class _Match:
 
     def _least_score(self, chosen: Chosen) -> float:
         """Return the score from which on peaks are kept, if only for review."""
-        threshold = self._threshold(chosen)
-        wanted = min(self.parameters.for_review, len(chosen.peaks))
-        if self.parameters.min_score is not None or not wanted:
+        from tomotui.algorithms.match.significance import likely_particles
+
+        threshold, scores = self._threshold(chosen), chosen.peaks.scores
+        if self.parameters.min_score is not None or not self.parameters.for_review:
             return threshold
-        return min(threshold, float(chosen.peaks.scores[wanted - 1]))
+        likely = likely_particles(scores, chosen.tail)
+        wanted = min(max(self.parameters.for_review, likely), len(scores))
+        if not wanted:
+            return threshold
+        return min(threshold, float(scores[wanted - 1]))
 
     def _candidates(
         self,

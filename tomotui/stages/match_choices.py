@@ -39,7 +39,8 @@ class MatchParameters(Parameters):
     )
     for_review: int = parameter(
         100,
-        "Keep at least so many of the best peaks, also where fewer stand out from chance.",
+        "Keep at least so many of the best peaks, also where fewer stand out from chance, and "
+        "all down to where chance makes as many as there are particles; 0 for none of these.",
         ge=0,
         le=200_000,
     )
@@ -88,6 +89,22 @@ class MatchParameters(Parameters):
         "Highest z of particles, from the tomogram's centre.",
         unit="angstrom",
         group="advanced",
+    )
+    edge_angstrom: float | None = parameter(
+        None,
+        "Leave out candidates nearer than this to the tomogram's faces; a quarter of the diameter "
+        "when not said.",
+        unit="angstrom",
+        group="advanced",
+        ge=0,
+    )
+    gold_angstrom: float | None = parameter(
+        None,
+        "Leave out candidates this near to gold, and in its streaks; half a diameter when not "
+        "said, 0 to keep them.",
+        unit="angstrom",
+        group="advanced",
+        ge=0,
     )
     specimen_mask: str = parameter(
         "",

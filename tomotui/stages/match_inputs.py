@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import math
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -170,21 +171,30 @@ def _sampled_map(path: Path, pixel_size_angstrom: float | None) -> tuple[Tensor,
     return torch.from_numpy(np.ascontiguousarray(values)), pixel
 
 
-def allowed_places(
-    task: Task,
-    field: Field,
-    subject: Subject,
-    z_range_angstrom: tuple[float | None, float | None],
-    mask_path: str,
-) -> Tensor:
-    """Return where particles may lie, ``[z, y, x]`` in the sampling of the search.
+@dataclass(frozen=True)
+class Limits:
+    """Where particles may lie.
 
-    Parameters
+    Attributes
     ----------
-    z_range_angstrom
+    z_angstrom
         Lowest and highest z from the tomogram's centre; ``None`` for no limit.
+    edge_angstrom
+        No nearer to the tomogram's faces.
+    gold_angstrom
+        No nearer to gold, and `STREAK` times as far along the beam; 0 for no limit.
     mask_path
         Of a volume like the tomogram, above 0 where they may lie; empty for none.
+    """
+
+    z_angstrom: tuple[float | None, float | None]
+    edge_angstrom: float
+    gold_angstrom: float
+    mask_path: str
+
+
+def allowed_places(task: Task, field: Field, subject: Subject, limits: Limits) -> Tensor:
+    """Return where particles may lie, ``[z, y, x]`` in the sampling of the search.
 
     Raises
     ------
@@ -195,19 +205,37 @@ def allowed_places(
 
     allowed = torch.ones(field.shape, dtype=torch.bool)
     z = (torch.arange(field.shape[0]) - field.centre_voxel[0]) * field.voxel_size_angstrom
-    low, high = z_range_angstrom
+    low, high = limits.z_angstrom
     if low is not None:
         allowed[z < low] = False
     if high is not None:
         allowed[z > high] = False
-    if mask_path:
-        allowed &= _mask_on_field(find_file(task, mask_path, "mask"), field, subject)
+    for axis, n in enumerate(field.shape):
+        room = min(round(limits.edge_angstrom / field.voxel_size_angstrom), (n - 1) // 2)
+        allowed.narrow(axis, 0, room).fill_(False)
+        allowed.narrow(axis, n - room, room).fill_(False)
+    if limits.gold_angstrom > 0:
+        allowed &= ~_near_gold(task, field, subject, limits.gold_angstrom)
+    if limits.mask_path:
+        allowed &= _mask_on_field(find_file(task, limits.mask_path, "mask"), field, subject)
     if not bool(allowed.any()):
         raise StageError(
             "no place is left to search: the range of z and the mask leave out everything.",
             "Widen them.",
         )
     return allowed
+
+
+def _near_gold(task: Task, field: Field, subject: Subject, across_angstrom: float) -> Tensor:
+    """Return which places lie near gold and the like, or in the streaks it draws."""
+    from tomotui.imaging.neighbours import highest_around
+    from tomotui.imaging.outliers import STREAK, clear_of_outliers
+    from tomotui.stages.restore_inputs import read_tomogram
+
+    volume = read_tomogram(task, subject, subject.tomogram.path)
+    gold = _on_field(clear_of_outliers(volume - volume.mean()) < 0.5, field, subject)
+    across = math.ceil(across_angstrom / field.voxel_size_angstrom)
+    return highest_around(gold.float(), (STREAK * across, across, across)) > 0.5
 
 
 def _mask_on_field(path: Path, field: Field, subject: Subject) -> Tensor:
@@ -227,8 +255,14 @@ def _mask_on_field(path: Path, field: Field, subject: Subject) -> Tensor:
             f"{tuple(subject.tomogram.size_xyz)}.",
             "Give a mask of the tomogram's size.",
         )
+    return _on_field(torch.from_numpy(values > 0), field, subject)
+
+
+def _on_field(mask: Tensor, field: Field, subject: Subject) -> Tensor:
+    """Return a mask of the tomogram's voxels in the sampling of the search."""
+    import torch
+
     scale = subject.tomogram.pixel_size_angstrom / field.voxel_size_angstrom
-    mask = torch.from_numpy(values > 0)
     for axis, n in enumerate(field.shape):
         nearest = (torch.arange(n) / scale).round().long().clamp_max(mask.shape[axis] - 1)
         mask = mask.index_select(axis, nearest)

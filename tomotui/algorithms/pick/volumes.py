@@ -11,6 +11,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from tomotui.imaging.outliers import STREAK
+
 Array = NDArray[np.float64]
 
 VOXELS_ACROSS = 13.0
@@ -87,10 +89,6 @@ class Volume:
         # In units of the reach along each axis the box about a bead is a cube of side 2.
         distances, _ = cKDTree(beside / reach).query(places / reach, p=np.inf)
         return np.asarray(distances <= 1.0 + 1e-9)
-
-
-STREAK = 3
-"""How much farther the trace of a bead reaches along the beam than across it."""
 
 
 def sampling_for(diameters_angstrom: Sequence[float], voxel_size_angstrom: float) -> float:

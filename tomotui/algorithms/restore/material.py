@@ -9,16 +9,7 @@ from torch import Tensor
 
 from tomotui.algorithms.restore.comb import Comb, measured
 from tomotui.algorithms.restore.spectra import Spectra, half_spectra, spread_evenly
-from tomotui.imaging.neighbours import highest_around
-
-OUTLIER_SIGMA = 15.0
-"""Robust standard deviations from the mean at which gold begins; matter stays below 12."""
-
-OUTLIER_SHARE, OUTLIER_FACTOR = 0.003, 3.0
-"""Gold takes a smaller share of the voxels than this, and lies so much farther out than they do."""
-
-OUTLIER_REACH = 3
-"""Voxels about an outlier that are not trusted either."""
+from tomotui.imaging.outliers import clear_of_outliers, outlier_limit
 
 
 @dataclass
@@ -100,13 +91,13 @@ def prepare(
             for one, comb in zip(bright, combs, strict=True)
         ]
     )
-    clear = _clear_of_outliers(torch.stack(bright).mean(dim=0))
+    clear = clear_of_outliers(torch.stack(bright).mean(dim=0))
     found = half_spectra(targets * clear, combs)
     wiener = spread_evenly(found.wiener, shape, volumes.device)
     inputs = torch.stack(
         [torch.fft.irfftn(torch.fft.rfftn(one) * wiener, s=shape) for one in targets]
     )
-    most = _outlier_limit(inputs)
+    most = outlier_limit(inputs)
     inputs = inputs.clamp(-most, most)
     scale = float(inputs.double().std())
     if not scale > 0:
@@ -122,36 +113,6 @@ def prepare(
         mean,
         scale,
     )
-
-
-def _clear_of_outliers(volume: Tensor) -> Tensor:
-    """Return 0 at and about voxels that lie far from all others, otherwise 1."""
-    smooth = torch.nn.functional.avg_pool3d(volume[None, None], 3, stride=1, padding=1)
-    limit = _outlier_limit(smooth)
-    outlying = (smooth.abs() > limit).float() if limit > 0 else torch.zeros_like(smooth)
-    return 1 - highest_around(outlying[0, 0], OUTLIER_REACH)
-
-
-def _outlier_limit(volume: Tensor) -> float:
-    """Return the size of values at which gold begins.
-
-    Both tests count: clear matter may stand far out of empty ice, and dense matter is not rare.
-    """
-    return max(
-        OUTLIER_SIGMA * _robust_deviation(volume),
-        OUTLIER_FACTOR * _quantile_of_size(volume, 1 - OUTLIER_SHARE),
-    )
-
-
-def _robust_deviation(volume: Tensor) -> float:
-    """Return the standard deviation as the median of the absolute values tells it."""
-    return 1.4826 * _quantile_of_size(volume, 0.5)
-
-
-def _quantile_of_size(volume: Tensor, share: float) -> float:
-    """Return a quantile of the absolute values, from a million of them."""
-    some = volume.flatten()[:: max(1, volume.numel() // 1_000_000)]
-    return float(torch.quantile(some.abs(), share))
 
 
 def _without_transfer(volume: Tensor, comb: Comb, voxel_size_angstrom: float) -> Tensor:
