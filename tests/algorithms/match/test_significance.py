@@ -9,6 +9,7 @@ from tomotui.algorithms.match.significance import (
     Tail,
     fit_beside_particles,
     fit_tail,
+    likely_particles,
     uncertainties,
 )
 
@@ -39,6 +40,34 @@ def test_own_peaks_tell_nearly_as_well_beside_particles() -> None:
         assert tail is not None
         above.append(int((maxima_of_chance(800, 5000, 1000 + seed) > tail.threshold(3.0)).sum()))
     assert 1 < np.mean(above) < 9
+
+
+def test_hundreds_of_particles_among_the_peaks_of_chance_raise_no_threshold() -> None:
+    """Scores of particles that begin where those of chance are most frequent."""
+    generator = np.random.default_rng(5)
+    chance = maxima_of_chance(4000, 5000, 5)
+    wanted = fit_tail(chance)
+    assert wanted is not None
+    particles = generator.normal(wanted.threshold(20.0), 0.02, 400)
+    tail = fit_beside_particles(np.concatenate([chance, particles]))
+    assert tail is not None
+    assert tail.threshold(3.0) == pytest.approx(wanted.threshold(3.0), abs=0.015)
+    spoilt = fit_tail(np.concatenate([chance, particles]))
+    assert spoilt is not None
+    assert spoilt.threshold(3.0) > wanted.threshold(3.0) + 0.02
+
+
+def test_those_kept_for_review_hold_as_many_particles_as_chance_makes() -> None:
+    chance = maxima_of_chance(4000, 5000, 6)
+    tail = fit_tail(chance)
+    assert tail is not None
+    particles = np.random.default_rng(6).normal(tail.threshold(5.0), 0.01, 200)
+    ordered = np.sort(np.concatenate([chance, particles]))[::-1]
+    n = likely_particles(ordered, tail)
+    by_chance = int((chance >= ordered[n - 1]).sum())
+    assert 300 < n < 500
+    assert by_chance / n == pytest.approx(0.5, abs=0.1)
+    assert likely_particles(np.sort(chance)[::-1], tail) < 20
 
 
 def test_thresholds_follow_the_error_function() -> None:
