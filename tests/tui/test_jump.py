@@ -20,13 +20,13 @@ async def test_letters_go_to_panes_and_tabs_and_escape_stays(make_app: AppMaker)
         await until(pilot, lambda: app.screen.query_one(Table).total == 6)
         screen = app.screen
         await pilot.press("ctrl+o")
-        await until(pilot, lambda: [badge.letter for badge in screen.query(Badge)] == [*"asdfghj"])
+        await until(pilot, lambda: [badge.letter for badge in screen.query(Badge)] == [*"asdfghjk"])
         await until(pilot, lambda: all(badge.region.area for badge in screen.query(Badge)))
         side = screen.query_one("#side")
         places = {badge.letter: badge.region.offset for badge in screen.query(Badge)}
-        assert places["j"] == (side.region.x + 1, side.region.y)
+        assert places["k"] == (side.region.x + 1, side.region.y)
         assert places["a"].y == 0
-        await pilot.press("j")
+        await pilot.press("k")
         await until(pilot, lambda: side.has_focus and not screen.query(Badge))
         await pilot.press("ctrl+o", "escape")
         await until(pilot, lambda: not screen.query(Badge))
@@ -59,7 +59,7 @@ async def test_the_palette_and_the_line_jump_too(make_app: AppMaker) -> None:
     async with app.run_test(size=(120, 32)) as pilot:
         await until(pilot, lambda: app.screen.query_one(Table).total == 6)
         await pilot.press(":", *"jump", "enter")
-        await until(pilot, lambda: len(app.screen.query(Badge)) == 7)
+        await until(pilot, lambda: len(app.screen.query(Badge)) == 8)
         await pilot.press("s")
         await until(pilot, lambda: isinstance(app.screen, SlicesMode))
 
