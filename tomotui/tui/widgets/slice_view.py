@@ -8,9 +8,7 @@ from functools import partial
 from typing import Any, ClassVar
 
 from rich.segment import Segment
-from textual import events
-from textual.color import Color
-from textual.geometry import Offset, Region, Size
+from textual.geometry import Region, Size
 from textual.message import Message
 from textual.reactive import reactive
 from textual.strip import Strip
@@ -19,14 +17,15 @@ from tomotui.tui.raster.artist import SliceArtist
 from tomotui.tui.raster.capability import Capability
 from tomotui.tui.raster.filters import FILTER_PRESETS, low_pass
 from tomotui.tui.raster.loader import Image, SliceLoader
-from tomotui.tui.raster.palette import DEFAULT_ROLES, LUT_NAMES, Rgb
+from tomotui.tui.raster.palette import DEFAULT_ROLES, LUT_NAMES
 from tomotui.tui.raster.picture import Mark, Trail
 from tomotui.tui.raster.strip import rich_style, strips_of
 from tomotui.tui.raster.view import SliceViewState
 from tomotui.tui.raster.volume import Axis, SliceSource
 from tomotui.tui.raster.window import Window
 from tomotui.tui.theme import Look
-from tomotui.tui.widgets.pacing import PacedPicture
+from tomotui.tui.widgets.slice_colours import roles_of, roles_of_picks
+from tomotui.tui.widgets.slice_mouse import SliceMouse
 
 PREFETCH = 8
 """Slices loaded ahead in the direction of travel."""
@@ -50,7 +49,20 @@ def load_slice(
     return low_pass(image, source.pixel_size_angstrom, resolution_angstrom)
 
 
-class SliceView(PacedPicture, can_focus=True):
+class _Told(Message):
+    """What a view tells."""
+
+    def __init__(self, sender: SliceView) -> None:
+        super().__init__()
+        self.slice_view = sender
+
+    @property
+    def control(self) -> SliceView:
+        """The view that tells it."""
+        return self.slice_view
+
+
+class SliceView(SliceMouse, can_focus=True):
     """Shows slices of a source.
 
     The state is ``view``, a value: assigning another one draws it. Nothing is repainted by the
@@ -92,45 +104,26 @@ class SliceView(PacedPicture, can_focus=True):
     view: reactive[SliceViewState] = reactive(SliceViewState(), repaint=False)
     marks: reactive[tuple[Mark, ...]] = reactive((), repaint=False)
 
-    class Drawn(Message):
+    class Drawn(_Told):
         """A picture was drawn."""
 
         def __init__(self, sender: SliceView, n_bytes: int, cheap: bool) -> None:
-            super().__init__()
-            self.slice_view = sender
-            self.n_bytes = n_bytes
-            self.cheap = cheap
+            super().__init__(sender)
+            self.n_bytes, self.cheap = n_bytes, cheap
 
-        @property
-        def control(self) -> SliceView:
-            """The view that was drawn."""
-            return self.slice_view
-
-    class Failed(Message):
+    class Failed(_Told):
         """A slice could not be read."""
 
         def __init__(self, sender: SliceView, error: str) -> None:
-            super().__init__()
-            self.slice_view = sender
+            super().__init__(sender)
             self.error = error
 
-        @property
-        def control(self) -> SliceView:
-            """The view that has nothing to show."""
-            return self.slice_view
-
-    class Pointed(Message):
+    class Pointed(_Told):
         """A place was clicked: row and column of the slice in voxels, voxel i's middle at i."""
 
         def __init__(self, sender: SliceView, row: float, column: float) -> None:
-            super().__init__()
-            self.slice_view = sender
+            super().__init__(sender)
             self.row, self.column = row, column
-
-        @property
-        def control(self) -> SliceView:
-            """The view that was clicked."""
-            return self.slice_view
 
     class SliceLoaded(Message, bubble=False):
         """The loader's thread has finished the slice that was wanted."""
@@ -168,8 +161,6 @@ class SliceView(PacedPicture, can_focus=True):
         self._direction = 1
         self._strides = True
         self.expected: Sequence[int] = ()
-        self._held: Offset | None = None
-        self._dragged = False
         self.set_reactive(SliceView.view, SliceViewState(glyphs=self.artist.capability.glyphs))
         if source is not None:
             self.show(source)
@@ -247,6 +238,24 @@ class SliceView(PacedPicture, can_focus=True):
         if self._source is not None:
             self.view = self.view.moved(step, self._source.shape)
 
+    @property
+    def can_be_held(self) -> bool:
+        """Whether there is a slice to take hold of."""
+        return self._source is not None
+
+    def drag(self, rows: int, columns: int) -> None:
+        """Pan against so many cells, down and to the right."""
+        if self._source is not None:
+            width = self.voxels_per_cell()
+            height = width * self.artist.capability.cell_aspect
+            self.view = self.view.panned(-rows * height, -columns * width, self._source.shape)
+
+    def point_at(self, x: int, y: int) -> None:
+        """Tell which place was clicked."""
+        place = self.place_at(x, y)
+        if place is not None:
+            self.post_message(self.Pointed(self, *place))
+
     def voxels_per_cell(self) -> float:
         """Return voxels across the width of a character cell."""
         assert self._source is not None
@@ -294,43 +303,6 @@ class SliceView(PacedPicture, can_focus=True):
     def on_resize(self) -> None:
         """Drop the picture of the old size; the new one comes when the layout is at rest."""
         self._strips = []
-
-    def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
-        """Go one slice on."""
-        event.stop()
-        self.move_slice(1)
-
-    def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
-        """Go one slice back."""
-        event.stop()
-        self.move_slice(-1)
-
-    def on_mouse_down(self, event: events.MouseDown) -> None:
-        """Take hold of the picture."""
-        if event.button == 1 and self._source is not None:
-            self._held = event.screen_offset
-            self._dragged = False
-            self.capture_mouse()
-
-    def on_mouse_move(self, event: events.MouseMove) -> None:
-        """Let the picture follow the mouse that holds it."""
-        if self._held is not None and self._source is not None:
-            moved = event.screen_offset - self._held
-            if moved == Offset(0, 0):
-                return
-            self._held, self._dragged = event.screen_offset, True
-            width = self.voxels_per_cell()
-            height = width * self.artist.capability.cell_aspect
-            self.view = self.view.panned(-moved.y * height, -moved.x * width, self._source.shape)
-
-    def on_mouse_up(self, event: events.MouseUp) -> None:
-        """Let go; without any movement in between the place was pointed at."""
-        if self._held is not None:
-            self._held = None
-            self.release_mouse()
-            place = self.place_at(event.x, event.y)
-            if not self._dragged and place is not None:
-                self.post_message(self.Pointed(self, *place))
 
     def _theme_changed(self, _: object) -> None:
         self._take_colours()
@@ -404,21 +376,12 @@ class SliceView(PacedPicture, can_focus=True):
     def _take_colours(self) -> None:
         """Use the theme's colours for what is drawn over the picture."""
         self._blank = None
-        roles: dict[str, Rgb] = {"outside": self.background_colors[1].rgb}
-        for role in DEFAULT_ROLES:
-            if role == "outside" or role.startswith("class"):
-                continue
-            styles = self.get_component_styles(f"slice-view--{role}")
-            is_ground = role in ("shade", "cursor")
-            roles[role] = styles.background.rgb if is_ground else styles.color.rgb
+        roles = roles_of(self, "slice-view")
         look = getattr(self.app, "look", None)
         if isinstance(look, Look):
             named = look.image.lut if look.image.lut in LUT_NAMES else "grey"
             self.artist.lut = self._own_lut or named
-            pick = {"accepted": look.pick.accept, "rejected": look.pick.reject}
-            pick["unsure"] = look.pick.unsure
-            pick |= {f"class{n}": one for n, one in enumerate(look.pick.classes, start=1)}
-            roles |= {role: Color.parse(colour).rgb for role, colour in pick.items()}
+            roles |= roles_of_picks(look)
         self.artist.use_roles(roles)
 
     # ---- painting
