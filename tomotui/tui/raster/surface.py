@@ -31,6 +31,10 @@ _REACH = 1.8
 _LIGHT = np.array([-0.45, -0.65, -0.61], dtype=np.float32)
 """From the surface to the light: at the upper left, behind the viewer's shoulder."""
 _AMBIENT, _DIFFUSE, _FILL, _DEPTH_CUE = 0.06, 0.64, 0.30, 0.45
+_SLOPE_VOXELS, _SLOPE_PIXELS = 1.2, 1.0
+"""Half the distance that the slope of the density is measured over, at least."""
+_CLEFT_SHARE, _CLEFT_DARKNESS = 0.12, 0.55
+"""Of the way from middle to face: how far about a place is looked for what takes its light."""
 _MATTER_PERCENTILE = 99.0
 _DEPTH_SHARE = 0.7
 """Of the way from the middle of the box to its face: where light is least and most."""
@@ -104,7 +108,11 @@ class Surface:
         rows, columns, depth = self._hits(screen)
         shades = np.full(screen.shape, np.nan, dtype=np.float32)
         if len(depth):
-            shades[rows, columns] = self._shade(screen, rows, columns, depth)
+            lit = self._shade(screen, rows, columns, depth)
+            image = np.full(screen.shape, np.nan, dtype=np.float32)
+            image[rows, columns] = depth
+            open_sky = self._open_sky(screen, image)[rows, columns]
+            shades[rows, columns] = np.clip(lit * open_sky, 0.0, 1.0)
         return shades
 
     # ---- rays
@@ -184,9 +192,11 @@ class Surface:
         ray = _Ray(screen.right()[columns], screen.down()[rows], self._axes(screen))
         at = ray.at(depth) + self._middle[:, None]
         slope = np.empty_like(at)
+        # What is finer than the screen shows would only be noise on it.
+        pixel = max(screen.row_angstrom, screen.column_angstrom) / self.voxel
         for axis in range(3):
             step = np.zeros((3, 1), dtype=np.float32)
-            step[axis] = 1.0
+            step[axis] = max(_SLOPE_VOXELS, _SLOPE_PIXELS * pixel)
             after, before = at + step, at - step
             slope[axis] = trilinear(self._values, *after[::-1]) - trilinear(
                 self._values, *before[::-1]
@@ -200,9 +210,21 @@ class Surface:
         lit += _AMBIENT + _FILL * np.maximum(-normal[2], 0.0)
         radius = np.float32(_DEPTH_SHARE * self.density.radius_angstrom)
         further = np.clip(depth / radius, -1, 1) / 2 + 0.5
-        shade = lit * (1 - _DEPTH_CUE * further)
-        lightness: Image = np.clip(shade, 0.0, 1.0).astype(np.float32)
+        lightness: Image = (lit * (1 - _DEPTH_CUE * further)).astype(np.float32)
         return lightness
+
+    def _open_sky(self, screen: Screen, depth: Image) -> Image:
+        """Return how much light reaches each pixel past what stands about it, 0 to 1.
+
+        What lies deeper than its surroundings on the screen lies in a cleft.
+        """
+        reach = _CLEFT_SHARE * self.density.radius_angstrom
+        sizes = (
+            2 * round(reach / step) + 1 for step in (screen.row_angstrom, screen.column_angstrom)
+        )
+        deeper = (depth - nearby_mean(depth, *sizes)) / np.float32(reach)
+        light: Image = 1 - _CLEFT_DARKNESS * np.clip(np.nan_to_num(deeper), 0.0, 1.0)
+        return light
 
 
 class _Span(NamedTuple):
@@ -248,6 +270,31 @@ def _spread(image: Image, choose: np.ufunc) -> Image:
         low, middle, high = (np.take(padded, range(at, at + n), axis) for at in (0, 1, 2))
         image = choose(choose(low, middle), high)
     return image
+
+
+def nearby_mean(image: Image, rows: int, columns: int) -> Image:
+    """Return the mean of the numbers within a box about each pixel; NaN where there are none.
+
+    Parameters
+    ----------
+    rows, columns
+        Size of the box, odd.
+    """
+    known = np.isfinite(image)
+    total = np.where(known, image, 0.0)
+    number = known.astype(np.float64)
+    for axis, size in enumerate((rows, columns)):
+        total, number = (_box_sum(one, size, axis) for one in (total, number))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.asarray(total / number, dtype=np.float32)
+
+
+def _box_sum(values: NDArray[np.float64], size: int, axis: int) -> NDArray[np.float64]:
+    half = size // 2
+    widths = [(half + 1, half) if one == axis else (0, 0) for one in (0, 1)]
+    sums = np.cumsum(np.pad(values, widths), axis=axis)
+    n = values.shape[axis]
+    return np.take(sums, range(size, size + n), axis) - np.take(sums, range(n), axis)
 
 
 def turned(

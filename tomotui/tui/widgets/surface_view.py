@@ -31,6 +31,8 @@ ZOOM_STEP = 1.25
 LEVEL_STEP = 1.1
 LEVELS = (0.1, 10.0)
 ZOOMS = (0.3, 12.0)
+OTHER_SIZE = 1.5
+"""Maps that differ in size by less are seen at one scale."""
 MARGIN = 1.12
 """Room about the surface at the beginning."""
 ALONG = tuple(
@@ -80,14 +82,14 @@ class SurfaceView(DensityPicture):
         self._held: Offset | None = None
 
     def take(self, densities: Sequence[Density], begins: bool) -> None:
-        """Fit the picture to the first maps; later ones are seen at the same scale."""
+        """Fit the picture to the first maps; later ones of about their size keep its scale."""
         kept = {id(one) for one in densities}
         self._surfaces = {key: one for key, one in self._surfaces.items() if key[0] in kept}
-        if begins and densities:
-            self._fit()
-
-    def _fit(self) -> None:
-        self._extent_angstrom = max(self._surface(one).extent_angstrom for one in self.densities)
+        if not densities:
+            return
+        extent = max(self._surface(one).extent_angstrom for one in densities)
+        if begins or not 1 / OTHER_SIZE < extent / self._extent_angstrom < OTHER_SIZE:
+            self._extent_angstrom = extent
 
     def _surface(self, density: Density) -> Surface:
         """Return the surface at the present contour; made once."""
@@ -196,8 +198,7 @@ class SurfaceView(DensityPicture):
     def action_reset(self) -> None:
         """Look as at the beginning."""
         self.state = SurfaceState()
-        if self.densities:
-            self._fit()
+        self.take(self.densities, begins=True)
         self.look(self.state)
 
     # ---- mouse
