@@ -22,10 +22,8 @@ from tomotui.stages.match_files import (
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-    from torch import Tensor
 
     from tomotui.algorithms.match.choose import Chosen
-    from tomotui.algorithms.match.field import Field
     from tomotui.algorithms.match.search import Best, Search
     from tomotui.algorithms.match.template import Density, MatchTemplate
     from tomotui.records.particle_table import Candidates
@@ -228,10 +226,10 @@ class _Match:
                 f"{self.task.resolve(tomogram.path)}: {error}.", "Reconstruct the series again."
             ) from error
         kernels = Kernels.of(
-            _on(template, device), comb_to_match(self.task, self.subject), field.filter
+            template.on(device), comb_to_match(self.task, self.subject), field.filter
         )
         if plan.maps_stay:
-            field = _field_on(field, device)
+            field = field.on(device)
         self.task.log(
             f"{len(poses)} orientations {sizes.step:.2f} degrees apart, to "
             f"{sizes.resolution:.3g} A at voxels of {field.voxel_size_angstrom:.3g} A; template of "
@@ -400,22 +398,3 @@ class _Match:
 
     def _set_name(self) -> str:
         return self.parameters.particles or Path(self.parameters.template).name.partition(".")[0]
-
-
-def _on(template: MatchTemplate, device: object) -> MatchTemplate:
-    from dataclasses import replace
-
-    def moved(values: Tensor | None) -> Tensor | None:
-        return None if values is None else values.to(device)  # type: ignore[call-overload]
-
-    density = moved(template.density)
-    assert density is not None
-    return replace(
-        template, density=density, null=moved(template.null), own_mask=moved(template.own_mask)
-    )
-
-
-def _field_on(field: Field, device: object) -> Field:
-    from dataclasses import replace
-
-    return replace(field, values=field.values.to(device))  # type: ignore[call-overload]

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from tomotui.records import Alignment, Network, ParticleSet, TiltSeries, Tomogram
 from tomotui.records.particle_table import Candidates, ParticleTable
-from tomotui.stages.base import Inputs, Parameters, Stage, StageError, StageResult, Task, parameter
+from tomotui.stages.base import Inputs, Stage, StageError, StageResult, Task
+from tomotui.stages.pick_choices import PickParameters
 from tomotui.stages.pick_inputs import PURPOSE, Picker, Species, load_picker, load_volume
 
 if TYPE_CHECKING:
@@ -22,48 +23,6 @@ SAME_SHARE = 0.4
 """A candidate nearer than this to a judged particle, over the diameter, is that particle."""
 
 FEATURE_SIDE = 24
-
-
-class PickParameters(Parameters):
-    """The choices of looking for particles with a network."""
-
-    network: str = parameter("", "Name of the network; the newest that picks when empty.")
-    min_score: float = parameter(
-        0.05, "Keep candidates that are particles with at least this share.", ge=0, le=1
-    )
-    max_candidates: int = parameter(
-        5000, "Keep no more of a species in a tomogram.", ge=1, le=1_000_000
-    )
-    looks: int | None = parameter(
-        None,
-        "How often each place is looked at, turned about the beam and upside down; 4 on a GPU, "
-        "2 elsewhere.",
-        ge=1,
-        le=4,
-    )
-    centre: Literal["auto", "mass", "network"] = parameter(
-        "auto",
-        "Put candidates at the centre of their mass, or leave them where the network has them; "
-        "auto does the first where the marks it has learnt from lay there.",
-    )
-    edge_angstrom: float = parameter(
-        0.0, "Leave out candidates nearer than this to the tomogram's faces.", unit="angstrom", ge=0
-    )
-    gold_angstrom: float | None = parameter(
-        None,
-        "Leave out candidates this near to gold, and in its streaks; half a diameter when not "
-        "said, 0 to keep them.",
-        unit="angstrom",
-        ge=0,
-    )
-    tile: int | None = parameter(
-        None,
-        "Longest side of the tiles that the network sees; 256 on a GPU, 160 elsewhere.",
-        unit="voxel",
-        group="advanced",
-        ge=64,
-        le=512,
-    )
 
 
 class PickStage(Stage):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -12,15 +12,14 @@ from tomotui.records import Network
 from tomotui.stages.base import (
     Cancelled,
     Inputs,
-    SampleParameters,
     Stage,
     StageError,
     StageResult,
     Task,
-    parameter,
 )
 from tomotui.stages.checkpoints import Checkpoint, smoothed
 from tomotui.stages.network_files import NETWORK_FILE
+from tomotui.stages.pick_choices import PickTrainParameters
 from tomotui.stages.pick_inputs import (
     PURPOSE,
     Picker,
@@ -36,7 +35,7 @@ from tomotui.stages.pick_judging import (
     look_at_held_out,
     with_centres,
 )
-from tomotui.stages.pick_presets import PRESETS, Preset, expected_minutes
+from tomotui.stages.pick_presets import expected_minutes
 
 if TYPE_CHECKING:
     from tomotui.algorithms.pick.calibration import Calibration, HeldOut
@@ -52,75 +51,6 @@ SMOOTHING = 0.08
 
 HELD_OUT_UNTIL = 0.65
 """Share of the steps until which what is held out is not learnt from."""
-
-
-class PickTrainParameters(SampleParameters):
-    """The choices of training a picking network."""
-
-    particles: tuple[str, ...] = parameter(
-        (), "Particle sets to learn, each one species; all with enough judged when none is named."
-    )
-    preset: Literal["auto", "quick", "standard", "thorough"] = parameter(
-        "auto",
-        "Sizes and length: quick takes minutes on two cores; auto is standard on a GPU and quick "
-        "elsewhere.",
-    )
-    expected_per_tomogram: float | None = parameter(
-        None,
-        "About how many particles of a species a tomogram holds, so that those nobody has judged "
-        "are not taken for background; four times the accepted ones when not said.",
-        gt=0,
-        le=1e6,
-    )
-    network: str = parameter(
-        "", "Name of the network to go on from; the newest that picks when empty."
-    )
-    fresh: bool = parameter(False, "Begin from nothing instead of going on from a network.")
-    max_tomograms: int = parameter(
-        12, "Look at no more tomograms than this; those with judged particles come first.", ge=1
-    )
-    steps: int | None = parameter(None, "Updates of the weights; by preset.", ge=1, le=1_000_000)
-    pretraining_steps: int | None = parameter(
-        None,
-        "Updates before that, from the tomograms alone; by preset, none when going on.",
-        group="advanced",
-        ge=0,
-        le=1_000_000,
-    )
-    width: int | None = parameter(
-        None, "Channels of the network; by preset.", group="advanced", ge=8, le=128
-    )
-    batch: int | None = parameter(None, "Crops at once; by preset.", group="advanced", ge=1, le=256)
-    learning_rate: float = parameter(8e-3, "Greatest step size.", group="advanced", gt=0, le=0.1)
-    free_rotations: float = parameter(
-        0.3,
-        "Share of the crops turned by any angle; the others are turned about the beam.",
-        group="advanced",
-        ge=0,
-        le=1,
-    )
-    unknown_weight: float = parameter(
-        8.0,
-        "How much a crop's unjudged voxels count together over one judged particle.",
-        group="advanced",
-        ge=0,
-        le=1000,
-    )
-    seed: int = parameter(0, "Of everything that is random.", group="advanced", ge=0)
-
-    def chosen(self, on_gpu: bool) -> Preset:
-        """Return the preset with what was asked for otherwise."""
-        name = self.preset
-        if name == "auto":
-            name = "standard" if on_gpu else "quick"
-        own = {
-            "width": self.width,
-            "steps": self.steps,
-            "pretraining_steps": self.pretraining_steps,
-            "batch": self.batch,
-        }
-        changed = {key: value for key, value in own.items() if value is not None}
-        return PRESETS[name]._replace(**changed)
 
 
 class PickTrainStage(Stage):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 import numpy as np
@@ -98,6 +98,10 @@ class Field:
     voxel_size_angstrom: float
     centre_voxel: tuple[float, float, float]
     filter: SpectralFilter
+
+    def on(self, device: torch.device | str) -> Field:
+        """Return the same on a device."""
+        return replace(self, values=self.values.to(device))
 
     def positions_angstrom(self, voxels_zyx: NDArray[np.floating]) -> NDArray[np.float64]:
         """Return (x, y, z) from the centre of voxels (z, y, x) of the tomogram, ``[n, 3]``."""

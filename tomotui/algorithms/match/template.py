@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -54,6 +54,12 @@ class MatchTemplate:
     box: int
     radius_voxels: float
     voxel_size_angstrom: float
+
+    def on(self, device: torch.device | str) -> MatchTemplate:
+        """Return the same on a device."""
+        null = None if self.null is None else self.null.to(device)
+        own_mask = None if self.own_mask is None else self.own_mask.to(device)
+        return replace(self, density=self.density.to(device), null=null, own_mask=own_mask)
 
     def ball(self) -> Tensor:
         """Return the soft ball that statistics are taken under, ``[box, box, box]``."""
