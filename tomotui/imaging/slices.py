@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -97,6 +97,26 @@ class FourierGrid:
         weights = along_z[:, :, None, None] * along_y[:, None, :, None] * along_x[:, None, None, :]
         index = (first[:, None] + steps).clamp_(0, self.n_points - 1)
         return index, weights.reshape(-1, 8), mirrored
+
+    def nearest(self, points: Tensor) -> tuple[Tensor, Tensor]:
+        """Find the grid point next to each frequency.
+
+        Parameters
+        ----------
+        points
+            Cycles per box (x, y, z), ``[n, 3]``, no farther than the radius.
+
+        Returns
+        -------
+        Numbers of grid points (int32), and where the other half of space was meant, ``[n]``.
+        """
+        fine = (points * self.padding).round().to(torch.int32)
+        x, y, z = fine.unbind(-1)
+        mirrored = x < 0
+        sign = torch.where(mirrored, -1, 1).to(torch.int32)
+        _, rows, columns = self.shape
+        number = x * sign + columns * (y * sign + self.reach + rows * (z * sign + self.reach))
+        return number.clamp_(0, self.n_points - 1), mirrored
 
     def cut(self, volumes: Tensor) -> Tensor:
         """Transform volumes and keep this part of their spectra.
@@ -254,9 +274,8 @@ def scattered(index: Tensor, shares: Tensor, columns: Tensor, n_points: int) -> 
         # Ten times faster than torch's own adding by index.
         n = len(index)
         ends = np.arange(0, 8 * n + 1, 8, dtype=np.int32 if n < 2**28 else np.int64)
-        spread = csr_matrix(
-            (shares.reshape(-1).numpy(), index.reshape(-1).numpy(), ends), shape=(n, n_points)
-        )
+        entries: Any = (shares.reshape(-1).numpy(), index.reshape(-1).numpy(), ends)
+        spread: Any = csr_matrix(entries, shape=(n, n_points))
         return torch.from_numpy(spread.T @ columns.numpy())
     out = columns.new_zeros(n_points, columns.shape[1])
     rows = (columns[:, None, :] * shares[..., None]).reshape(-1, columns.shape[1])

@@ -69,6 +69,8 @@ class InputPart(RecordPart):
         for kind in ("alignment", "ctf"):
             if kind in found and "tomogram" in found:
                 found[kind] = self._made_with(found["tomogram"], kind)
+            if kind in found and "particle_set" in found:
+                found[kind] = self._refined_with(found[kind], found["particle_set"], kind)
         for kind in takes:
             if not found.get(kind):
                 noun = kind.replace("_", " ")
@@ -184,6 +186,18 @@ class InputPart(RecordPart):
         known = [uid for uid in uids if uid is not None]
         places = ", ".join("?" * len(known))
         return self._load(f"uid IN ({places})", known) if known else []
+
+    def _refined_with(
+        self, records: Sequence[AnyRecord], sets: Sequence[AnyRecord], kind: str
+    ) -> list[AnyRecord]:
+        """Return alignments or CTFs; of series that were refined with particles, the refined."""
+        uids = [uid for one in sets for uid in getattr(one, f"{kind}_uids")]
+        if not uids:
+            return list(records)
+        places = ", ".join("?" * len(uids))
+        refined = self._load(f"uid IN ({places})", uids)
+        by_series = {getattr(one, "series_uid", ""): one for one in (*records, *refined)}
+        return list(by_series.values())
 
 
 def _family(uids: Sequence[str], every: Sequence[ParticleSet]) -> set[str]:

@@ -68,6 +68,8 @@ class ParticleSet(Record):
     made_by
         What made it. Only sets of picks are searched into, learnt from, and reviewed unless
         another is named.
+    alignment_uids, ctf_uids
+        Refined together with the poses: what works on these particles sees the images by them.
     """
 
     kind: Literal["particle_set"] = "particle_set"
@@ -77,6 +79,8 @@ class ParticleSet(Record):
     symmetry: str = "C1"
     parent_uid: str | None = None
     made_by: SetOrigin = "picks"
+    alignment_uids: tuple[str, ...] = ()
+    ctf_uids: tuple[str, ...] = ()
 
     @property
     def is_picks(self) -> bool:

@@ -26,6 +26,8 @@ _BUILT_IN = {
     "match": "tomotui.stages.match:MatchStage",
     "pick-train": "tomotui.stages.pick_train:PickTrainStage",
     "pick": "tomotui.stages.pick:PickStage",
+    "initial-model": "tomotui.stages.initial_model:InitialModelStage",
+    "refine": "tomotui.stages.refine:RefineStage",
     "map-back": "tomotui.stages.map_back:MapBackStage",
     "analyse": "tomotui.stages.analyse:AnalyseStage",
 }

@@ -44,15 +44,19 @@ def subjects_of(task: Task, inputs: Inputs) -> list[Subject]:
         When there is none, or one was changed by a network.
     """
     series = {one.uid: one for one in inputs.all(TiltSeries)}
-    alignments = {one.uid: one for one in inputs.all(Alignment)}
-    ctfs = {one.uid: one for one in inputs.all(Ctf)}
+    # Those that tomograms were made with, or what they became when particles were refined.
+    alignments = {key: one for one in inputs.all(Alignment) for key in (one.series_uid, one.uid)}
+    ctfs = {key: one for one in inputs.all(Ctf) for key in (one.series_uid, one.uid)}
     found = []
     for tomogram in inputs.all(Tomogram):
-        alignment = alignments.get(tomogram.alignment_uid)
-        if tomogram.series_uid not in series or alignment is None:
+        whose = tomogram.series_uid
+        alignment = alignments.get(tomogram.alignment_uid) or alignments.get(whose)
+        if whose not in series or alignment is None:
             continue
         ctf = ctfs.get(tomogram.ctf_uid or "")
-        found.append(Subject(series[tomogram.series_uid], tomogram, alignment, ctf))
+        if ctf is None and tomogram.ctf_uid is not None:
+            ctf = ctfs.get(whose)
+        found.append(Subject(series[whose], tomogram, alignment, ctf))
         if tomogram.restored:
             raise StageError(
                 f"{tomogram.path} was changed by a network already.",

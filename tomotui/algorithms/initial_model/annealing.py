@@ -22,7 +22,7 @@ from torch import Tensor
 
 from tomotui.algorithms.parallel import Ranks
 from tomotui.algorithms.refine.search import shift_grid
-from tomotui.algorithms.subtomograms.joined import HalfBall, JoinedViews
+from tomotui.algorithms.subtomograms.joined import JoinedViews
 from tomotui.geometry.angles import (
     angular_step_deg,
     orientation_grid,
@@ -30,7 +30,7 @@ from tomotui.geometry.angles import (
 )
 from tomotui.geometry.symmetry import symmetry_rotations
 from tomotui.imaging.masks import soft_ball
-from tomotui.imaging.slices import SliceSource, SliceSums, interpolation_window
+from tomotui.imaging.slices import FourierGrid, SliceSums, interpolation_window
 
 Array = NDArray[np.float64]
 Report = Callable[["Progress"], None]
@@ -38,11 +38,23 @@ Report = Callable[["Progress"], None]
 _NEGLIGIBLE = 1e-4
 """Probability of an orientation that is left out of the sums."""
 
+_MANY = 4_000_000
+"""Terms of all orientations, above which shifts are tried for the likeliest only."""
+
+_LIKELIEST = 128
+
 _BLOCK = 40_000_000
 """Probabilities worked out at once."""
 
 _SETTLING = 0.4
 """Share of the steps in which the temperature falls and particles may still move far."""
+
+_LEAPS = 4
+_FINEST_FROM = 0.6
+"""Detail grows in so many leaps, up to this share of the steps."""
+
+_FINE_PADDING = 4
+"""Of the grid in which turned references are looked up without interpolation."""
 
 _WORTH = 1e-3
 """Probability below which an orientation is not put into the sums."""
@@ -162,25 +174,69 @@ class _Expected:
         self.chance = torch.zeros(n_orientations, device=device)
         self.score = 0.0
 
-    def add(self, chance: Tensor, values: Tensor, weights: Tensor) -> None:
+    def add(
+        self, chance: Tensor, values: Tensor, weights: Tensor, which: Tensor | None = None
+    ) -> None:
         """Add particles.
 
         Parameters
         ----------
         chance
-            ``[p, s, o]``.
+            ``[p, s, k]``.
         values
-            ``[p * s, n]``.
+            ``[p, s, n]``.
         weights
             ``[p, n]``.
+        which
+            Orientations that are meant, ``[p, k]``; all by default.
         """
         by_orientation = chance.sum(dim=1)
-        self.chance += by_orientation.sum(dim=0)
-        # Soon nearly all probability lies on few orientations: only those are summed.
-        likely = (by_orientation.amax(dim=0) > _NEGLIGIBLE).nonzero()[:, 0]
-        spread = chance[:, :, likely].flatten(0, 1).T
-        self.values[likely] += torch.complex(spread @ values.real, spread @ values.imag)
-        self.weights[likely] += by_orientation[:, likely].T @ weights
+        if which is None:
+            self.chance += by_orientation.sum(dim=0)
+            # Soon nearly all probability lies on few orientations: only those are summed.
+            likely = (by_orientation.amax(dim=0) > _NEGLIGIBLE).nonzero()[:, 0]
+            spread = chance[:, :, likely].flatten(0, 1).T
+            flat = values.flatten(0, 1)
+            self.values[likely] += torch.complex(spread @ flat.real, spread @ flat.imag)
+            self.weights[likely] += by_orientation[:, likely].T @ weights
+            return
+        self.chance.index_add_(0, which.flatten(), by_orientation.flatten())
+        particle, place = (by_orientation > _NEGLIGIBLE).nonzero(as_tuple=True)
+        shares = chance[particle, :, place]
+        moved = (shares[:, None].to(values.dtype) @ values[particle])[:, 0]
+        orientation = which[particle, place]
+        self.values.index_add_(0, orientation, moved)
+        weighted = weights[particle] * by_orientation[particle, place][:, None]
+        self.weights.index_add_(0, orientation, weighted)
+
+
+@dataclass(frozen=True)
+class _Grid:
+    """Orientations that are tried at one level of detail, and where they read a reference.
+
+    Attributes
+    ----------
+    rotations
+        ``[o, 3, 3]``.
+    terms
+        Frequencies of the ball that count.
+    numbers
+        Points of the fine grid next to the turned frequencies, ``[o, t]``.
+    signs
+        -1 where the other half of space is meant, and what is read must be conjugated.
+    """
+
+    resolution_angstrom: float
+    rotations: Tensor
+    terms: Tensor
+    numbers: Tensor
+    signs: Tensor
+
+    def references(self, spectrum: Tensor) -> Tensor:
+        """Return turned references of a spectrum on the fine grid, complex, ``[o, t]``."""
+        found = spectrum.flatten()[self.numbers]
+        torch.view_as_real(found)[..., 1] *= self.signs
+        return found
 
 
 class Annealing:
@@ -221,6 +277,8 @@ class Annealing:
         self._sums = [self._empty() for _ in range(plan.n_classes)]
         self.maps = torch.zeros(plan.n_classes, *(self.size,) * 3, device=self.device)
         self.populations = np.full(plan.n_classes, 1 / plan.n_classes)
+        self._fine = FourierGrid(self.size, self.ball.radius, padding=_FINE_PADDING)
+        self._grids: dict[int, _Grid] = {}
         self.shifts = torch.zeros(len(joined), 3, device=self.device)
         self.step = 0
 
@@ -229,7 +287,6 @@ class Annealing:
 
     def begin(self) -> None:
         """Make the first maps: of particles turned at random."""
-        first = self._radius(0.0)
         for sums in self._sums:
             some = self._draw(self.plan.batch)
             turns = orientation_grid(30.0)
@@ -237,7 +294,7 @@ class Annealing:
             rotations = torch.as_tensor(turns[picks], dtype=torch.float32, device=self.device)
             rows = torch.as_tensor(some, device=self.device)
             self._put_in(sums, rotations, self.joined.values[rows], self.joined.weights[rows])
-        self._solve(first)
+        self._solve(self.size * self.plan.pixel_size_angstrom / self.plan.first_resolution_angstrom)
 
     def run(self, report: Report | None = None) -> Outcome:
         """Go on until the maps do not change any more, or all steps are done."""
@@ -254,11 +311,29 @@ class Annealing:
                 report(progress)
         return Outcome(self.maps, self.step, calm >= 5, np.array(history), self.populations)
 
-    def _radius(self, done: float) -> float:
-        """Return the greatest frequency that counts after a share of all steps."""
+    def _grid_at(self, done: float) -> _Grid:
+        """Return what is tried after a share of all steps: finer in a few leaps."""
         plan, extent = self.plan, self.size * self.plan.pixel_size_angstrom
         first, last = extent / plan.first_resolution_angstrom, self.ball.radius
-        return min(last, first + (last - first) * min(1.0, done / 0.6))
+        leap = min(_LEAPS, int(done / _FINEST_FROM * _LEAPS))
+        radius = min(last, first + (last - first) * leap / _LEAPS)
+        if leap not in self._grids:
+            # One is kept: the others do not come again.
+            self._grids = {leap: self._made_grid(radius, extent / radius)}
+        return self._grids[leap]
+
+    def _made_grid(self, radius: float, resolution: float) -> _Grid:
+        plan = self.plan
+        step_deg = max(plan.finest_step_deg, angular_step_deg(resolution, plan.diameter_angstrom))
+        rotations = self._turned_grid(step_deg)
+        terms = (self.ball.length <= radius).nonzero()[:, 0]
+        numbers, signs = [], []
+        for some in rotations.split(512):
+            turned = torch.einsum("ni,oij->onj", self.ball.frequencies[terms], some)
+            number, is_mirrored = self._fine.nearest(turned.reshape(-1, 3))
+            numbers.append(number.view(len(some), -1))
+            signs.append(torch.where(is_mirrored, -1, 1).to(torch.int8).view(len(some), -1))
+        return _Grid(resolution, rotations, terms, torch.cat(numbers), torch.cat(signs))
 
     def _draw(self, n: int) -> NDArray[np.intp]:
         return self.chance.choice(len(self.joined), size=min(n, len(self.joined)), replace=False)
@@ -267,43 +342,33 @@ class Annealing:
         """Do one step."""
         plan = self.plan
         done = self.step / plan.n_steps
-        radius = self._radius(done)
-        resolution = self.size * plan.pixel_size_angstrom / radius
-        some = self._draw(round(plan.batch * (1 + 2 * min(1.0, done / 0.6))))
+        grid = self._grid_at(done)
+        some = self._draw(round(plan.batch * (1 + 2 * min(1.0, done / _FINEST_FROM))))
         temperature = 1 + 3 * max(0.0, 1 - done / _SETTLING)
-        step_deg = max(plan.finest_step_deg, angular_step_deg(resolution, plan.diameter_angstrom))
-        rotations = self._grid(step_deg)
-        n_terms = self.ball_terms(radius)
         fresh = [self._empty() for _ in range(plan.n_classes)]
-        shifts = self._shifts(resolution, done)
-        shares, score = self._expect(some, rotations, n_terms, shifts, temperature, fresh)
-        keep = 0.0 if self.step == 0 else min(0.9, 0.6 + 0.3 * done)
+        shifts = self._shifts(grid.resolution_angstrom, done)
+        shares, score = self._expect(some, grid, shifts, temperature, fresh)
+        keep = 0.0 if self.step == 0 else min(0.9, 0.5 + 0.5 * done)
         for kept, new in zip(self._sums, fresh, strict=True):
-            kept.sums = keep * kept.sums + (1 - keep) * new.sums * (len(self.joined) / len(some))
+            kept.sums = keep * kept.sums + (1 - keep) * new.sums
         self.populations = keep * self.populations + (1 - keep) * shares
         before = self.maps
         self.step += 1
-        self._solve(radius)
+        self._solve(self.size * plan.pixel_size_angstrom / grid.resolution_angstrom)
         change = max(
             1 - float(torch.corrcoef(torch.stack([a.flatten(), b.flatten()]))[0, 1])
             for a, b in zip(before, self.maps, strict=True)
         )
+        resolution = grid.resolution_angstrom
         return Progress(self.step, self.maps, resolution, change, score, self.populations)
 
-    def ball_terms(self, radius: float) -> Tensor:
-        """Return which frequencies of the ball lie within a radius."""
-        return (self.ball.length <= radius).nonzero()[:, 0]
-
-    def _grid(self, step_deg: float) -> Tensor:
+    def _turned_grid(self, step_deg: float) -> Tensor:
         """Return orientations on a grid that is turned at random, so that none is preferred."""
         grid = orientation_grid(step_deg, self.plan.symmetry)
-        grid = grid[self.chance.permutation(len(grid))]
         if self.plan.symmetry.upper() == "C1":
             quaternion = self.chance.normal(size=(1, 4))
-            turn = rotations_of_quaternions(
-                quaternion / np.linalg.norm(quaternion, axis=1, keepdims=True)
-            )
-            grid = turn @ grid
+            quaternion /= np.linalg.norm(quaternion)
+            grid = rotations_of_quaternions(quaternion) @ grid
         return torch.as_tensor(grid, dtype=torch.float32, device=self.device)
 
     def _shifts(self, resolution: float, done: float) -> Tensor:
@@ -317,41 +382,53 @@ class Annealing:
     def _expect(
         self,
         some: NDArray[np.intp],
-        rotations: Tensor,
-        terms: Tensor,
+        grid: _Grid,
         shifts: Tensor,
         temperature: float,
         fresh: list[SliceSums],
     ) -> tuple[Array, float]:
         """Put the particles of a step into new sums by their probabilities."""
-        places = self.ball.frequencies[terms]
-        turned = torch.einsum("ni,oij->onj", places, rotations)
-        references = torch.cat([SliceSource(m, self.ball.radius).read(turned) for m in self.maps])
-        matrix = torch.cat([references.real, references.imag], dim=1).T.contiguous()
-        power = references.abs().square().T.contiguous()
+        rotations, terms = grid.rotations, grid.terms
+        references = torch.cat([grid.references(self._fine.cut(m)) for m in self.maps])
+        # Real parts of products, as products of real matrices; nothing is copied for it.
+        matrix = torch.view_as_real(references).flatten(1)
+        power = references.real.square() + references.imag.square()
         n_shifts, n_all, n_classes = len(shifts), len(references), len(self.maps)
+        still = int(shifts.square().sum(dim=1).argmin())
         shares = torch.as_tensor(self.populations, dtype=torch.float32, device=self.device)
         prior = shares.clamp_min(1e-3).log().repeat_interleave(len(rotations))
         total = _Expected(n_all, len(terms), self.device)
-        at_a_time = max(1, _BLOCK // (n_shifts * n_all))
+        # Where that is much less work, shifts are tried only for orientations that agree without.
+        is_sparse = n_all * len(terms) > _MANY and n_all > 4 * _LIKELIEST
+        tried = 1 if is_sparse else n_shifts
+        at_a_time = max(1, _BLOCK // (tried * n_all))
         for first in range(0, len(some), at_a_time):
             numbers = some[first : first + at_a_time]
             rows = torch.as_tensor(numbers, device=self.device)
             ramps = self.ball.ramps((self.shifts[rows][:, None] + shifts).reshape(-1, 3))
             ramps = ramps[:, terms].view(len(rows), n_shifts, -1)
-            values = (self.joined.values[rows][:, None, terms] * ramps).flatten(0, 1)
+            values = self.joined.values[rows][:, None, terms] * ramps
             weights = self.joined.weights[rows][:, terms]
-            agreement = torch.cat([values.real, values.imag], dim=1) @ matrix
-            likelihood = agreement.view(len(rows), n_shifts, n_all)
-            likelihood -= 0.5 * (weights @ power)[:, None]
+            here = values[:, still : still + 1] if is_sparse else values
+            flat = torch.view_as_real(here.flatten(0, 1).contiguous()).flatten(1)
+            agreement = flat @ matrix.T
+            likelihood = (
+                agreement.view(len(rows), tried, n_all) - 0.5 * (weights @ power.T)[:, None]
+            )
             if self.directions is not None:
                 likelihood += self._prior(numbers, rotations).repeat(1, n_classes)[:, None]
+            likelihood += prior * temperature
+            which = None
+            if is_sparse:
+                which = likelihood[:, 0].topk(_LIKELIEST, dim=1).indices
+                rest = likelihood[:, 0].gather(1, which) - agreement.gather(1, which)
+                seen = references[which]
+                likelihood = (values @ seen.conj().transpose(1, 2)).real + rest[:, None]
             best = likelihood.flatten(1).max(dim=1)
             total.score += float(best.values.sum())
-            self._remember(rows, shifts[best.indices // n_all])
-            likelihood = (likelihood / temperature + prior).flatten(1)
-            chance = torch.softmax(likelihood, dim=1).view(len(rows), n_shifts, n_all)
-            total.add(chance, values, weights)
+            self._remember(rows, shifts[best.indices // likelihood.shape[2]])
+            chance = torch.softmax(likelihood.flatten(1) / temperature, dim=1)
+            total.add(chance.view_as(likelihood), values, weights, which)
         mass = total.weights.sum(dim=1)
         for c, sums in enumerate(fresh):
             mine = slice(c * len(rotations), (c + 1) * len(rotations))

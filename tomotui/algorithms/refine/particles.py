@@ -73,6 +73,28 @@ class SeriesParticles:
         """Return the number of particles."""
         return len(self.poses)
 
+    def part(self, which: NDArray[np.intp]) -> SeriesParticles:
+        """Return some of the particles, before anything was refined."""
+        directions = None if self.directions is None else self.directions[which]
+        return SeriesParticles(
+            self.name,
+            self.model,
+            self.load,
+            self.poses.select(which).copied(),
+            self.halves[which],
+            self.rows[which],
+            directions,
+        )
+
+    def keep(self, which: NDArray[np.bool_]) -> None:
+        """Leave out the particles that are not among these."""
+        self.poses = self.poses.select(which).copied()
+        self.halves, self.rows = self.halves[which], self.rows[which]
+        self.picked_angstrom = self.picked_angstrom[which]
+        self.scores, self.view_scores = self.scores[which], self.view_scores[which]
+        if self.directions is not None:
+            self.directions = self.directions[which]
+
     def of_half(self, half: int) -> NDArray[np.intp]:
         """Return the numbers of the particles of one half."""
         return np.flatnonzero(self.halves == half)

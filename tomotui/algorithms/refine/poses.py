@@ -1,4 +1,4 @@
-"""Refinement of poses on the views: steps after Levenberg and Marquardt, for many particles at once."""
+"""Refinement of poses on the views: steps after Levenberg and Marquardt, batched."""
 
 from __future__ import annotations
 
@@ -45,7 +45,11 @@ class Poses:
 
     def select(self, which: Array | NDArray[np.intp] | NDArray[np.bool_] | slice) -> Poses:
         """Return those of some particles."""
-        return Poses(self.rotations[which], self.positions_angstrom[which])  # type: ignore[index]
+        return Poses(self.rotations[which], self.positions_angstrom[which])
+
+    def copied(self) -> Poses:
+        """Return poses of their own."""
+        return Poses(self.rotations.copy(), self.positions_angstrom.copy())
 
     def moved(self, shifts_angstrom: Array, turns_rad: Array) -> Poses:
         """Return poses that were shifted, and turned about where they are, in the specimen."""
@@ -213,11 +217,9 @@ def _refine_batch(
         gain = found.score.sum(dim=1) - penalty - merit[rows]
         better = (gain > 0).cpu().numpy()
         won = which[better]
-        poses.rotations.setflags(write=True)
-        rotations, positions = poses.rotations.copy(), poses.positions_angstrom.copy()
-        rotations[won] = trial.rotations[better]
-        positions[won] = trial.positions_angstrom[better]
-        poses = Poses(rotations, positions)
+        poses = poses.copied()
+        poses.rotations[won] = trial.rotations[better]
+        poses.positions_angstrom[won] = trial.positions_angstrom[better]
         winners, mine = torch.as_tensor(won, device=device), torch.as_tensor(better, device=device)
         for kept, new in (
             (now.score, found.score),

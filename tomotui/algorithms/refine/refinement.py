@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from typing import Literal
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -22,7 +22,9 @@ from tomotui.algorithms.refine.search import Found, SearchGrid, search, shift_gr
 from tomotui.algorithms.refine.tilts import Judged, TiltRefiner
 from tomotui.algorithms.subtomograms.joined import HalfBall, JoinedViews, join_views
 from tomotui.algorithms.subtomograms.views import SeriesModel, SeriesViews
+from tomotui.geometry import TiltGeometry
 from tomotui.geometry.angles import angular_step_deg, orientation_grid
+from tomotui.geometry.local import LocalField
 from tomotui.geometry.symmetry import symmetric_angle_deg, symmetry_rotations
 from tomotui.imaging.slices import SliceSource, SliceSums
 
@@ -110,6 +112,23 @@ class IterationResult:
     seconds: float
 
 
+@dataclass(frozen=True)
+class Gathered:
+    """Particles of all processes by row; NaN in rows that are not there.
+
+    Attributes
+    ----------
+    scores
+        ``[n]``.
+    view_scores
+        Sum over the particles of each series by tilt, ``[t]`` each.
+    """
+
+    poses: Poses
+    scores: Array
+    view_scores: list[Array]
+
+
 class Refinement:
     """A refinement of particles of several series.
 
@@ -182,6 +201,17 @@ class Refinement:
         self.store.at(level)
         self.pixel_size_angstrom = pixel_size_angstrom
 
+    def go_to(self, level: Level, image_pixel_angstrom: float) -> None:
+        """Go to a level unless it is the one at work.
+
+        Parameters
+        ----------
+        image_pixel_angstrom
+            Of the images before binning.
+        """
+        if level != self.level:
+            self.begin_level(level, image_pixel_angstrom * level.binning)
+
     def take_references(self, first: Tensor, second: Tensor, pixel_size_angstrom: float) -> None:
         """Begin with maps, which count to the first resolution of the plan only."""
         self.references = (first.to(self.device), second.to(self.device))
@@ -207,7 +237,7 @@ class Refinement:
     def iterate(self, letter: str) -> IterationResult:
         """Refine one thing, and make new maps."""
         began = time.monotonic()
-        before = [one.poses for one in self.series]
+        before = [one.poses.copied() for one in self.series]
         shifts_before = [one.model.geometry.shift_angstrom for one in self.series]
         if letter in "Pp":
             kept = 1.0
@@ -481,6 +511,113 @@ class Refinement:
 
     # Maps
 
+    def cut(self, share: float) -> NDArray[np.int64]:
+        """Leave out the particles that agree least with their half's map.
+
+        Agreement is the likelihood gained over what a perfect copy would gain: particles with
+        few or weak views are not left out for that.
+
+        Returns
+        -------
+        Rows of those left out.
+        """
+        sources, kept, rows = self._sources(), [], []
+        for one in self.series:
+            views = self.store.views(one)
+            ideal = np.zeros(len(one))
+            for half in (0, 1):
+                mine = one.of_half(half)
+                for part in batches(len(mine), self.n_terms * one.model.n_tilts):
+                    some = mine[part]
+                    poses, seen = one.poses.select(some), views.select(some)
+                    expected = predicted(
+                        sources[half],
+                        seen,
+                        poses.cameras(one.model, self.device),
+                        seen.offsets_px(one.model, poses.positions_angstrom),
+                        self.n_terms,
+                    )
+                    power = 0.5 * expected.abs().square().sum(dim=(1, 2))
+                    ideal[some] = power.double().cpu().numpy()
+            kept.append(one.scores / np.maximum(ideal, 1e-12))
+            rows.append(one.rows)
+        agreement = self._all_rows(rows, kept)
+        known = np.isfinite(agreement)
+        limit = np.quantile(agreement[known], share) if known.any() else -np.inf
+        for one, own in zip(self.series, kept, strict=True):
+            self.store.forget(one)
+            one.keep(own >= limit)
+        return np.flatnonzero(known & (agreement < limit))
+
+    def _all_rows(self, rows: Sequence[NDArray[np.int64]], values: Sequence[Array]) -> Array:
+        """Return values of the particles of all processes by row; NaN where there is none."""
+        last = max((int(one.max()) for one in rows if len(one)), default=-1) + 1
+        count = torch.tensor([last], device=self.device)
+        self.ranks.max_(count)
+        width = int(np.prod(values[0].shape[1:])) if values else 1
+        table = torch.zeros(int(count), width + 1, dtype=torch.float64, device=self.device)
+        for at, value in zip(rows, values, strict=True):
+            where = torch.as_tensor(at, device=self.device)
+            flat = torch.as_tensor(value.reshape(len(at), width), device=self.device)
+            table[where, :width] = flat.double()
+            table[where, width] = 1
+        self.ranks.sum_(table)
+        found = table.cpu().numpy()
+        found[found[:, width] == 0] = np.nan
+        shape = values[0].shape[1:] if values else ()
+        return np.asarray(found[:, :width].reshape(-1, *shape))
+
+    def gathered(self) -> Gathered:
+        """Return poses and scores of the particles of all processes."""
+        rows = [one.rows for one in self.series]
+        totals = []
+        for one in self.series:
+            total = torch.as_tensor(one.view_scores.sum(axis=0), device=self.device)
+            self.ranks.sum_(total)
+            totals.append(total.cpu().numpy())
+        return Gathered(
+            Poses(
+                self._all_rows(rows, [one.poses.rotations for one in self.series]),
+                self._all_rows(rows, [one.poses.positions_angstrom for one in self.series]),
+            ),
+            self._all_rows(rows, [one.scores for one in self.series]),
+            totals,
+        )
+
+    # Going on after a stop
+
+    def state(self) -> dict[str, Any]:
+        """Return what is needed to go on as if nothing had happened; all processes must ask."""
+        all_rows = self.gathered()
+        return {
+            "references": list(self.references),
+            "pixel": self.pixel_size_angstrom,
+            "level": [self.level.binning, self.level.box],
+            "resolution": self.resolution_angstrom,
+            "is_scaled": self._is_scaled,
+            "rotations": torch.as_tensor(all_rows.poses.rotations),
+            "positions": torch.as_tensor(all_rows.poses.positions_angstrom),
+            "scores": torch.as_tensor(all_rows.scores),
+            "models": [model_state(one.model) for one in self.series],
+            "iterations": [asdict(one) for one in self.iterations],
+        }
+
+    def take_up(self, state: dict[str, Any]) -> None:
+        """Take up a state of the same particles."""
+        first, second = (one.to(self.device) for one in state["references"])
+        for one, kept in zip(self.series, state["models"], strict=True):
+            one.model = model_of_state(one.model, kept)
+            rotations = state["rotations"].cpu().numpy()[one.rows]
+            positions = state["positions"].cpu().numpy()[one.rows]
+            one.poses = Poses(rotations, positions)
+            one.scores = state["scores"].cpu().numpy()[one.rows]
+        self.references = (first, second)
+        self.store.at(Level(*state["level"]))
+        self.pixel_size_angstrom = state["pixel"]
+        self.resolution_angstrom = state["resolution"]
+        self._is_scaled = state["is_scaled"]
+        self.iterations = [IterationResult(**one) for one in state["iterations"]]
+
     def make_maps(self, mask: Tensor | None = None) -> HalfMaps:
         """Make half maps of the particles as they lie, and references of them."""
         group = torch.as_tensor(self.group, dtype=torch.float32, device=self.device)
@@ -517,6 +654,38 @@ def _candidates(poses: Poses, found: Found, number: int, pixel: float) -> Poses:
     shifts = found.shifts_px[:, number].double().cpu().numpy()
     rotations = found.rotations[:, number].double().cpu().numpy()
     return Poses(rotations, poses.positions_angstrom + shifts * pixel)
+
+
+def model_state(model: SeriesModel) -> dict[str, Any]:
+    """Return what refinement changes of a model, as tensors and numbers."""
+    geometry, local, ctf = model.geometry, model.local, model.ctf
+    angles = np.stack([geometry.tilt_deg, geometry.x_tilt_deg, geometry.axis_deg])
+    return {
+        "angles": torch.as_tensor(angles),
+        "shifts": torch.as_tensor(geometry.shift_angstrom),
+        "nodes": None if local is None else torch.as_tensor(local.nodes_angstrom),
+        "extent": None if local is None else list(local.half_extent_angstrom),
+        "defocus": None
+        if ctf is None
+        else torch.as_tensor(np.stack([ctf.defocus_u_angstrom, ctf.defocus_v_angstrom])),
+        "magnification": model.magnification,
+    }
+
+
+def model_of_state(model: SeriesModel, state: dict[str, Any]) -> SeriesModel:
+    """Return a model with what `model_state` has kept."""
+    tilt, x_tilt, axis = state["angles"].cpu().numpy()
+    geometry = TiltGeometry(tilt, x_tilt, axis, state["shifts"].cpu().numpy())
+    local, ctf = None, model.ctf
+    if state["nodes"] is not None:
+        width, height = state["extent"]
+        local = LocalField(state["nodes"].cpu().numpy(), (width, height))
+    if ctf is not None and state["defocus"] is not None:
+        u, v = state["defocus"].cpu().numpy()
+        ctf = replace(ctf, defocus_u_angstrom=u, defocus_v_angstrom=v)
+    return replace(
+        model, geometry=geometry, local=local, ctf=ctf, magnification=state["magnification"]
+    )
 
 
 def time_order(series: SeriesParticles) -> NDArray[np.intp]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -475,7 +476,7 @@ def _motion_prior(order: NDArray[np.intp], spread_px: float, limit_px: float) ->
     """Return how stiff a path over the tilts is: steps in the order of exposure, ``[t, t]``."""
     n = len(order)
     chain = np.zeros((n, n))
-    for before, after in zip(order[:-1], order[1:], strict=True):
+    for before, after in pairwise(order):
         chain[before, before] += 1
         chain[after, after] += 1
         chain[before, after] -= 1

@@ -1,5 +1,4 @@
-"""The views of particles: Fourier terms of their crops in every tilt, whitened, and what they
-would be of a particle that scatters evenly.
+"""The views of particles: Fourier terms of their crops in every tilt, whitened, with their transfer.
 
 A view is modelled as ``data = transfer * slice of the particle * shift + noise``. Data and
 transfer are both divided by the noise's amplitude of their tilt and frequency, so that real and
@@ -32,7 +31,7 @@ LEAST_INSIDE = 0.6
 """Share of a crop that must lie on the image for the view to count."""
 
 _COUNTS_LEAST = 2.0
-"""Mean over deviation above which grey values are counts of electrons, to be divided by the mean."""
+"""Mean over deviation above which grey values count electrons, to be divided by the mean."""
 
 
 @dataclass(frozen=True)
@@ -147,7 +146,7 @@ def contrast_images(images: Tensor) -> Tensor:
     """
     mean = images.mean(dim=(-2, -1), keepdim=True)
     deviation = images.std(dim=(-2, -1), keepdim=True).clamp_min(1e-12)
-    are_counts = bool((mean > _COUNTS_LEAST * deviation).all())
+    are_counts = bool((mean > _COUNTS_LEAST * deviation).float().mean() > 0.5)
     return (mean - images) / (mean if are_counts else deviation)
 
 

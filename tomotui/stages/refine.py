@@ -1,0 +1,310 @@
+"""refine: average particles to the highest resolution that the data hold."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tomotui.stages.averaging_files import AveragingFiles
+from tomotui.stages.averaging_inputs import box_of, diameter_of, subjects_with_particles
+from tomotui.stages.base import (
+    Inputs,
+    SampleParameters,
+    Stage,
+    StageError,
+    StageResult,
+    Task,
+    parameter,
+)
+from tomotui.stages.checkpoints import Checkpoint
+from tomotui.stages.particle_choice import Decisions, chosen_particles, one_set, read_reference
+
+if TYPE_CHECKING:
+    from tomotui.algorithms.refine.refinement import IterationResult
+    from tomotui.algorithms.refine.schedule import Step
+
+
+class RefineParameters(SampleParameters):
+    """The choices of a refinement."""
+
+    particles: tuple[str, ...] = parameter((), "The particle set; needed where there are several.")
+    reference: str = parameter(
+        "",
+        "Map to begin with: a name, or a file with bright protein (MRC); the newest map of the "
+        "particles when empty.",
+    )
+    iterations: str = parameter(
+        "auto",
+        "What to refine: auto goes from coarse to fine by itself; or letters such as "
+        "P,p2,t,p,r,d: P poses over all orientations, p poses from where they are, t shifts and "
+        "r turns of tilts, d defocus, g motion, m magnification.",
+    )
+    finest_binning: int = parameter(1, "Binning of the last level.", ge=1, le=16)
+    symmetry: str = parameter("", "Point group; that of the particle set when empty.")
+    diameter_angstrom: float | None = parameter(
+        None, "Of the particle; that of the set when not said.", unit="angstrom", gt=0
+    )
+    box_angstrom: float | None = parameter(
+        None, "Side of the views; 1.5 diameters when not said.", unit="angstrom", gt=0
+    )
+    decisions: Decisions = parameter(
+        "kept", "Particles to use: kept leaves rejected ones out, accepted uses no others."
+    )
+    min_score: float | None = parameter(None, "Least score of particles to use.")
+    classes: tuple[int, ...] = parameter((), "Classes to use; all when none is named.")
+    first_resolution_angstrom: float = parameter(
+        40.0,
+        "Detail of the reference that is used; the halves share nothing finer.",
+        unit="angstrom",
+        gt=0,
+    )
+    search: bool | None = parameter(
+        None, "Begin with all orientations; when not said, unless all are known already."
+    )
+    corrections: str = parameter(
+        "tgrd",
+        "What auto refines beside poses where series have enough particles; empty for none.",
+    )
+    shift_reach_angstrom: float = parameter(
+        15.0, "How far particles may be from where they were picked.", unit="angstrom", ge=0
+    )
+    cone_deg: float = parameter(
+        180.0,
+        "Greatest angle between a particle's z axis and the direction it was given, such as a "
+        "membrane's normal.",
+        unit="deg",
+        gt=0,
+        le=180,
+    )
+    cut_share: float = parameter(
+        0.0, "Share of the particles that agree least, to leave out of the last maps.", ge=0, le=0.9
+    )
+    mask: str = parameter("", "File of a soft mask; found from the maps when empty.")
+    mass_kda: float | None = parameter(
+        None,
+        "Of the particle, for sharpening where the map is too coarse for a B factor.",
+        unit="kDa",
+        group="advanced",
+        gt=0,
+    )
+    b_factor_a2: float | None = parameter(
+        None, "To sharpen by; found from the map when not said.", unit="A^2", group="advanced"
+    )
+    motion_nodes: int = parameter(
+        3, "Nodes of the field of motion along x and y.", group="advanced", ge=2, le=8
+    )
+    most_iterations: int = parameter(40, "In auto.", group="advanced", ge=1, le=100)
+    memory_gb: float = parameter(
+        4.0, "Room for views; beyond that they are read again.", unit="GB", group="advanced", gt=0
+    )
+    name: str = parameter("", "Name of the map and the refined set; from the set when empty.")
+    seed: int = parameter(0, "Of how halves are dealt out.", group="advanced", ge=0)
+
+
+class RefineStage(Stage):
+    """Half maps, refined poses, and refined tilt series."""
+
+    name = "refine"
+    title = "Refine"
+    summary = "Average particles on the tilt images, and refine the series with them as markers."
+    parameters_type = RefineParameters
+    takes = ("tilt_series", "tomogram", "alignment", "particle_set")
+    optional = ("ctf", "map")
+    gives = ("map", "particle_set", "alignment", "ctf")
+    needs = "gpu"
+    scope = "sample"
+    takes_particles = True
+
+    def run(self, task: Task, inputs: Inputs, parameters: RefineParameters) -> StageResult:
+        """Refine the particles of one set over all series among the inputs."""
+        import torch
+
+        torch.set_num_threads(task.threads)
+        with torch.inference_mode():
+            return _Refining(task, inputs, parameters).run()
+
+
+class _Refining:
+    """One refinement at work."""
+
+    def __init__(self, task: Task, inputs: Inputs, parameters: RefineParameters) -> None:
+        from tomotui.algorithms.parallel import Ranks
+        from tomotui.geometry.symmetry import symmetry_rotations
+
+        self.task, self.inputs, self.parameters = task, inputs, parameters
+        self.ranks = Ranks()
+        self.set = one_set(inputs)
+        self.symmetry = parameters.symmetry or self.set.symmetry
+        try:
+            symmetry_rotations(self.symmetry)
+        except ValueError as error:
+            raise StageError(f"{error}.") from error
+        self.diameter = diameter_of(self.set, parameters.diameter_angstrom)
+        self.checkpoint = Checkpoint(task, parameters.model_dump_json(), "refinement")
+        self.share = 0.0
+        self._answer: Callable[[IterationResult], None] = lambda result: None
+
+    def run(self) -> StageResult:
+        """Gather, refine, judge, write."""
+        from tomotui.algorithms.refine.refinement import Refinement, RefinementPlan
+
+        parameters, task = self.parameters, self.task
+        table = chosen_particles(
+            self.inputs, parameters.decisions, parameters.min_score, parameters.classes
+        )
+        task.progress(0.0, "gathering particles")
+        self.subjects = subjects_with_particles(task, self.inputs, self.set, table, parameters.seed)
+        self._share_out()
+        plan = RefinementPlan(
+            self.diameter,
+            self.symmetry,
+            parameters.first_resolution_angstrom,
+            parameters.shift_reach_angstrom,
+            cone_deg=parameters.cone_deg,
+            n_nodes=parameters.motion_nodes,
+        )
+        self.refinement = Refinement(
+            self.subjects.series,
+            plan,
+            int(parameters.memory_gb * 2**30),
+            task.device,
+            self.ranks,
+            self._told,
+        )
+        self.files = AveragingFiles(task, self.subjects, self.refinement, self.ranks)
+        self._refine()
+        self._cut()
+        return self._result()
+
+    def _share_out(self) -> None:
+        """Keep the particles of this process, where several share the work."""
+        if self.ranks.count == 1:
+            return
+        for number, one in enumerate(self.subjects.series):
+            mine = np.arange(len(one)) % self.ranks.count == self.ranks.rank
+            self.subjects.series[number] = one.part(np.flatnonzero(mine))
+
+    def _told(self, share: float, words: str) -> None:
+        self.task.progress(min(0.97, self.share + share * 0.02), words)
+
+    # The course
+
+    def _refine(self) -> None:
+        refinement = self.refinement
+        if not self.checkpoint.resume(refinement.take_up, self.task.device):
+            self._take_reference()
+        n_before = len(refinement.iterations)
+        for number, step in enumerate(self._steps()):
+            if number < n_before:
+                self._answer(refinement.iterations[number])
+                continue
+            self.share = 1 - math.exp(-number / 15)
+            refinement.go_to(step.level, self.subjects.pixel_size_angstrom)
+            result = refinement.iterate(step.letter)
+            self._announce(result)
+            self.task.log(_said(result))
+            self.files.show_progress()
+            state = refinement.state()
+            if self.ranks.rank == 0:
+                self.checkpoint.keep(state)
+            self._answer(result)
+
+    def _steps(self) -> Iterator[Step]:
+        """Return the steps; each is answered to by `_answer` before the next is asked for."""
+        from tomotui.algorithms.refine.schedule import (
+            AUTO,
+            FEWEST_FOR_TILTS,
+            Automatic,
+            ScheduleError,
+            Step,
+            ladder,
+            parse_schedule,
+        )
+
+        parameters = self.parameters
+        box = box_of(self.diameter, parameters.box_angstrom)
+        levels = ladder(
+            self.subjects.pixel_size_angstrom,
+            box,
+            parameters.first_resolution_angstrom,
+            parameters.finest_binning,
+        )
+        if parameters.iterations.strip().lower() != AUTO:
+            try:
+                letters = parse_schedule(parameters.iterations)
+            except ScheduleError as error:
+                raise StageError(f"iterations: {error}.") from error
+            return iter([Step(levels[-1], letter) for letter in letters])
+        corrections = parameters.corrections
+        counts = [len(one) for one in self.subjects.series]
+        if np.median(counts) * self.ranks.count < FEWEST_FOR_TILTS and corrections:
+            self.task.warn(
+                f"{np.median(counts):.0f} particles a series are too few to refine tilts by"
+            )
+            corrections = ""
+        automatic = Automatic(levels, self._must_search(), corrections, parameters.most_iterations)
+        self._answer = automatic.told
+        return automatic.steps()
+
+    def _must_search(self) -> bool:
+        if self.parameters.search is not None:
+            return self.parameters.search
+        return not bool(np.isfinite(self.subjects.table.angles_deg).all())
+
+    def _take_reference(self) -> None:
+        from tomotui.algorithms.refine.maps import particle_ball
+
+        parameters = self.parameters
+        values, pixel, name = read_reference(self.task, self.inputs, parameters.reference, None)
+        if len(set(values.shape)) != 1:
+            raise StageError(f"{name} is no cube: {tuple(values.shape)} voxels.")
+        if values.shape[0] % 2:
+            values = values[:-1, :-1, :-1]
+        values = values.float()
+        ball = particle_ball(values.shape[0], pixel, self.diameter)
+        self.refinement.take_references(values * ball, values * ball, pixel)
+        self.task.log(
+            f"both halves begin with {name} to {parameters.first_resolution_angstrom:g} A: they "
+            "share nothing finer"
+        )
+
+    def _announce(self, result: IterationResult) -> None:
+        step = float(result.number)
+        self.task.metric("resolution", result.resolution_angstrom, step, "angstrom")
+        self.task.metric("score", result.score, step)
+
+    def _cut(self) -> None:
+        """Leave the particles that agree least out of the last maps."""
+        share = self.parameters.cut_share
+        if not share:
+            return
+        self.files.cut = self.refinement.cut(share)
+        self.refinement.make_maps()
+
+    # What is made
+
+    def _result(self) -> StageResult:
+        self.files.gather()
+        if self.ranks.rank:
+            return StageResult()
+        self.task.progress(0.97, "judging and sharpening")
+        return self.files.result(
+            self.parameters.name or f"{self.set.name}-refined",
+            self.symmetry,
+            self.parameters.mass_kda,
+            self.parameters.b_factor_a2,
+        )
+
+
+def _said(result: IterationResult) -> str:
+    """Return an iteration in one line."""
+    what = f"{result.number:3d} {result.letter}  {result.pixel_size_angstrom:.3g} A/px  "
+    reached = f"{result.resolution_angstrom:.2f} A  score {result.score:.1f}  "
+    if result.letter in "Pp":
+        moved = f"poses changed by {result.change_deg:.2f} deg, {result.change_angstrom:.2f} A"
+    else:
+        moved = f"kept in {result.kept:.0%} of the series, shifts by {result.change_angstrom:.2f} A"
+    return f"{what}{reached}{moved}  {result.seconds:.0f} s"
