@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from tomotui.records import Job, JobRequest, Status
 from tomotui.stages.base import parameter
 from tomotui.tui.app import TomotuiApp
 from tomotui.tui.raster.capability import Capability
+from tomotui.tui.screens import wait
 from tomotui.tui.screens.confirm import ConfirmScreen
 from tomotui.tui.screens.gallery import GalleryScreen
 from tomotui.tui.screens.picks_mode import PicksMode
@@ -114,6 +116,37 @@ async def test_the_threshold_is_asked_about_and_one_act(make_app: AppMaker, plac
         assert "candidates: this one and all below" in app.screen.question
         await pilot.press("n")
         assert _decisions(place)["undecided"] == 2 * N - 3
+
+
+async def test_an_act_about_many_leaves_the_screen_alive_and_nothing_else_to_decide(
+    make_app: AppMaker, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(wait, "MANY", 2)
+    is_open, decide_each = threading.Event(), Project.decide_each
+
+    def slow(project: Project, *arguments: Any, **named: Any) -> Any:
+        assert is_open.wait(20)
+        return decide_each(project, *arguments, **named)
+
+    monkeypatch.setattr(Project, "decide_each", slow)
+    app = _app(make_app, place)
+    async with app.run_test(size=WIDE) as pilot:
+        screen = await _review(pilot)
+        await pilot.press("T")
+        await until(pilot, lambda: isinstance(app.screen, ConfirmScreen))
+        keep, drop = screen.review.cut()
+        await pilot.press("y")
+        await until(pilot, lambda: isinstance(app.screen, wait.WaitScreen))
+        await pilot.press("a", "x", "escape")
+        assert _decisions(place) == {"undecided": 2 * N}
+        is_open.set()
+        await until(pilot, lambda: app.screen is screen)
+        assert _decisions(place) == {"accepted": keep, "rejected": drop}
+        assert not screen.review.curation.is_open.any()
+        await pilot.press("u")
+        await until(pilot, lambda: _decisions(place) == {"undecided": 2 * N})
+        await until(pilot, lambda: app.screen is screen)
+        assert screen.review.curation.is_open.all()
 
 
 async def test_from_nothing_to_marks(make_app: AppMaker, tmp_path: Path) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from getpass import getuser
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +23,7 @@ from tomotui.records.particle_table import UNASSIGNED, ParticleTable
 
 __all__ = [
     "ORDERS",
+    "Act",
     "Audit",
     "AuditReport",
     "Curation",
@@ -31,6 +33,21 @@ __all__ = [
     "present_user",
     "read_candidates",
 ]
+
+
+class Act(NamedTuple):
+    """Something to be done to the log.
+
+    Attributes
+    ----------
+    n
+        How many particles it is about.
+    do
+        Does it, through the project of whatever thread.
+    """
+
+    n: int
+    do: Callable[[Project], list[Entry]]
 
 
 class Curation(CandidateColumns):
@@ -53,19 +70,19 @@ class Curation(CandidateColumns):
     ) -> list[Entry]:
         """Judge candidates that somebody has looked at, in one act."""
         uids = self.table.uids[np.asarray(rows, dtype=np.intp)].tolist()
-        return self._follow(
+        return self.follow(
             self.project.decide(uids, verdict, class_number=class_number, **self._who)
         )
 
     def classify(self, rows: Sequence[int] | Rows, class_number: int | None) -> list[Entry]:
         """Give candidates a class, in one act."""
         uids = self.table.uids[np.asarray(rows, dtype=np.intp)].tolist()
-        return self._follow(self.project.classify(uids, class_number, **self._who))
+        return self.follow(self.project.classify(uids, class_number, **self._who))
 
     def move(self, row: int, position_angstrom: Position) -> list[Entry]:
         """Put a candidate somewhere else."""
         uid = str(self.table.uids[row])
-        return self._follow(self.project.move_particle(uid, position_angstrom, **self._who))
+        return self.follow(self.project.move_particle(uid, position_angstrom, **self._who))
 
     def insert(
         self,
@@ -140,32 +157,58 @@ class Curation(CandidateColumns):
 
         What somebody has decided stays as it is.
         """
-        above, below = self.split(threshold, rows)
-        verdicts: dict[str, Verdict] = dict.fromkeys(self.table.uids[above].tolist(), "accepted")
-        verdicts |= dict.fromkeys(self.table.uids[below].tolist(), "rejected")
-        return self._decide_unseen(verdicts)
+        return self.make(self.threshold_act(threshold, rows))
 
     def drop(self, rows: Sequence[int] | Rows) -> list[Entry]:
         """Reject the undecided ones among candidates that nobody has looked at, in one act."""
-        chosen = np.asarray(rows, dtype=np.intp)
-        uids = self.table.uids[chosen[self.is_open[chosen]]].tolist()
-        return self._decide_unseen(dict.fromkeys(uids, "rejected"))
-
-    def _decide_unseen(self, verdicts: Mapping[str, Verdict]) -> list[Entry]:
-        if not verdicts:
-            return []
-        return self._follow(self.project.decide_each(verdicts, seen=False, **self._who))
+        return self.make(self.drop_act(rows))
 
     def undo(self) -> list[Entry]:
         """Take the newest act of this session back."""
-        return self._follow(self.project.undo(**self._who))
+        return self.make(self.undo_act())
 
     def redo(self) -> list[Entry]:
         """Make again what was taken back last."""
-        return self._follow(self.project.redo(**self._who))
+        return self.make(self.redo_act())
 
-    def _follow(self, decisions: list[Entry]) -> list[Entry]:
-        """Let the columns say what the log says now."""
+    # ---- acts that may take seconds, to be made by any thread and then followed
+
+    def threshold_act(self, threshold: float, rows: Rows | None = None) -> Act:
+        """Prepare `apply_threshold`."""
+        above, below = self.split(threshold, rows)
+        verdicts: dict[str, Verdict] = dict.fromkeys(self.table.uids[above].tolist(), "accepted")
+        verdicts |= dict.fromkeys(self.table.uids[below].tolist(), "rejected")
+        return self._unseen_act(verdicts)
+
+    def drop_act(self, rows: Sequence[int] | Rows) -> Act:
+        """Prepare `drop`."""
+        chosen = np.asarray(rows, dtype=np.intp)
+        uids = self.table.uids[chosen[self.is_open[chosen]]].tolist()
+        return self._unseen_act(dict.fromkeys(uids, "rejected"))
+
+    def undo_act(self) -> Act:
+        """Prepare `undo`."""
+        n = self.project.n_to_return(self._who["session"], undo=True)
+        return Act(n, lambda project: project.undo(**self._who))
+
+    def redo_act(self) -> Act:
+        """Prepare `redo`."""
+        n = self.project.n_to_return(self._who["session"], undo=False)
+        return Act(n, lambda project: project.redo(**self._who))
+
+    def _unseen_act(self, verdicts: Mapping[str, Verdict]) -> Act:
+        if not verdicts:
+            return Act(0, lambda project: [])
+        return Act(
+            len(verdicts), lambda project: project.decide_each(verdicts, seen=False, **self._who)
+        )
+
+    def make(self, act: Act) -> list[Entry]:
+        """Make an act here and now."""
+        return self.follow(act.do(self.project))
+
+    def follow(self, decisions: list[Entry]) -> list[Entry]:
+        """Let the columns say what the log says since an act."""
         if any(d.particle_uid not in self._row_of for d in decisions):
             # One that was taken back before this was read has come again.
             self.reload()

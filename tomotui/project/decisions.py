@@ -188,14 +188,7 @@ class DecisionPart(Part):
         takes back the act before. Empty when nothing is left to take back.
         """
         with self._db.transaction():
-            batch = self._db.scalar(
-                f"""SELECT d.batch FROM decisions d WHERE d.session = ? AND d.undoes IS NULL
-                    AND NOT EXISTS (SELECT 1 FROM decisions u WHERE u.undoes = d.batch
-                                    AND NOT {_TAKEN_BACK.format("u")})
-                    ORDER BY d.batch DESC LIMIT 1""",
-                (session,),
-            )
-            return self._take_back(batch, user, session)
+            return self._take_back(self._to_undo(session), user, session)
 
     def redo(self, *, user: str, session: str) -> list[Entry]:
         """Make again the act that the session took back last; returns its decisions.
@@ -203,17 +196,38 @@ class DecisionPart(Part):
         Empty when nothing was taken back since the session's last act of its own.
         """
         with self._db.transaction():
-            batch = self._db.scalar(
-                f"""SELECT u.batch FROM decisions u WHERE u.session = ?
-                    AND NOT {_TAKEN_BACK.format("u")}
-                    AND EXISTS (SELECT 1 FROM decisions d WHERE d.batch = u.undoes
-                                AND d.undoes IS NULL)
-                    AND u.batch > (SELECT max(batch) FROM decisions
-                                   WHERE session = ? AND undoes IS NULL)
-                    ORDER BY u.batch DESC LIMIT 1""",
-                (session, session),
-            )
-            return self._take_back(batch, user, session)
+            return self._take_back(self._to_redo(session), user, session)
+
+    def n_to_return(self, session: str, *, undo: bool) -> int:
+        """Return about how many particles undo, or redo, of a session would be."""
+        batch = self._to_undo(session) if undo else self._to_redo(session)
+        found = self._db.scalar("SELECT count(*) FROM decisions WHERE batch = ?", (batch,))
+        return int(found or 0)
+
+    def _to_undo(self, session: str) -> int | None:
+        """Return the newest act of a session that is not taken back."""
+        batch: int | None = self._db.scalar(
+            f"""SELECT d.batch FROM decisions d WHERE d.session = ? AND d.undoes IS NULL
+                AND NOT EXISTS (SELECT 1 FROM decisions u WHERE u.undoes = d.batch
+                                AND NOT {_TAKEN_BACK.format("u")})
+                ORDER BY d.batch DESC LIMIT 1""",
+            (session,),
+        )
+        return batch
+
+    def _to_redo(self, session: str) -> int | None:
+        """Return what a session took back last, if it has done nothing since."""
+        batch: int | None = self._db.scalar(
+            f"""SELECT u.batch FROM decisions u WHERE u.session = ?
+                AND NOT {_TAKEN_BACK.format("u")}
+                AND EXISTS (SELECT 1 FROM decisions d WHERE d.batch = u.undoes
+                            AND d.undoes IS NULL)
+                AND u.batch > (SELECT max(batch) FROM decisions
+                               WHERE session = ? AND undoes IS NULL)
+                ORDER BY u.batch DESC LIMIT 1""",
+            (session, session),
+        )
+        return batch
 
     def _take_back(self, batch: int | None, user: str, session: str) -> list[Entry]:
         """Restore what was before a batch of decisions."""

@@ -11,7 +11,7 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from tomotui.project.curation import ORDERS, Curation, Order, Rows
+from tomotui.project.curation import ORDERS, Act, Curation, Order, Rows
 from tomotui.project.decisions import Entry
 from tomotui.records import Verdict
 from tomotui.records.particle_table import ParticleTable
@@ -242,13 +242,14 @@ class Review:
 
     def undo(self) -> list[Entry]:
         """Take the last act back and look at what it was about."""
-        return self._returned(self.curation.undo())
+        return self.returned(self.curation.undo())
 
     def redo(self) -> list[Entry]:
         """Make the last act that was taken back again, and look at what it was about."""
-        return self._returned(self.curation.redo())
+        return self.returned(self.curation.redo())
 
-    def _returned(self, decisions: list[Entry]) -> list[Entry]:
+    def returned(self, decisions: list[Entry]) -> list[Entry]:
+        """Look at what was taken back, or made again."""
         gone = self.curation.table.decisions[self.rows] == "removed" if decisions else None
         come = [row for d in decisions if (row := self.curation.row(d.particle_uid)) is not None]
         if gone is not None and gone.any():
@@ -300,7 +301,11 @@ class Review:
 
     def apply_threshold(self) -> int:
         """Decide all undecided ones in scope by the threshold; returns how many there were."""
-        return len(self.curation.apply_threshold(self.threshold, self._cut_rows()))
+        return len(self.curation.make(self.threshold_act()))
+
+    def threshold_act(self) -> Act:
+        """Prepare `apply_threshold`."""
+        return self.curation.threshold_act(self.threshold, self._cut_rows())
 
     # ---- pace
 

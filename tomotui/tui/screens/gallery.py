@@ -11,6 +11,7 @@ from textual.binding import BindingType
 from textual.message import Message
 from textual.widgets import Static
 
+from tomotui.project.decisions import Entry
 from tomotui.records import Verdict
 from tomotui.tui.actions import bindings
 from tomotui.tui.raster.cutouts import Boxes, Cut, Image, Voxel, plane
@@ -21,6 +22,7 @@ from tomotui.tui.review import Review
 from tomotui.tui.screens.base import NO_BREAKPOINTS, Frame
 from tomotui.tui.screens.places import to_voxel
 from tomotui.tui.screens.slice_choices import Choice
+from tomotui.tui.screens.wait import make
 from tomotui.tui.widgets.candidate_list import score_words, verdict_glyph
 from tomotui.tui.widgets.tile_sheet import Tile, TileSheet
 from tomotui.tui.wording import counted
@@ -302,11 +304,14 @@ class GalleryScreen(Frame):
             self.say("nothing undecided from here on")
             return
 
+        def dropped(decisions: list[Entry]) -> None:
+            self.show()
+            self.say(f"{counted(len(decisions), 'candidate')} rejected; u takes it back")
+
         def answered(yes: bool | None) -> None:
             if yes:
-                self.review.curation.drop(rest)
-                self.show()
-                self.say(f"{counted(len(rest), 'candidate')} rejected; u takes it back")
+                curation = self.review.curation
+                make(self, curation, curation.drop_act(rest), dropped)
 
         self.tomotui.confirm(
             f"Reject {counted(len(rest), 'undecided candidate')}: this one and all that follow?",
@@ -325,11 +330,16 @@ class GalleryScreen(Frame):
     def _return(self, *, undo: bool) -> None:
         if self.tomotui.refuse_when_read_only():
             return
-        decisions = self.review.undo() if undo else self.review.redo()
         words = "taken back" if undo else "made again"
         nothing = f"there is nothing to {'take back' if undo else 'make again'}"
-        self.say(f"{words}: {counted(len(decisions), 'decision')}" if decisions else nothing)
-        self.show()
+
+        def returned(decisions: list[Entry]) -> None:
+            self.review.returned(decisions)
+            self.say(f"{words}: {counted(len(decisions), 'decision')}" if decisions else nothing)
+            self.show()
+
+        curation = self.review.curation
+        make(self, curation, curation.undo_act() if undo else curation.redo_act(), returned)
 
     def action_sort(self) -> None:
         """Take the next order."""

@@ -11,6 +11,7 @@ from tomotui.project import ProjectError
 from tomotui.project.decisions import Entry
 from tomotui.records import Verdict
 from tomotui.tui.screens.picks_steering import PicksSteering
+from tomotui.tui.screens.wait import make
 from tomotui.tui.widgets.candidate_list import CandidateList, score_words
 from tomotui.tui.widgets.status_bar import StatusBar
 from tomotui.tui.wording import counted
@@ -18,9 +19,6 @@ from tomotui.tui.wording import counted
 AUDIT_SIZE = 50
 AUDIT_STRATA_FROM = 40
 """Audits of this size and more are stratified by score."""
-
-MANY = 5000
-"""Acts about more candidates than this take seconds, and say so first."""
 
 
 class PicksActs(PicksSteering):
@@ -100,10 +98,15 @@ class PicksActs(PicksSteering):
         review = self.review
         if self.tomotui.refuse_when_read_only() or review is None:
             return
-        decisions = review.undo() if undo else review.redo()
-        self.say(f"{done}: {act_words(decisions)}" if decisions else nothing)
-        if decisions:
-            self.acted()
+        curation = review.curation
+
+        def returned(decisions: list[Entry]) -> None:
+            review.returned(decisions)
+            self.say(f"{done}: {act_words(decisions)}" if decisions else nothing)
+            if decisions:
+                self.acted()
+
+        make(self, curation, curation.undo_act() if undo else curation.redo_act(), returned)
 
     def acted(self) -> None:
         """Show everything anew after an act about many."""
@@ -154,16 +157,13 @@ class PicksActs(PicksSteering):
             self.say("everything with a score is decided already")
             return
 
-        def decide() -> None:
-            n = review.apply_threshold()
+        def decided(decisions: list[Entry]) -> None:
             self.acted()
-            self.say(f"{n} decided by the threshold; u takes it back")
+            self.say(f"{len(decisions)} decided by the threshold; u takes it back")
 
         def answered(yes: bool | None) -> None:
             if yes and self.review is review:
-                if keep + drop > MANY:
-                    self.say(f"deciding about {keep + drop} candidates")
-                self.call_after_refresh(decide)
+                make(self, review.curation, review.threshold_act(), decided)
 
         self.tomotui.confirm(
             f"Accept {keep} with a score from {score_words(review.threshold)} and reject {drop}?",
@@ -181,11 +181,13 @@ class PicksActs(PicksSteering):
             self.say("nothing undecided from here on")
             return
 
+        def dropped(decisions: list[Entry]) -> None:
+            self.acted()
+            self.say(f"{counted(len(decisions), 'candidate')} rejected; u takes it back")
+
         def answered(yes: bool | None) -> None:
             if yes and self.review is review:
-                review.curation.drop(rest)
-                self.acted()
-                self.say(f"{counted(len(rest), 'candidate')} rejected; u takes it back")
+                make(self, review.curation, review.curation.drop_act(rest), dropped)
 
         self.tomotui.confirm(
             f"Reject {counted(len(rest), 'undecided candidate')}: this one and all below?",
