@@ -113,8 +113,10 @@ def screens(folder: Path) -> None:
     terminal.press("\x1b", 1)
     terminal.press("\x1b", 1)
     terminal.press("4", 2)
+    # The first but one, an alignment: it has figures.
+    terminal.press("Gk", 2)
     terminal.picture("jobs")
-    terminal.press("j\r", 2)
+    terminal.press("\r", 4)
     terminal.picture("job")
     terminal.press("?", 2)
     terminal.picture("help")
@@ -161,6 +163,10 @@ def review(folder: Path) -> None:
     terminal = Terminal([sys.executable, "-m", "tomotui", str(folder)], environment())
     terminal.wait(5)
     terminal.press("3", 5)
+    # The first of its sets.
+    terminal.press("S", 2)
+    terminal.press("\x1b[H", 1)
+    terminal.press("\r", 5)
     # From the best; one that is typical, smoothed for the eye.
     terminal.press("o", 3)
     for key in "nnnnnnnnnnn-fffc":
