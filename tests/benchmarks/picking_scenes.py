@@ -8,6 +8,7 @@ CTF, 12 % of the ice taken by small proteins, vesicles, and copies of the 70S ri
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -56,9 +57,20 @@ class Scene:
         return next(one for one in self.records if isinstance(one, Tomogram))
 
 
-def make_scene(seed: int, number: int, folder: Path) -> Scene:
-    """Simulate and reconstruct one tomogram, or take it from where it was made before."""
+def make_scene(
+    seed: int, number: int, folder: Path, shares: Mapping[str, int] | None = None
+) -> Scene:
+    """Simulate and reconstruct one tomogram, or take it from where it was made before.
+
+    Parameters
+    ----------
+    shares
+        Copies of each species, where they are not the usual ones.
+    """
     name = f"s{seed}t{number}"
+    if shares is not None:
+        name += "".join(f"-{species}{n}" for species, n in shares.items())
+    shares = SHARES if shares is None else shares
     place = folder / name
     kept = place / "records.json"
     if not kept.exists():
@@ -69,8 +81,8 @@ def make_scene(seed: int, number: int, folder: Path) -> Scene:
                 size_px=512,
                 pixel_size_angstrom=5.0,
                 thickness_angstrom=1100.0,
-                species=tuple(f"{STRUCTURES / file}:{SHARES[s]}" for s, file in SPECIES.items()),
-                n_particles=sum(SHARES.values()),
+                species=tuple(f"{STRUCTURES / SPECIES[s]}:{n}" for s, n in shares.items()),
+                n_particles=sum(shares.values()),
                 n_vesicles=2,
                 crowding=0.12,
                 axis_deg=4.0,
@@ -94,7 +106,7 @@ def make_scene(seed: int, number: int, folder: Path) -> Scene:
     told = json.loads((place / "truth.json").read_text())["particles"]
     positions: dict[str, Array] = {}
     rotations: dict[str, Array] = {}
-    for number_told, species in enumerate(SPECIES, start=1):
+    for number_told, species in enumerate(shares, start=1):
         mine = [p for p in told if p["species_number"] == number_told and p["in_field"]]
         positions[species] = np.array([p["position_angstrom"] for p in mine]).reshape(-1, 3)
         rotations[species] = np.array([p["rotation"] for p in mine]).reshape(-1, 3, 3)
