@@ -50,16 +50,19 @@ def first_map(sample: Sample, folder: Path, **choices: Any) -> StageResult:
     return run_stage("initial-model", task, sample.records, choices, sample.table)
 
 
+class Telling(RecordingTask):
+    """A task that says what it logs as soon as it does."""
+
+    def log(self, message: str) -> None:
+        print("   ", message, flush=True)
+
+    def warn(self, message: str) -> None:
+        print("    warning:", message, flush=True)
+
+
 def refined(sample: Sample, folder: Path, reference: str, **choices: Any) -> StageResult:
-    task = RecordingTask(folder, "all")
     choices = {"reference": reference, **choices}
-    result = run_stage("refine", task, sample.records, choices, sample.table)
-    for line in task.messages:
-        if " A/px " in line:
-            print("   ", line, flush=True)
-    for line in task.warnings:
-        print("    warning:", line)
-    return result
+    return run_stage("refine", Telling(folder, "all"), sample.records, choices, sample.table)
 
 
 def judge(name: str, sample: Sample, result: StageResult) -> dict[str, float]:

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
     from tomotui.algorithms.parallel import Ranks
     from tomotui.algorithms.refine.maps import HalfMaps
-    from tomotui.algorithms.refine.refinement import Gathered, Refinement
+    from tomotui.algorithms.refine.refinement import Refinement
+    from tomotui.algorithms.refine.state import Gathered
     from tomotui.imaging.fsc import Fsc
     from tomotui.records.particle_table import ParticleTable
     from tomotui.stages.averaging_inputs import Subjects
@@ -62,7 +63,9 @@ class AveragingFiles:
 
     def gather(self) -> None:
         """Bring the particles of all processes together; all must ask."""
-        self.gathered = self.refinement.gathered()
+        from tomotui.algorithms.refine.state import gather
+
+        self.gathered = gather(self.refinement.work)
 
     # While it goes on
 

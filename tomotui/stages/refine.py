@@ -23,7 +23,7 @@ from tomotui.stages.checkpoints import Checkpoint
 from tomotui.stages.particle_choice import Decisions, chosen_particles, one_set, read_reference
 
 if TYPE_CHECKING:
-    from tomotui.algorithms.refine.refinement import IterationResult
+    from tomotui.algorithms.refine.plan import IterationResult
     from tomotui.algorithms.refine.schedule import Step
 
 
@@ -149,7 +149,8 @@ class _Refining:
 
     def run(self) -> StageResult:
         """Gather, refine, judge, write."""
-        from tomotui.algorithms.refine.refinement import Refinement, RefinementPlan
+        from tomotui.algorithms.refine.plan import RefinementPlan
+        from tomotui.algorithms.refine.refinement import Refinement
 
         parameters, task = self.parameters, self.task
         table = chosen_particles(

@@ -95,10 +95,11 @@ def view_scores(
 ) -> Tensor:
     """Return the log-likelihood of views above that of noise alone, ``[p, t]``."""
     model = predicted(source, views, camera, offsets_px, n_terms)
-    return _likelihood(views.data[..., :n_terms], model)
+    return likelihood(views.data[..., :n_terms], model)
 
 
-def _likelihood(data: Tensor, model: Tensor) -> Tensor:
+def likelihood(data: Tensor, model: Tensor) -> Tensor:
+    """Return the log-likelihood of terms above that of noise alone, ``[..., k]`` to ``[...]``."""
     return (data.real * model.real + data.imag * model.imag).sum(dim=-1) - 0.5 * (
         model.real.square() + model.imag.square()
     ).sum(dim=-1)
@@ -151,7 +152,7 @@ def view_equations(
     data = views.data[..., :n_terms]
     residual = torch.view_as_real(data - model).flatten(-2)
     return ViewEquations(
-        _likelihood(data, model),
+        likelihood(data, model),
         (jacobian @ residual[..., None])[..., 0],
         jacobian @ jacobian.transpose(-1, -2),
     )

@@ -14,6 +14,7 @@ from tomotui.algorithms.refine.reconstruct import Spectra
 from tomotui.imaging.fsc import Fsc, fourier_shell_correlation
 from tomotui.imaging.map_masks import map_mask
 from tomotui.imaging.masks import soft_ball
+from tomotui.imaging.slices import SliceSource
 
 Array = NDArray[np.float64]
 
@@ -128,3 +129,33 @@ def signal_to_noise(fsc: Fsc) -> Tensor:
     if len(below):
         ratio[below[0] + 2 :] = 1e-3
     return torch.as_tensor(ratio, dtype=torch.float32)
+
+
+def resampled(volume: Tensor, pixel: float, wanted_pixel: float, box: int) -> Tensor:
+    """Return a map on other pixels and in another box, about voxel ``n // 2``; values are kept.
+
+    Parameters
+    ----------
+    volume
+        ``[n, n, n]``.
+    pixel, wanted_pixel
+        Angstrom.
+    box
+        Side of the result, even.
+    """
+    n = volume.shape[-1]
+    if n == box and abs(pixel - wanted_pixel) < 1e-6 * pixel:
+        return volume
+    # Terms of the new box up to what both hold, read from the old one's spectrum.
+    radius = min(box / 2 - 1, (n / 2 - 1.001) * wanted_pixel * box / (pixel * n))
+    line = torch.fft.fftfreq(box, d=1 / box, device=volume.device)
+    half = torch.arange(box // 2 + 1, device=volume.device, dtype=torch.float32)
+    z, y, x = torch.meshgrid(line, line, half, indexing="ij")
+    places = torch.stack([x, y, z], dim=-1)
+    inside = places.square().sum(dim=-1).sqrt() <= radius
+    scale = (pixel * n) / (wanted_pixel * box)
+    source = SliceSource(volume, min(n / 2 - 1, radius * scale + 0.5))
+    spectrum = torch.zeros(inside.shape, dtype=torch.complex64, device=volume.device)
+    spectrum[inside] = source.read(places[inside] * scale)
+    same_values = (pixel / wanted_pixel) ** 3
+    return torch.fft.fftshift(torch.fft.irfftn(spectrum, s=(box,) * 3)) * same_values

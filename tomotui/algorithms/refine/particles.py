@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -95,6 +95,11 @@ class SeriesParticles:
         if self.directions is not None:
             self.directions = self.directions[which]
 
+    def time_order(self) -> NDArray[np.intp]:
+        """Return the tilts by the time of their exposure; by angle where it is not known."""
+        exposure = self.model.exposure_e_per_a2
+        return np.argsort(self.model.geometry.tilt_deg if exposure is None else exposure)
+
     def of_half(self, half: int) -> NDArray[np.intp]:
         """Return the numbers of the particles of one half."""
         return np.flatnonzero(self.halves == half)
@@ -125,6 +130,8 @@ class ViewStore:
         Room for views; the images of a series are never kept.
     device
         Where to work.
+    ranks
+        Processes that share the particles of every series.
     """
 
     def __init__(
@@ -135,12 +142,20 @@ class ViewStore:
         self.level = Level(0, 0)
         self.plane = HalfPlane(4)
         self._kept: dict[str, SeriesViews] = {}
+        self._noise: dict[str, Tensor] = {}
 
     def at(self, level: Level) -> None:
         """Work at a level from now on."""
         if level != self.level:
             self._kept.clear()
+            self._noise.clear()
             self.level, self.plane = level, HalfPlane(level.box, self.device)
+
+    def prepare(self, series: Sequence[SeriesParticles]) -> None:
+        """Measure the noise of series of which it is not known yet; all processes must ask."""
+        for one in series:
+            if one.name not in self._noise:
+                self.views(one)
 
     def views(self, series: SeriesParticles) -> SeriesViews:
         """Return the views of the particles of a series, as its model sees them."""
@@ -154,9 +169,11 @@ class ViewStore:
             series.poses.positions_angstrom,
             self.plane,
             self.ranks,
+            self._noise.get(series.name),
         )
-        size = views.data.numel() * 12
-        if size + sum(v.data.numel() * 12 for v in self._kept.values()) <= self.keep_bytes:
+        self._noise[series.name] = views.noise
+        size = _bytes_of(views)
+        if size + sum(map(_bytes_of, self._kept.values())) <= self.keep_bytes:
             self._kept[series.name] = views
         return views
 
@@ -167,8 +184,12 @@ class ViewStore:
     def forget_strayed(self, series: SeriesParticles, limit_px: float = 4.0) -> None:
         """Make the views anew where particles have moved far from the middle of their crops."""
         views = self._kept.get(series.name)
-        if views is None:
+        if views is None or not len(series):
             return
         offsets = views.offsets_px(series.model, series.poses.positions_angstrom)
-        if len(series) and float(offsets.abs().max()) > limit_px:
+        if float(offsets.abs().max()) > limit_px:
             self.forget(series)
+
+
+def _bytes_of(views: SeriesViews) -> int:
+    return views.data.numel() * (views.data.element_size() + views.transfer.element_size())

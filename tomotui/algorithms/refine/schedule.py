@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from tomotui.algorithms.refine.particles import Level
-from tomotui.algorithms.refine.refinement import LETTERS, IterationResult
+from tomotui.algorithms.refine.plan import LETTERS, IterationResult
 
 AUTO = "auto"
 

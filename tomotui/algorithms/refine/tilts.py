@@ -24,6 +24,7 @@ from tomotui.algorithms.refine.equations import (
     DEFOCUS_UNIT_ANGSTROM,
     MAGNIFICATION,
     ViewEquations,
+    likelihood,
     predicted,
     view_equations,
     view_scores,
@@ -124,20 +125,20 @@ class TiltRefiner:
 
     # What the halves say
 
-    def _parts(self) -> list[tuple[int, NDArray[np.intp]]]:
-        """Cut the particles of each half into runs that fit into memory."""
+    def _parts(self, halves: Sequence[int] = (0, 1)) -> list[tuple[int, NDArray[np.intp]]]:
+        """Cut the particles of halves into runs that fit into memory."""
         per_particle = self.n_terms * self.series.model.n_tilts
         found = []
-        for half in (0, 1):
+        for half in halves:
             mine = self.series.of_half(half)
             found += [(half, mine[part]) for part in batches(len(mine), per_particle)]
         return found
 
-    def scores(self, model: SeriesModel) -> Tensor:
-        """Return the log-likelihood of every view under a model, ``[p, t]``."""
+    def scores(self, model: SeriesModel, halves: Sequence[int] = (0, 1)) -> Tensor:
+        """Return the log-likelihood of the views of halves under a model, ``[p, t]``."""
         out = torch.zeros(len(self.series), model.n_tilts, device=self.device)
         changed = model.ctf is not self.series.model.ctf
-        for half, rows in self._parts():
+        for half, rows in self._parts(halves):
             poses, views = self.series.poses.select(rows), self.views.select(rows)
             if changed:
                 views = self._with_ctf(views, model, poses.positions_angstrom)
@@ -214,6 +215,7 @@ class TiltRefiner:
         """
         model = self.series.model
         maps = torch.zeros(2, model.n_tilts, self.views.box, self.views.box, device=self.device)
+        before = torch.zeros(len(self.series), model.n_tilts, device=self.device)
         for half, rows in self._parts():
             poses, views = self.series.poses.select(rows), self.views.select(rows)
             expected = predicted(
@@ -223,11 +225,12 @@ class TiltRefiner:
                 views.offsets_px(model, poses.positions_angstrom),
                 self.n_terms,
             )
-            product = (views.data[..., : self.n_terms] * expected.conj()).sum(dim=0)
-            maps[half] += views.plane.image(product)
+            data = views.data[..., : self.n_terms]
+            before[torch.as_tensor(rows, device=self.device)] = likelihood(data, expected)
+            maps[half] += views.plane.image((data * expected.conj()).sum(dim=0))
         self.ranks.sum_(maps)
         found = [_peaks(one, reach_px) * self.pixel for one in (maps[0], maps[1], maps.sum(dim=0))]
-        return self._judge([_shifted(model, shifts) for shifts in found], by_tilt=True)
+        return self._judge([_shifted(model, shifts) for shifts in found], before, by_tilt=True)
 
     def shifts(self) -> Judged:
         """Find each tilt's shift."""
@@ -237,7 +240,9 @@ class TiltRefiner:
             step = _solved(gradient[:, :2], curvature[:, :2, :2])
             return _shifted(self.series.model, step * self.pixel)
 
-        return self._judge(self._by_halves(evidence, solve, _shift_chain), by_tilt=True)
+        return self._judge(
+            self._by_halves(evidence, solve, _shift_chain), evidence.equations.score, by_tilt=True
+        )
 
     def turns(self) -> Judged:
         """Find each tilt's turn about the specimen's origin, and its shift."""
@@ -250,7 +255,9 @@ class TiltRefiner:
             step = _solved(gradient, stiffer)
             return _turned(self.series.model, step[:, 2:], step[:, :2] * self.pixel)
 
-        return self._judge(self._by_halves(evidence, solve, _turn_chain), by_tilt=True)
+        return self._judge(
+            self._by_halves(evidence, solve, _turn_chain), evidence.equations.score, by_tilt=True
+        )
 
     def defocus(self) -> Judged:
         """Find each tilt's defocus."""
@@ -272,7 +279,9 @@ class TiltRefiner:
             )
             return replace(model, ctf=moved)
 
-        return self._judge(self._by_halves(evidence, solve, None), by_tilt=False)
+        return self._judge(
+            self._by_halves(evidence, solve, None), evidence.equations.score, by_tilt=False
+        )
 
     def motion(self, n_nodes: int, order: NDArray[np.intp]) -> Judged:
         """Find how the specimen moves and bends under the beam, as a smooth field.
@@ -297,7 +306,7 @@ class TiltRefiner:
                 nodes = step.reshape(*field.nodes_angstrom.shape) * self.pixel
                 moved = replace(field, nodes_angstrom=field.nodes_angstrom + nodes)
                 models.append(replace(model, local=moved))
-            judged = self._judge(models, by_tilt=False)
+            judged = self._judge(models, evidence.equations.score, by_tilt=False)
             if best is None or judged.gain > best.gain:
                 best = judged
         assert best is not None
@@ -314,7 +323,9 @@ class TiltRefiner:
             step = float(gradient[:, MAGNIFICATION].sum() / total)
             return replace(model, magnification=model.magnification * (1 + step))
 
-        return self._judge(self._by_halves(evidence, solve, None), by_tilt=False)
+        return self._judge(
+            self._by_halves(evidence, solve, None), evidence.equations.score, by_tilt=False
+        )
 
     def _still_field(self, n_nodes: int) -> LocalField:
         positions = self.series.poses.positions_angstrom
@@ -368,21 +379,22 @@ class TiltRefiner:
             found.append(solve(gradient, curvature))
         return found
 
-    def _judge(self, models: Sequence[SeriesModel], by_tilt: bool) -> Judged:
+    def _judge(self, models: Sequence[SeriesModel], before: Tensor, by_tilt: bool) -> Judged:
         """Keep a correction where the half that had no part in finding it gains.
 
         Parameters
         ----------
         models
             As found by the first half, the second, and both.
+        before
+            Log-likelihood of every view as it is, ``[p, t]``.
         by_tilt
             Whether each tilt may be kept or not by itself.
         """
-        before = self.scores(self.series.model)
         halves = torch.as_tensor(self.series.halves, device=self.device)[:, None]
         gain = torch.zeros(models[0].n_tilts, dtype=torch.float64, device=self.device)
         for finder in (0, 1):
-            after = self.scores(models[finder])
+            after = self.scores(models[finder], [1 - finder])
             gain += ((after - before) * (halves != finder)).double().sum(dim=0)
         count = torch.tensor([float(len(self.series))], device=self.device)
         self.ranks.sum_(gain)

@@ -1,4 +1,4 @@
-"""The views of particles: Fourier terms of their crops in every tilt, whitened, with their transfer.
+"""The views of particles: whitened Fourier terms of crops of every tilt, with their transfer.
 
 A view is modelled as ``data = transfer * slice of the particle * shift + noise``. Data and
 transfer are both divided by the noise's amplitude of their tilt and frequency, so that real and
@@ -192,6 +192,7 @@ def views_of(
     positions_angstrom: ArrayLike,
     plane: HalfPlane,
     ranks: Ranks | None = None,
+    noise: Tensor | None = None,
 ) -> SeriesViews:
     """Cut, transform and whiten the views of particles.
 
@@ -209,6 +210,8 @@ def views_of(
         Of the box's side.
     ranks
         Processes that share the particles of the series.
+    noise
+        Its amplitude, where it is known already, ``[t, k]``; measured otherwise.
     """
     seen = model.places(positions_angstrom)
     terms, centres, share = [], [], []
@@ -222,7 +225,8 @@ def views_of(
     data = torch.stack(terms, dim=1)
     counts = (torch.stack(share, dim=1) >= LEAST_INSIDE) & data.isfinite().all(dim=-1)
     data = torch.where(counts[..., None], data, torch.zeros((), dtype=data.dtype))
-    noise = noise_amplitude(data, counts, plane, ranks or Ranks())
+    if noise is None:
+        noise = noise_amplitude(data, counts, plane, ranks or Ranks())
     transfer = transfer_of(model, seen[..., 2], plane, pixel_size_angstrom)
     whiten = math.sqrt(2) / noise
     return SeriesViews(

@@ -1,0 +1,84 @@
+"""What a refinement has reached, as plain values: for checkpoints and for its results."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from tomotui.algorithms.refine.poses import Poses
+from tomotui.algorithms.refine.work import Work
+from tomotui.algorithms.subtomograms.views import SeriesModel
+from tomotui.geometry import TiltGeometry
+from tomotui.geometry.local import LocalField
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """Particles of all processes by row; NaN in rows that are not there.
+
+    Attributes
+    ----------
+    scores
+        ``[n]``.
+    view_scores
+        Sum over the particles of each series by tilt, ``[t]`` each.
+    """
+
+    poses: Poses
+    scores: Array
+    view_scores: list[Array]
+
+
+def gather(work: Work) -> Gathered:
+    """Return poses and scores of the particles of all processes; all must ask."""
+    totals = []
+    for one in work.series:
+        total = torch.as_tensor(one.view_scores.sum(axis=0), device=work.device)
+        work.ranks.sum_(total)
+        totals.append(total.cpu().numpy())
+    return Gathered(
+        Poses(
+            work.all_rows([one.poses.rotations for one in work.series]),
+            work.all_rows([one.poses.positions_angstrom for one in work.series]),
+        ),
+        work.all_rows([one.scores for one in work.series]),
+        totals,
+    )
+
+
+def model_state(model: SeriesModel) -> dict[str, Any]:
+    """Return what refinement changes of a model, as tensors and numbers."""
+    geometry, local, ctf = model.geometry, model.local, model.ctf
+    angles = np.stack([geometry.tilt_deg, geometry.x_tilt_deg, geometry.axis_deg])
+    return {
+        "angles": torch.as_tensor(angles),
+        "shifts": torch.as_tensor(geometry.shift_angstrom),
+        "nodes": None if local is None else torch.as_tensor(local.nodes_angstrom),
+        "extent": None if local is None else list(local.half_extent_angstrom),
+        "defocus": None
+        if ctf is None
+        else torch.as_tensor(np.stack([ctf.defocus_u_angstrom, ctf.defocus_v_angstrom])),
+        "magnification": model.magnification,
+    }
+
+
+def model_of_state(model: SeriesModel, state: dict[str, Any]) -> SeriesModel:
+    """Return a model with what `model_state` has kept."""
+    tilt, x_tilt, axis = state["angles"].cpu().numpy()
+    geometry = TiltGeometry(tilt, x_tilt, axis, state["shifts"].cpu().numpy())
+    local, ctf = None, model.ctf
+    if state["nodes"] is not None:
+        width, height = state["extent"]
+        local = LocalField(state["nodes"].cpu().numpy(), (width, height))
+    if ctf is not None and state["defocus"] is not None:
+        u, v = state["defocus"].cpu().numpy()
+        ctf = replace(ctf, defocus_u_angstrom=u, defocus_v_angstrom=v)
+    return replace(
+        model, geometry=geometry, local=local, ctf=ctf, magnification=state["magnification"]
+    )
