@@ -81,7 +81,7 @@ def _attempt(task: RunningTask, specification: TaskSpecification, folder: Path) 
         stage = get(specification.stage)
         parameters = stage.validate(specification.parameters)
         task.raise_if_cancelled()
-        made = stage.run(task, _inputs(folder, specification), parameters)
+        made = stage.run(task, inputs_of(folder, specification), parameters)
         _check_storable(made)
         particles = write_particles(folder, made)
         candidates = write_candidates(folder, made)
@@ -103,7 +103,7 @@ def _attempt(task: RunningTask, specification: TaskSpecification, folder: Path) 
     )
 
 
-def _inputs(folder: Path, specification: TaskSpecification) -> Inputs:
+def inputs_of(folder: Path, specification: TaskSpecification) -> Inputs:
     """Return what the stage works on, with the particles that lie beside the task."""
     if not specification.has_particles:
         return Inputs(specification.inputs)

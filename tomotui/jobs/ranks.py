@@ -17,13 +17,12 @@ from contextlib import ExitStack
 from datetime import timedelta
 from pathlib import Path
 
-from tomotui.jobs.child import run_task
+from tomotui.jobs.child import inputs_of, run_task
 from tomotui.jobs.events import EventWriter
 from tomotui.jobs.files import UnreadableFile, read_model
 from tomotui.jobs.running import RunningTask
 from tomotui.jobs.specification import EVENTS_FILE, TASK_FILE, TaskSpecification
 from tomotui.stages import get
-from tomotui.stages.base import Inputs
 
 _PATIENCE = timedelta(hours=2)
 _CHECKPOINTS = "checkpoint*"
@@ -71,17 +70,17 @@ def _work(folder: Path, specification: TaskSpecification) -> int:
             own = Path(stack.enter_context(tempfile.TemporaryDirectory()))
             for checkpoint in folder.glob(_CHECKPOINTS):
                 shutil.copy2(checkpoint, own)
-            return _run_quietly(own, specification, device)
+            return _run_quietly(own, folder, specification, device)
     finally:
         dist.destroy_process_group()
 
 
-def _run_quietly(folder: Path, specification: TaskSpecification, device: str) -> int:
-    """Do the share of a process that has nothing to say."""
-    events = EventWriter(folder / EVENTS_FILE, specification.attempt)
-    task = RunningTask(folder, specification, events, device)
+def _run_quietly(own: Path, folder: Path, specification: TaskSpecification, device: str) -> int:
+    """Do the share of a process that has nothing to say, in a folder of its own."""
+    events = EventWriter(own / EVENTS_FILE, specification.attempt)
+    task = RunningTask(own, specification, events, device)
     stage = get(specification.stage)
-    stage.run(task, Inputs(specification.inputs), stage.validate(specification.parameters))
+    stage.run(task, inputs_of(folder, specification), stage.validate(specification.parameters))
     events.close()
     return 0
 
