@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -222,15 +223,30 @@ class _FirstMaps:
         )
 
     def _symmetrised(self, values: Tensor) -> tuple[Tensor, str]:
-        return values, self.symmetry
+        """Return a map in the frame of the symmetry that it shows, where that is looked for."""
+        if not self.finds_symmetry:
+            return values, self.symmetry
+        import torch
 
-    def _write(self, path: object, values: Tensor) -> None:
-        from pathlib import Path
+        from tomotui.algorithms.refine.maps import turned
+        from tomotui.geometry.symmetry import symmetry_rotations
+        from tomotui.imaging.map_symmetry import find_symmetry
 
+        resolution = self.parameters.resolution_angstrom
+        found = find_symmetry(values, self.pixel, self.diameter, resolution)
+        self.task.log(f"symmetry {found.name} (correlation {found.score:.2f})")
+        if found.name == "C1":
+            return values, "C1"
+        group = symmetry_rotations(found.name) @ found.rotation
+        x, y, z = (found.centre_angstrom / self.pixel).tolist()
+        placed = turned(values, torch.as_tensor(group, dtype=torch.float32), (x, y, z))
+        return placed, found.name
+
+    def _write(self, path: Path, values: Tensor) -> None:
         from tomotui.formats.errors import FormatError
         from tomotui.formats.mrc import write_volume
 
         try:
-            write_volume(Path(str(path)), values.float().cpu().numpy(), self.pixel)
+            write_volume(path, values.float().cpu().numpy(), self.pixel)
         except FormatError as error:
             raise StageError(str(error)) from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -159,3 +160,34 @@ def resampled(volume: Tensor, pixel: float, wanted_pixel: float, box: int) -> Te
     spectrum[inside] = source.read(places[inside] * scale)
     same_values = (pixel / wanted_pixel) ** 3
     return torch.fft.fftshift(torch.fft.irfftn(spectrum, s=(box,) * 3)) * same_values
+
+
+def turned(
+    volume: Tensor, rotations: Tensor, centre_px: tuple[float, float, float] = (0.0, 0.0, 0.0)
+) -> Tensor:
+    """Return the mean of turned copies of a map.
+
+    Parameters
+    ----------
+    volume
+        ``[n, n, n]``, n even.
+    rotations
+        On (x, y, z), ``[m, 3, 3]``: one to turn a map, a point group to make it symmetric.
+    centre_px
+        What is turned about, (x, y, z) from voxel ``n // 2``; it comes to lie there.
+    """
+    n = volume.shape[-1]
+    radius = n / 2 - 1
+    line = torch.fft.fftfreq(n, d=1 / n, device=volume.device)
+    half = torch.arange(n // 2 + 1, device=volume.device, dtype=torch.float32)
+    z, y, x = torch.meshgrid(line, line, half, indexing="ij")
+    places = torch.stack([x, y, z], dim=-1)
+    inside = places.square().sum(dim=-1).sqrt() <= radius
+    source = SliceSource(volume, radius)
+    spectrum = torch.zeros(inside.shape, dtype=torch.complex64, device=volume.device)
+    for rotation in rotations.to(places):
+        # A row vector times R is a column vector times its inverse.
+        there = places[inside] @ rotation
+        ramp = (there @ there.new_tensor(centre_px)) * (2 * math.pi / n)
+        spectrum[inside] += source.read(there) * torch.polar(torch.ones_like(ramp), ramp)
+    return torch.fft.fftshift(torch.fft.irfftn(spectrum / len(rotations), s=(n,) * 3))
