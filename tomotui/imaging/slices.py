@@ -245,7 +245,7 @@ class SliceSource:
         weights = torch.stack([1 - y - z + both, y - both, z - both, both], dim=1)
         values = embedding_bag(index, table, per_sample_weights=weights, mode="sum")
         half = values.shape[1] // 2
-        found = torch.lerp(values[:, :half], values[:, half:], x[:, None]).view(len(points), -1, 2)
+        found = torch.lerp(values[:, :half], values[:, half:], x[:, None]).unflatten(1, (-1, 2))
         # The spectrum at -k is the conjugate; its gradient there also changes sign.
         turn = torch.where(mirrored, -1.0, 1.0).to(values.dtype)[:, None]
         found[:, :, 1] *= turn
@@ -409,6 +409,9 @@ class HalfPlane:
 
     def transform(self, images: Tensor) -> Tensor:
         """Return the Fourier terms of images about pixel ``n // 2``, ``[..., n]``."""
+        if not images.numel():  # which the transform of some libraries does not take
+            none = torch.zeros(*images.shape[:-2], len(self.flat), device=images.device)
+            return none.to(torch.complex64)
         spectrum = torch.fft.rfft2(torch.fft.ifftshift(images, dim=(-2, -1)))
         return cast(Tensor, spectrum.flatten(-2)[..., self.flat])
 

@@ -131,7 +131,9 @@ class TiltRefiner:
         found = []
         for half in halves:
             mine = self.series.of_half(half)
-            found += [(half, mine[part]) for part in batches(len(mine), per_particle)]
+            runs = [(half, mine[part]) for part in batches(len(mine), per_particle)]
+            # A process may have none of a series: it takes part with nothing.
+            found += runs or [(half, mine)]
         return found
 
     def scores(self, model: SeriesModel, halves: Sequence[int] = (0, 1)) -> Tensor:
@@ -177,7 +179,7 @@ class TiltRefiner:
                 )
             )
             order.append(rows)
-        rows = np.concatenate(order) if order else np.zeros(0, dtype=np.intp)
+        rows = np.concatenate(order)
         back = torch.as_tensor(np.argsort(rows), device=self.device)
         equations = ViewEquations(
             torch.cat([p.score for p in parts])[back].double(),
@@ -328,10 +330,14 @@ class TiltRefiner:
         )
 
     def _still_field(self, n_nodes: int) -> LocalField:
+        """Return a field over all particles of the series, in which nothing moves."""
         positions = self.series.poses.positions_angstrom
-        half = np.abs(positions[:, :2]).max(axis=0).clip(100.0) * 1.05 if len(positions) else [1, 1]
+        reach = np.abs(positions[:, :2]).max(axis=0, initial=100.0)
+        half = torch.as_tensor(reach * 1.05, device=self.device)
+        self.ranks.max_(half)
+        width, height = half.tolist()
         nodes = np.zeros((self.series.model.n_tilts, n_nodes, n_nodes, 2))
-        return LocalField(nodes, (float(half[0]), float(half[1])))
+        return LocalField(nodes, (width, height))
 
     def _node_weights(self, field: LocalField) -> Tensor:
         """Return how much each node moves each particle, ``[p, n_y * n_x]``."""
@@ -340,7 +346,7 @@ class TiltRefiner:
         across = spline_weights(n_x, positions[:, 0] / field.half_extent_angstrom[0])
         along = spline_weights(n_y, positions[:, 1] / field.half_extent_angstrom[1])
         both = along[:, :, None] * across[:, None, :]
-        return torch.as_tensor(both.reshape(len(positions), -1), device=self.device)
+        return torch.as_tensor(both.reshape(len(positions), n_y * n_x), device=self.device)
 
     # Judging
 

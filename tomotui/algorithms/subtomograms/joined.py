@@ -138,9 +138,9 @@ def join_views(
     points = slice_points(frequencies, camera).reshape(-1, 3)
     values = views.data[..., :n_terms] * transfer * ramps(frequencies, -offsets_px, views.box)
     index, shares, mirrored = ball.grid.around(points)
-    flat = values.reshape(len(views), -1)
+    flat = values.flatten(1)
     imaginary = torch.where(mirrored, -flat.imag, flat.imag)
-    columns = torch.cat([flat.real, transfer.square().reshape(len(views), -1), imaginary])
+    columns = torch.cat([flat.real, transfer.square().flatten(1), imaginary])
     rows = scattered(index, shares, columns.T.contiguous(), ball.grid.n_points)
     n = len(views)
     found = ball.pick(rows, 2 * n).T
