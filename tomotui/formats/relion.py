@@ -8,7 +8,7 @@ in Angstrom, so it is this program's handedness.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -217,9 +217,31 @@ def read_relion(
     ]
 
 
+@dataclass(frozen=True)
+class RelionTomogram:
+    """What RELION wants to know of a tilt series whose particles were extracted.
+
+    Attributes
+    ----------
+    size_xyz
+        Of the tomogram, in pixels of the images.
+    scales
+        By section of the stack: what the CTF is multiplied with, RELION's scale factor.
+    exposures_e_per_a2
+        By section of the stack: what RELION's exposure weights were made for.
+    """
+
+    size_xyz: tuple[int, int, int]
+    scales: Mapping[int, float]
+    exposures_e_per_a2: Mapping[int, float]
+
+
 def write_relion(
     folder: Path | str,
     series: Sequence[tuple[TiltSeries, Alignment, Ctf | None]],
+    *,
+    tomograms: Mapping[str, RelionTomogram] | None = None,
+    named_from: str | None = None,
 ) -> Path:
     """Write ``aligned_tilt_series.star`` and ``tilt_series/NAME.star`` into a folder.
 
@@ -227,16 +249,25 @@ def write_relion(
     lacks. Images are named ``N@stack:mrcs``; the series
     files are named relative to ``folder``'s parents as ``FOLDER/tilt_series/NAME.star``.
 
+    Parameters
+    ----------
+    tomograms
+        What else is known, by name of the series.
+    named_from
+        What to call the folder in the files; its own name by default.
+
     Returns
     -------
     The path of ``aligned_tilt_series.star``.
     """
     folder = Path(folder)
     (folder / "tilt_series").mkdir(parents=True, exist_ok=True)
+    called = folder.name if named_from is None else named_from
     table: Columns = {}
     for record, alignment, ctf in series:
         hand = ctf.handedness if ctf is not None else None
-        relative = Path(folder.name) / "tilt_series" / f"{record.name}.star"
+        relative = Path(called) / "tilt_series" / f"{record.name}.star"
+        more = None if tomograms is None else tomograms[record.name]
         entries = {
             "rlnTomoName": record.name,
             "rlnVoltage": record.voltage_kv,
@@ -249,16 +280,21 @@ def write_relion(
             "rlnTomoTiltSeriesPixelSize": record.pixel_size_angstrom,
             "rlnTomoTiltSeriesStarFile": str(relative),
         }
+        if more is not None:
+            for axis, size in zip("XYZ", more.size_xyz, strict=True):
+                entries[f"rlnTomoSize{axis}"] = size
         for key, value in entries.items():
             table.setdefault(key, []).append(value)
-        rows = _series_columns(record, alignment, ctf)
+        rows = _series_columns(record, alignment, ctf, more)
         write_star(folder / "tilt_series" / f"{record.name}.star", {record.name: rows})
     path = folder / "aligned_tilt_series.star"
     write_star(path, {"global": table})
     return path
 
 
-def _series_columns(record: TiltSeries, alignment: Alignment, ctf: Ctf | None) -> Columns:
+def _series_columns(
+    record: TiltSeries, alignment: Alignment, ctf: Ctf | None, more: RelionTomogram | None
+) -> Columns:
     stack = record.stack_path
     suffix = "" if stack.endswith(".mrcs") else ":mrcs"
     fits = {t.index: t for t in ctf.tilts} if ctf is not None else {}
@@ -290,6 +326,9 @@ def _series_columns(record: TiltSeries, alignment: Alignment, ctf: Ctf | None) -
             }
         elif fits:
             continue
+        if more is not None:
+            row["rlnMicrographPreExposure"] = more.exposures_e_per_a2.get(tilt.index, 0.0)
+            row["rlnCtfScalefactor"] = more.scales[tilt.index]
         for key, value in row.items():
             columns.setdefault(key, []).append(value)
     return columns

@@ -104,6 +104,11 @@ def write_relion_particles(
     tomogram_names
         RELION's name of each tomogram by its identity.
     """
+    write_star(path, {"particles": particle_columns(particles, tomogram_names)})
+
+
+def particle_columns(particles: Sequence[Particle], tomogram_names: Mapping[str, str]) -> Columns:
+    """Return particles as RELION's columns; see `write_relion_particles`."""
     columns: Columns = {"rlnTomoName": [tomogram_names[p.tomogram_uid] for p in particles]}
     for name, attribute in zip(_CENTRED, ("x_angstrom", "y_angstrom", "z_angstrom"), strict=True):
         columns[name] = [getattr(p, attribute) for p in particles]
@@ -118,7 +123,7 @@ def write_relion_particles(
     if all(p.score is not None for p in particles):
         columns["rlnAutopickFigureOfMerit"] = [p.score for p in particles]
     columns["rlnOpticsGroup"] = [1] * len(particles)
-    write_star(path, {"particles": columns})
+    return columns
 
 
 def _follow(path: Path) -> tuple[Path, dict[str, Corner]]:

@@ -31,12 +31,20 @@ def read_star(path: Path | str) -> dict[str, Columns]:
     return {str(name): _columns(block) for name, block in blocks.items()}
 
 
-def write_star(path: Path | str, blocks: Mapping[str, Mapping[str, Sequence[Any]]]) -> None:
-    """Write blocks of columns."""
+def write_star(path: Path | str, blocks: Mapping[str, Mapping[str, Any]]) -> None:
+    """Write blocks of columns; those of plain values as a list of names and values."""
     import pandas
     import starfile
 
-    frames = {name: pandas.DataFrame(dict(columns)) for name, columns in blocks.items()}
+    frames = {
+        name: pandas.DataFrame(dict(columns))
+        if any(
+            isinstance(values, Sequence) and not isinstance(values, str)
+            for values in columns.values()
+        )
+        else dict(columns)
+        for name, columns in blocks.items()
+    }
     starfile.write(frames, Path(path), overwrite=True)
 
 
