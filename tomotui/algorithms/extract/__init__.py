@@ -1,0 +1,1 @@
+"""Particles cut out of tilt images, for other programs."""
