@@ -26,6 +26,7 @@ _BUILT_IN = {
     "match": "tomotui.stages.match:MatchStage",
     "pick-train": "tomotui.stages.pick_train:PickTrainStage",
     "pick": "tomotui.stages.pick:PickStage",
+    "extract": "tomotui.stages.extract:ExtractStage",
     "initial-model": "tomotui.stages.initial_model:InitialModelStage",
     "refine": "tomotui.stages.refine:RefineStage",
     "map-back": "tomotui.stages.map_back:MapBackStage",
