@@ -207,6 +207,8 @@ def source_like(
         symmetry=symmetry or source.symmetry,
         parent_uid=source.uid,
         made_by=made_by,
+        alignment_uids=source.alignment_uids,
+        ctf_uids=source.ctf_uids,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -100,21 +101,22 @@ class AveragingFiles:
             symmetry=symmetry,
             parent_uid=whole.uid,
             made_by="refine",
-            alignment_uids=tuple(one.uid for one in alignments),
-            ctf_uids=tuple(one.uid for one in ctfs),
+            alignment_uids=_with_those_before(alignments, self.subjects, whole.alignment_uids),
+            ctf_uids=_with_those_before(ctfs, self.subjects, whole.ctf_uids),
         )
         table = self._particles(refined)
         record = self._map_record(name, symmetry, refined, len(table), maps, mass_kda, b_factor_a2)
-        metrics = {
-            "resolution": _finite(maps.resolution_angstrom),
-            "particles": float(len(table)),
-        }
+        reached = maps.resolution_angstrom
+        metrics = {"particles": float(len(table))}
+        if math.isfinite(reached):
+            metrics["resolution"] = reached
+        words = f"{reached:.2f} A" if math.isfinite(reached) else "the halves agree on nothing"
         records: list[AnyRecord] = [*alignments, *ctfs, refined, record]
         return StageResult(
             records=tuple(records),
             particles=(table,),
             metrics=metrics,
-            summary=f"{len(table)} particles, {metrics['resolution']:.2f} A",
+            summary=f"{len(table)} particles, {words}",
         )
 
     def _particles(self, refined: ParticleSet) -> ParticleTable:
@@ -125,6 +127,10 @@ class AveragingFiles:
         poses, old = self.gathered.poses, self.subjects.table
         rows = np.flatnonzero(np.isfinite(self.gathered.scores))
         rows = rows[~np.isin(rows, self.cut)]
+        unseen = self.gathered.scores[rows] == 0
+        if unseen.any():
+            self.task.warn(f"{int(unseen.sum())} particles lie on no image and are left out")
+            rows = rows[~unseen]
         return replace(
             old.select(rows),
             uids=np.array([new_uid() for _ in rows], dtype="U16"),
@@ -138,6 +144,8 @@ class AveragingFiles:
 
     def _series_records(self) -> tuple[list[Alignment], list[Ctf]]:
         """Return alignments and CTFs of the series whose images are seen otherwise than before."""
+        from tomotui.algorithms.refine.state import has_changed
+
         alignments: list[Alignment] = []
         ctfs: list[Ctf] = []
         for one, subject, images in zip(
@@ -145,10 +153,15 @@ class AveragingFiles:
         ):
             model, before = one.model, one.began_with
             alignment = subject.alignment
-            if model.geometry is not before.geometry or model.local is not before.local:
+            if has_changed(model, before, "angles", "shifts", "nodes"):
                 alignment = refined_alignment(alignment, images.used, model)
                 alignments.append(alignment)
-            if subject.ctf is not None and model.ctf is not None and model.ctf is not before.ctf:
+            if has_changed(model, before, "magnification"):
+                self.task.log(
+                    f"{one.name} shows particles {model.magnification:.4f} times as large as the "
+                    "maps: its pixel size may be wrong by that"
+                )
+            if subject.ctf is not None and has_changed(model, before, "defocus"):
                 ctfs.append(refined_ctf(subject.ctf, alignment.uid, images.used, model))
         return alignments, ctfs
 
@@ -262,19 +275,26 @@ class AveragingFiles:
             model, before = one.model, one.began_with
             moved = model.geometry.shift_angstrom - before.geometry.shift_angstrom
             details[f"tilt_deg_{number}"] = model.geometry.tilt_deg
-            details[f"tilt_score_{number}"] = self.gathered.view_scores[number] / max(1, len(one))
+            at = self.gathered.poses.positions_angstrom[known & self._is_of(number)]
+            details[f"tilt_score_{number}"] = self.gathered.view_scores[number] / max(1, len(at))
             details[f"tilt_shift_angstrom_{number}"] = moved
             if model.ctf is not None and before.ctf is not None:
                 details[f"tilt_defocus_change_angstrom_{number}"] = (
                     model.ctf.defocus_u_angstrom - before.ctf.defocus_u_angstrom
                 )
-            positions = one.poses.positions_angstrom
-            details[f"motion_points_angstrom_{number}"] = positions[:, :2]
-            drift = model.places(positions) - before.places(positions)
+            details[f"motion_points_angstrom_{number}"] = at[:, :2]
+            drift = model.places(at) - before.places(at)
             details[f"motion_angstrom_{number}"] = (
                 drift[..., :2].transpose(1, 0, 2) - moved[:, None]
             )
         return details
+
+    def _is_of(self, number: int) -> NDArray[np.bool_]:
+        """Return which of the rows that were gathered are particles of a series."""
+        assert self.gathered is not None
+        tomogram = self.subjects.subjects[number].tomogram.uid
+        mine: NDArray[np.bool_] = self.subjects.table.tomogram_uids == tomogram
+        return mine[: len(self.gathered.scores)]
 
     def _write_details(self, path: Path, details: dict[str, Any]) -> None:
         temporary = path.with_name(f".{path.name}.partial")
@@ -371,6 +391,14 @@ def _curves(fsc: Fsc) -> dict[str, Any]:
     }
 
 
-def _finite(resolution_angstrom: float) -> float:
-    """Return a resolution as a number that can be stored: 0 where there is none."""
-    return resolution_angstrom if math.isfinite(resolution_angstrom) else 0.0
+def _with_those_before(
+    made: Sequence[Alignment | Ctf], subjects: Subjects, before: Sequence[str]
+) -> tuple[str, ...]:
+    """Return identities of what was refined now, and before in series that stayed as they were."""
+    again = {one.series_uid for one in made}
+    seen_by: list[Alignment | Ctf | None] = []
+    for one in subjects.subjects:
+        if one.series.uid not in again:
+            seen_by += [one.alignment, one.ctf]
+    kept = [one.uid for one in seen_by if one is not None and one.uid in before]
+    return (*(one.uid for one in made), *kept)

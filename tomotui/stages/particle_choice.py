@@ -133,7 +133,8 @@ def read_reference(
     pixel = pixel_size_angstrom or (record.pixel_size_angstrom if record else pixel)
     if not pixel > 0:
         raise StageError(
-            f"{path} does not say its voxel size.", "Say it with reference_pixel_size_angstrom."
+            f"{path} does not say its voxel size.",
+            "Bring it in with its size: tomotui import-map FILE --pixel-size ANGSTROM",
         )
     name = record.name if record else path.name.partition(".")[0]
     return torch.from_numpy(np.ascontiguousarray(values)), pixel, name

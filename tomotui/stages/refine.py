@@ -23,6 +23,8 @@ from tomotui.stages.checkpoints import Checkpoint
 from tomotui.stages.particle_choice import Decisions, chosen_particles, one_set, read_reference
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from tomotui.algorithms.refine.plan import IterationResult
     from tomotui.algorithms.refine.schedule import Step
 
@@ -158,6 +160,7 @@ class _Refining:
         )
         task.progress(0.0, "gathering particles")
         self.subjects = subjects_with_particles(task, self.inputs, self.set, table, parameters.seed)
+        self._check_halves()
         self._share_out()
         plan = RefinementPlan(
             self.diameter,
@@ -180,6 +183,15 @@ class _Refining:
         self._cut()
         return self._result()
 
+    def _check_halves(self) -> None:
+        of_half = np.bincount(self.subjects.halves, minlength=2)
+        if of_half.min() < 2:
+            raise StageError(
+                f"the halves of {self.set.name} have {of_half[0]} and {of_half[1]} particles; "
+                "each needs two at least, for a map to be judged by the other.",
+                f"Deal them out anew: tomotui particles split-halves {self.set.name}",
+            )
+
     def _share_out(self) -> None:
         """Keep the particles of this process, where several share the work."""
         if self.ranks.count == 1:
@@ -197,6 +209,7 @@ class _Refining:
         refinement = self.refinement
         if not self.checkpoint.resume(refinement.take_up, self.task.device):
             self._take_reference()
+        refinement.take_mask(*self._mask())
         n_before = len(refinement.iterations)
         for number, step in enumerate(self._steps()):
             if number < n_before:
@@ -212,6 +225,8 @@ class _Refining:
             if self.ranks.rank == 0:
                 self.checkpoint.keep(state)
             self._answer(result)
+        if refinement.maps is None and refinement.iterations:
+            refinement.make_maps()
 
     def _steps(self) -> Iterator[Step]:
         """Return the steps; each is answered to by `_answer` before the next is asked for."""
@@ -240,8 +255,9 @@ class _Refining:
                 raise StageError(f"iterations: {error}.") from error
             return iter([Step(levels[-1], letter) for letter in letters])
         corrections = parameters.corrections
-        counts = [len(one) for one in self.subjects.series]
-        if np.median(counts) * self.ranks.count < FEWEST_FOR_TILTS and corrections:
+        # Of all processes: all must come to the same steps.
+        _, counts = np.unique(self.subjects.table.tomogram_uids, return_counts=True)
+        if np.median(counts) < FEWEST_FOR_TILTS and corrections:
             self.task.warn(
                 f"{np.median(counts):.0f} particles a series are too few to refine tilts by"
             )
@@ -260,8 +276,7 @@ class _Refining:
 
         parameters = self.parameters
         values, pixel, name = read_reference(self.task, self.inputs, parameters.reference, None)
-        if len(set(values.shape)) != 1:
-            raise StageError(f"{name} is no cube: {tuple(values.shape)} voxels.")
+        _check_reference(values, pixel, name, self.diameter)
         if values.shape[0] % 2:
             values = values[:-1, :-1, :-1]
         values = values.float()
@@ -271,6 +286,30 @@ class _Refining:
             f"both halves begin with {name} to {parameters.first_resolution_angstrom:g} A: they "
             "share nothing finer"
         )
+
+    def _mask(self) -> tuple[Tensor | None, float]:
+        """Return the mask that was asked for, and its voxel size in Angstrom."""
+        import torch
+
+        from tomotui.formats.errors import FormatError
+        from tomotui.formats.mrc import read_volume
+        from tomotui.stages.match_inputs import find_file
+
+        if not self.parameters.mask:
+            return None, 0.0
+        path = find_file(self.task, self.parameters.mask, "mask")
+        try:
+            values, pixel = read_volume(path)
+        except FormatError as error:
+            raise StageError(str(error)) from error
+        is_even_cube = len(set(values.shape)) == 1 and values.shape[0] % 2 == 0
+        if not is_even_cube or not pixel > 0 or values.min() < -0.01 or values.max() > 1.01:
+            raise StageError(
+                f"{path} is no mask: it must be a cube of an even side, with values from 0 to 1, "
+                "that says its voxel size.",
+                "Take that of a map (tomotui export map NAME --what mask), or name none.",
+            )
+        return torch.from_numpy(np.ascontiguousarray(values)).float(), pixel
 
     def _announce(self, result: IterationResult) -> None:
         step = float(result.number)
@@ -298,6 +337,20 @@ class _Refining:
             self.parameters.mass_kda,
             self.parameters.b_factor_a2,
         )
+
+
+def _check_reference(values: Tensor, pixel: float, name: str, diameter_angstrom: float) -> None:
+    """Refuse maps that particles cannot be compared with."""
+    from tomotui.imaging.map_masks import map_mask
+
+    try:
+        map_mask(values, pixel, radius_angstrom=diameter_angstrom / 2)
+    except ValueError as error:
+        if any(word in str(error) for word in ("cube", "not numbers", "same everywhere", "dark")):
+            raise StageError(
+                f"the reference {name} cannot be used: {error}.",
+                "Bring it in with tomotui import-map, which makes cubes and turns contrast.",
+            ) from error
 
 
 def _said(result: IterationResult) -> str:

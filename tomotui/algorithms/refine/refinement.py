@@ -84,6 +84,7 @@ class Refinement:
         self.resolution_angstrom = plan.first_resolution_angstrom
         self.iterations: list[IterationResult] = []
         self._is_scaled = True
+        self._mask: tuple[Tensor, float] | None = None
 
     @property
     def series(self) -> list[SeriesParticles]:
@@ -130,6 +131,17 @@ class Refinement:
         self.references = (first.to(self.work.device), second.to(self.work.device))
         self.work.pixel_size_angstrom = pixel_size_angstrom
         self._is_scaled = False
+
+    def take_mask(self, mask: Tensor | None, pixel_size_angstrom: float) -> None:
+        """Judge all maps from now on under a mask, instead of one that is found from them."""
+        self._mask = None if mask is None else (mask.to(self.work.device), pixel_size_angstrom)
+
+    def _mask_here(self) -> Tensor | None:
+        """Return the mask that was given on the pixels of the maps."""
+        if self._mask is None:
+            return None
+        mask, pixel = self._mask
+        return resampled(mask, pixel, self.work.pixel_size_angstrom, self.work.box).clamp(0, 1)
 
     def _sources(self) -> list[SliceSource]:
         radius = self.work.radius(self.resolution_angstrom)
@@ -236,18 +248,18 @@ class Refinement:
     def _pose_change(self, before: Sequence[Poses]) -> tuple[float, float]:
         """Return the median turn in degrees and the median shift in Angstrom of all poses."""
         group = self.work.group
-        turned, moved = [np.zeros(0)], [np.zeros(0)]
+        turned, moved = [], []
         for one, old in zip(self.series, before, strict=True):
             turned.append(symmetric_angle_deg(old.rotations, one.poses.rotations, group))
             way = one.poses.positions_angstrom - old.positions_angstrom
             moved.append(np.linalg.norm(way, axis=1))
-        n = float(len(np.concatenate(turned)))
-        medians = [float(np.median(np.concatenate(one))) if n else 0.0 for one in (turned, moved)]
-        return self._mean(medians[0] * n, n), self._mean(medians[1] * n, n)
+        found = [self.work.all_rows(one) for one in (turned, moved)]
+        medians = [float(np.nanmedian(one)) if np.isfinite(one).any() else 0.0 for one in found]
+        return medians[0], medians[1]
 
     # Maps
 
-    def make_maps(self, mask: Tensor | None = None) -> HalfMaps:
+    def make_maps(self) -> HalfMaps:
         """Make half maps of the particles as they lie, and references of them."""
         work = self.work
         group = torch.as_tensor(work.group, dtype=torch.float32, device=work.device)
@@ -269,7 +281,9 @@ class Refinement:
                         n_terms,
                     )
         spectra = [Spectra.of(one, group, work.ranks) for one in sums]
-        self.maps = half_maps(spectra, work.pixel_size_angstrom, self.plan.diameter_angstrom, mask)
+        self.maps = half_maps(
+            spectra, work.pixel_size_angstrom, self.plan.diameter_angstrom, self._mask_here()
+        )
         self.references = self.maps.references
         nyquist = 2 * work.pixel_size_angstrom
         reached = self.maps.resolution_angstrom
@@ -329,12 +343,20 @@ class Refinement:
             "rotations": torch.as_tensor(reached.poses.rotations),
             "positions": torch.as_tensor(reached.poses.positions_angstrom),
             "scores": torch.as_tensor(reached.scores),
+            "view_scores": torch.as_tensor(self.work.all_rows(self._padded_view_scores())),
             "halves": torch.as_tensor(
                 self.work.all_rows([one.halves.astype(np.float64) for one in self.series])
             ),
             "models": [model_state(one.model) for one in self.series],
             "iterations": [asdict(one) for one in self.iterations],
         }
+
+    def _padded_view_scores(self) -> list[Array]:
+        """Return the scores of all views, of each series as many columns as the longest has."""
+        most = max((one.model.n_tilts for one in self.series), default=0)
+        return [
+            np.pad(one.view_scores, ((0, 0), (0, most - one.model.n_tilts))) for one in self.series
+        ]
 
     def take_up(self, state: dict[str, Any]) -> None:
         """Take up a state of the same particles."""
@@ -346,6 +368,8 @@ class Refinement:
                 state["positions"].cpu().numpy()[one.rows],
             )
             one.scores = state["scores"].cpu().numpy()[one.rows]
+            views = state["view_scores"].cpu().numpy()[one.rows]
+            one.view_scores = views[:, : one.model.n_tilts].copy()
             one.halves = state["halves"].cpu().numpy()[one.rows].astype(np.int64)
         self.references = (first, second)
         self.work.store.at(Level(*state["level"]))

@@ -68,6 +68,18 @@ def model_state(model: SeriesModel) -> dict[str, Any]:
     }
 
 
+def has_changed(now: SeriesModel, before: SeriesModel, *what: str) -> bool:
+    """Tell whether any of some parts of a model's state is another than before."""
+    states = model_state(now), model_state(before)
+    for a, b in ([state[key] for state in states] for key in what):
+        if a is None or b is None:
+            if a is not b:
+                return True
+        elif not torch.equal(torch.as_tensor(a), torch.as_tensor(b)):
+            return True
+    return False
+
+
 def model_of_state(model: SeriesModel, state: dict[str, Any]) -> SeriesModel:
     """Return a model with what `model_state` has kept."""
     tilt, x_tilt, axis = state["angles"].cpu().numpy()

@@ -42,6 +42,12 @@ Array = NDArray[np.float64]
 Solve = Callable[[Tensor, Tensor], SeriesModel]
 Chain = Callable[[Tensor], Tensor]
 
+SHIFT_SPREAD_ANGSTROM = 15.0
+"""How far, as a standard deviation, tilts may be shifted from where they are in one round."""
+
+LEAST_GAIN = 1.0
+"""Of the held-out particles' log-likelihood: less may be chance."""
+
 TURN_SPREAD_DEG = 0.5
 """How far, as a standard deviation, tilts may be turned from where they were aligned."""
 
@@ -237,10 +243,12 @@ class TiltRefiner:
     def shifts(self) -> Judged:
         """Find each tilt's shift."""
         evidence = self.evidence(self.series.model)
+        prior = (self.pixel / SHIFT_SPREAD_ANGSTROM) ** 2
 
         def solve(gradient: Tensor, curvature: Tensor) -> SeriesModel:
-            step = _solved(gradient[:, :2], curvature[:, :2, :2])
-            return _shifted(self.series.model, step * self.pixel)
+            stiffer = curvature[:, :2, :2].clone()
+            stiffer[:, range(2), range(2)] += prior
+            return _shifted(self.series.model, _solved(gradient[:, :2], stiffer) * self.pixel)
 
         return self._judge(
             self._by_halves(evidence, solve, _shift_chain), evidence.equations.score, by_tilt=True
@@ -250,10 +258,12 @@ class TiltRefiner:
         """Find each tilt's turn about the specimen's origin, and its shift."""
         evidence = self.evidence(self.series.model)
         prior = 1 / np.deg2rad(TURN_SPREAD_DEG) ** 2
+        shift_prior = (self.pixel / SHIFT_SPREAD_ANGSTROM) ** 2
 
         def solve(gradient: Tensor, curvature: Tensor) -> SeriesModel:
             stiffer = curvature.clone()
             stiffer[:, range(2, 5), range(2, 5)] += prior
+            stiffer[:, range(2), range(2)] += shift_prior
             step = _solved(gradient, stiffer)
             return _turned(self.series.model, step[:, 2:], step[:, :2] * self.pixel)
 
@@ -406,10 +416,10 @@ class TiltRefiner:
         self.ranks.sum_(gain)
         self.ranks.sum_(count)
         per_tilt = gain.cpu().numpy()
-        kept = per_tilt > 0
+        kept = per_tilt > LEAST_GAIN
         whole = float(per_tilt[kept].sum() if by_tilt else per_tilt.sum())
         per_particle = whole / max(1.0, float(count))
-        if whole <= 0 or not kept.any():
+        if whole <= LEAST_GAIN or not kept.any():
             return Judged(self.series.model, False, per_particle)
         if by_tilt:
             return Judged(_mixed(models[2], self.series.model, kept), True, per_particle)
