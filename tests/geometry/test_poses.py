@@ -3,7 +3,12 @@ from __future__ import annotations
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from tomotui.geometry.poses import angles_facing, angles_of_matrices, matrices_of_angles
+from tomotui.geometry.poses import (
+    angles_facing,
+    angles_of_matrices,
+    directions_of_angles,
+    matrices_of_angles,
+)
 
 
 def test_angles_are_relions() -> None:
@@ -37,3 +42,14 @@ def test_z_axis_faces_the_direction() -> None:
     units = directions / np.linalg.norm(directions, axis=1, keepdims=True)
     np.testing.assert_allclose(axes, units, atol=1e-12)
     assert (angles[:, 0] == 0).all()
+
+
+def test_a_direction_needs_no_rot() -> None:
+    angles = np.random.default_rng(4).uniform([-180, 0, -180], [180, 180, 180], (20, 3))
+    expected = matrices_of_angles(angles)[:, :, 2]
+    angles[5:, 0] = np.nan
+    np.testing.assert_allclose(directions_of_angles(angles), expected, atol=1e-12)
+    angles[0, 1], angles[1, 2] = np.nan, np.nan
+    unknown = np.isnan(directions_of_angles(angles))
+    assert unknown[:2].all()
+    assert not unknown[2:].any()

@@ -55,6 +55,20 @@ def angles_of_matrices(matrices: ArrayLike) -> Floats:
     return angles
 
 
+def directions_of_angles(angles_deg: ArrayLike) -> Floats:
+    """Return where the reference's z axis points, ``[n, 3]``; NaN where that is not known.
+
+    Parameters
+    ----------
+    angles_deg
+        ``[n, 3]``: rot, tilt, psi. Whatever rot is, it does not matter.
+    """
+    _, tilt, psi = np.deg2rad(np.asarray(angles_deg, dtype=np.float64).reshape(-1, 3)).T
+    across = np.sin(tilt)
+    z = np.where(np.isfinite(psi), np.cos(tilt), np.nan)
+    return np.stack([-np.cos(psi) * across, np.sin(psi) * across, z], axis=1)
+
+
 def angles_facing(directions: ArrayLike) -> Floats:
     """Return (rot, tilt, psi) that turn the reference's z axis into directions; rot is 0.
 

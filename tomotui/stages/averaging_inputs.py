@@ -159,7 +159,7 @@ def _particles_of(
     from tomotui.algorithms.refine.particles import SeriesParticles
     from tomotui.algorithms.refine.poses import Poses
     from tomotui.algorithms.subtomograms.views import SeriesModel, contrast_images
-    from tomotui.geometry.poses import matrices_of_angles
+    from tomotui.geometry.poses import directions_of_angles, matrices_of_angles
     from tomotui.stages.loading import load_binned
 
     exposure = aligned.exposure_e_per_a2()
@@ -186,6 +186,7 @@ def _particles_of(
         Poses(rotations, table.positions_angstrom[rows].copy()),
         halves,
         rows,
+        directions_of_angles(table.angles_deg[rows]),
     )
 
 

@@ -165,3 +165,19 @@ def test_counts_become_relative_contrast_with_protein_bright() -> None:
     assert contrast_images(grey).std(dim=(1, 2)).tolist() == pytest.approx([1.0, 1.0], rel=1e-3)
     assert torch.allclose(contrast_images(grey), contrast_images(7 * grey), atol=1e-5)
     assert contrast_images(torch.zeros(1, 4, 4)).isfinite().all()
+
+
+def test_an_image_that_shows_nothing_does_not_count() -> None:
+    images = noise_images()
+    images[1] = 0.25
+    views = views_of(images, PIXEL, model_of(), scattered_positions(20), HalfPlane(24))
+    assert not views.transfer[:, 1].any()
+    assert not views.data[:, 1].any()
+    assert views.transfer[:, [0, 2]].abs().amax(dim=-1).min() > 0
+
+
+def test_there_may_be_no_particle() -> None:
+    nobody = np.zeros((0, 3))
+    views = views_of(noise_images(), PIXEL, model_of(), nobody, HalfPlane(24))
+    assert views.data.shape == views.transfer.shape == (0, 3, len(views.plane.radius))
+    assert views.offsets_px(model_of(), nobody).shape == (0, 3, 2)

@@ -30,6 +30,9 @@ Array = NDArray[np.float64]
 LEAST_INSIDE = 0.6
 """Share of a crop that must lie on the image for the view to count."""
 
+LEAST_POWER = 1e-6
+"""Power over that of the median tilt, below which an image shows nothing and does not count."""
+
 _COUNTS_LEAST = 2.0
 """Mean over deviation above which grey values count electrons, to be divided by the mean."""
 
@@ -227,6 +230,11 @@ def views_of(
     data = torch.where(counts[..., None], data, torch.zeros((), dtype=data.dtype))
     if noise is None:
         noise = noise_amplitude(data, counts, plane, ranks or Ranks())
+    strength = noise.square().mean(dim=1)
+    is_flat = strength <= LEAST_POWER * strength.median()
+    counts &= ~is_flat
+    data = torch.where(counts[..., None], data, torch.zeros((), dtype=data.dtype))
+    noise = torch.where(is_flat[:, None], torch.ones_like(noise), noise)
     transfer = transfer_of(model, seen[..., 2], plane, pixel_size_angstrom)
     whiten = math.sqrt(2) / noise
     return SeriesViews(
