@@ -20,7 +20,9 @@ Array = NDArray[np.float64]
 SIDE, THICK, STRIDE = 96, 9, 4
 COPIES, BATCH = 500, 32
 RATE, ROUNDS = 1e-5, 20
-"""As it ships: the rate that one may choose is not used."""
+"""As it ships: the rate that one may choose, `SHOWN_RATE` to begin with, is not used."""
+
+SHOWN_RATE = 1e-4
 
 
 def network() -> nn.Sequential:
@@ -107,7 +109,8 @@ def search(model: nn.Sequential, volume: Tensor, radius_voxel: float) -> tuple[A
 
 
 def _box(volume: Tensor, voxel: Array) -> Tensor:
-    z, y, x = (int(v) for v in np.round(voxel))
+    inside = np.clip(np.round(voxel), 0, np.array(volume.shape) - 1)
+    z, y, x = (int(v) for v in inside)
     reach = SIDE // 2
     padded = nn.functional.pad(volume, (reach, reach, reach, reach, THICK // 2, THICK // 2))
     cut = padded[z : z + THICK, y : y + SIDE, x : x + SIDE]

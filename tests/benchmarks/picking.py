@@ -173,7 +173,7 @@ def sample(seed: int, rounds: int, scenes_folder: Path, folder: Path) -> Loop:
 
 def eman(loop: Loop, name: str) -> None:
     """Train EMAN2's network on the judgements of the loop, and compare."""
-    from eman_picker import RATE, search, train
+    from eman_picker import RATE, SHOWN_RATE, search, train
 
     volumes = [volume_of(scene, loop.folder) for scene in loop.scenes]
     for species, diameter in DIAMETER_ANGSTROM.items():
@@ -187,7 +187,7 @@ def eman(loop: Loop, name: str) -> None:
             mine = numbers == number
             voxels[mine] = volume.to_voxels(judged.positions_angstrom[mine])
         truths = [scene.positions_angstrom[species] for scene in loop.scenes]
-        for words, rate in (("as it ships", RATE), ("100 times the rate", 100 * RATE)):
+        for words, rate in (("as it ships", RATE), ("at the rate it shows", SHOWN_RATE)):
             began = time.perf_counter()
             images = [volume.image for volume in volumes]
             accepted = judged.decisions == "accepted"
