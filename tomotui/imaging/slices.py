@@ -1,9 +1,10 @@
 """Central slices of volumes in Fourier space: taken out of one, and put together into one.
 
 A volume of side n about voxel ``n // 2`` is padded to twice its side and transformed; its slices
-are read from the eight nearest points of that finer grid, which linear interpolation blurs so
-little (0.5 %) that dividing the volume by the interpolation's own window beforehand makes up for
-nearly all of it. Putting slices in spreads every value over the same eight points.
+are read from the eight nearest points of that finer grid. Linear interpolation dims what lies away
+from the middle, which dividing the volume by the interpolation's own window beforehand makes up
+for; left is an error of 0.5 % an eighth of the box from the middle, and of 2 % at a quarter.
+Putting slices in spreads every value over the same eight points.
 
 Frequencies are in cycles per box of side n, (x, y, z); only half of the space is kept, because
 the volumes are real.
