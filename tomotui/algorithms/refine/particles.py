@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -18,6 +18,41 @@ from tomotui.imaging.slices import HalfPlane
 Array = NDArray[np.float64]
 Loader = Callable[[int], tuple[Tensor, float]]
 """Reads a series at a binning: relative contrast ``[t, h, w]``, and its pixel size in Angstrom."""
+
+
+@dataclass(frozen=True)
+class Level:
+    """A binning that refinement works at.
+
+    Attributes
+    ----------
+    binning
+        Pixels of the images for one of the views.
+    box
+        Side of the views in pixels, even.
+    """
+
+    binning: int
+    box: int
+
+
+@dataclass(frozen=True)
+class Cut:
+    """Where the views of a series were cut out, which does not change as poses are refined.
+
+    Attributes
+    ----------
+    level
+        Of the views.
+    model
+        Of the series then.
+    positions_angstrom
+        Of the particles then, ``[p, 3]``.
+    """
+
+    level: Level
+    model: SeriesModel
+    positions_angstrom: Array
 
 
 @dataclass
@@ -49,6 +84,8 @@ class SeriesParticles:
         Log-likelihood above that of noise, ``[p]``.
     view_scores
         The same by view, ``[p, t]``.
+    cut
+        Where its views were cut out; ``None`` before that, or when they are to be cut anew.
     """
 
     name: str
@@ -62,6 +99,7 @@ class SeriesParticles:
     picked_angstrom: Array = field(init=False)
     scores: Array = field(init=False)
     view_scores: Array = field(init=False)
+    cut: Cut | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         self.began_with = self.model
@@ -92,6 +130,8 @@ class SeriesParticles:
         self.halves, self.rows = self.halves[which], self.rows[which]
         self.picked_angstrom = self.picked_angstrom[which]
         self.scores, self.view_scores = self.scores[which], self.view_scores[which]
+        if self.cut is not None:
+            self.cut = replace(self.cut, positions_angstrom=self.cut.positions_angstrom[which])
         if self.directions is not None:
             self.directions = self.directions[which]
 
@@ -105,22 +145,6 @@ class SeriesParticles:
         return np.flatnonzero(self.halves == half)
 
 
-@dataclass(frozen=True)
-class Level:
-    """A binning that refinement works at.
-
-    Attributes
-    ----------
-    binning
-        Pixels of the images for one of the views.
-    box
-        Side of the views in pixels, even.
-    """
-
-    binning: int
-    box: int
-
-
 class ViewStore:
     """Views of all series at one level, kept while there is room and read again otherwise.
 
@@ -132,6 +156,11 @@ class ViewStore:
         Where to work.
     ranks
         Processes that share the particles of every series.
+
+    Attributes
+    ----------
+    noise
+        Of each series at this level, as it was measured, ``[t, k]``.
     """
 
     def __init__(
@@ -142,36 +171,41 @@ class ViewStore:
         self.level = Level(0, 0)
         self.plane = HalfPlane(4)
         self._kept: dict[str, SeriesViews] = {}
-        self._noise: dict[str, Tensor] = {}
+        self.noise: dict[str, Tensor] = {}
 
     def at(self, level: Level) -> None:
         """Work at a level from now on."""
         if level != self.level:
             self._kept.clear()
-            self._noise.clear()
+            self.noise.clear()
             self.level, self.plane = level, HalfPlane(level.box, self.device)
 
     def prepare(self, series: Sequence[SeriesParticles]) -> None:
         """Measure the noise of series of which it is not known yet; all processes must ask."""
         for one in series:
-            if one.name not in self._noise:
+            if one.name not in self.noise:
                 self.views(one)
 
     def views(self, series: SeriesParticles) -> SeriesViews:
-        """Return the views of the particles of a series, as its model sees them."""
+        """Return the views of the particles of a series, as its model sees them.
+
+        They are the same whether they were kept or are read again.
+        """
         if series.name in self._kept:
             return self._kept[series.name]
         images, pixel = series.load(self.level.binning)
+        if series.cut is None or series.cut.level != self.level:
+            series.cut = Cut(self.level, series.model, series.poses.positions_angstrom.copy())
         views = views_of(
             images.to(self.device),
             pixel,
-            series.model,
-            series.poses.positions_angstrom,
+            series.cut.model,
+            series.cut.positions_angstrom,
             self.plane,
             self.ranks,
-            self._noise.get(series.name),
+            self.noise.get(series.name),
         )
-        self._noise[series.name] = views.noise
+        self.noise[series.name] = views.noise
         size = _bytes_of(views)
         if size + sum(map(_bytes_of, self._kept.values())) <= self.keep_bytes:
             self._kept[series.name] = views
@@ -180,13 +214,13 @@ class ViewStore:
     def forget(self, series: SeriesParticles) -> None:
         """Make the views of a series anew when they are asked for: its model has changed."""
         self._kept.pop(series.name, None)
+        series.cut = None
 
     def forget_strayed(self, series: SeriesParticles, limit_px: float = 4.0) -> None:
         """Make the views anew where particles have moved far from the middle of their crops."""
-        views = self._kept.get(series.name)
-        if views is None or not len(series):
+        if series.cut is None or series.cut.level != self.level or not len(series):
             return
-        offsets = views.offsets_px(series.model, series.poses.positions_angstrom)
+        offsets = self.views(series).offsets_px(series.model, series.poses.positions_angstrom)
         if float(offsets.abs().max()) > limit_px:
             self.forget(series)
 

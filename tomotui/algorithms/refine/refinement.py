@@ -20,7 +20,7 @@ from tomotui.algorithms.refine.plan import LETTERS, IterationResult, RefinementP
 from tomotui.algorithms.refine.pose_rounds import PoseRound
 from tomotui.algorithms.refine.poses import Poses, batches
 from tomotui.algorithms.refine.reconstruct import Spectra, add_views
-from tomotui.algorithms.refine.state import gather, model_of_state, model_state
+from tomotui.algorithms.refine.state import take_up_work, work_state
 from tomotui.algorithms.refine.tilts import Judged, TiltRefiner
 from tomotui.algorithms.refine.work import Work
 from tomotui.geometry.symmetry import symmetric_angle_deg, symmetry_rotations
@@ -324,56 +324,46 @@ class Refinement:
         agreement = work.all_rows(kept)
         known = np.isfinite(agreement)
         limit = np.quantile(agreement[known], share) if known.any() else -np.inf
-        for one, own in zip(self.series, kept, strict=True):
-            work.store.forget(one)
-            one.keep(own >= limit)
+        self._keep([own >= limit for own in kept])
         return np.flatnonzero(known & (agreement < limit))
+
+    def cut_drifted(self, most_angstrom: float) -> NDArray[np.int64]:
+        """Leave out the particles that have moved far from where they were picked.
+
+        Returns
+        -------
+        Rows of those left out.
+        """
+        moved = [
+            np.linalg.norm(one.poses.positions_angstrom - one.picked_angstrom, axis=1)
+            for one in self.series
+        ]
+        everywhere = self.work.all_rows(moved)
+        self._keep([own <= most_angstrom for own in moved])
+        return np.flatnonzero(everywhere > most_angstrom)
+
+    def _keep(self, kept: Sequence[NDArray[np.bool_]]) -> None:
+        for one, mine in zip(self.series, kept, strict=True):
+            self.work.store.forget(one)
+            one.keep(mine)
 
     # Going on after a stop
 
     def state(self) -> dict[str, Any]:
         """Return what is needed to go on as if nothing had happened; all processes must ask."""
-        reached, level = gather(self.work), self.work.store.level
         return {
             "references": list(self.references),
-            "pixel": self.work.pixel_size_angstrom,
-            "level": [level.binning, level.box],
             "resolution": self.resolution_angstrom,
             "is_scaled": self._is_scaled,
-            "rotations": torch.as_tensor(reached.poses.rotations),
-            "positions": torch.as_tensor(reached.poses.positions_angstrom),
-            "scores": torch.as_tensor(reached.scores),
-            "view_scores": torch.as_tensor(self.work.all_rows(self._padded_view_scores())),
-            "halves": torch.as_tensor(
-                self.work.all_rows([one.halves.astype(np.float64) for one in self.series])
-            ),
-            "models": [model_state(one.model) for one in self.series],
             "iterations": [asdict(one) for one in self.iterations],
+            **work_state(self.work),
         }
-
-    def _padded_view_scores(self) -> list[Array]:
-        """Return the scores of all views, of each series as many columns as the longest has."""
-        most = max((one.model.n_tilts for one in self.series), default=0)
-        return [
-            np.pad(one.view_scores, ((0, 0), (0, most - one.model.n_tilts))) for one in self.series
-        ]
 
     def take_up(self, state: dict[str, Any]) -> None:
         """Take up a state of the same particles."""
         first, second = (one.to(self.work.device) for one in state["references"])
-        for one, kept in zip(self.series, state["models"], strict=True):
-            one.model = model_of_state(one.model, kept)
-            one.poses = Poses(
-                state["rotations"].cpu().numpy()[one.rows],
-                state["positions"].cpu().numpy()[one.rows],
-            )
-            one.scores = state["scores"].cpu().numpy()[one.rows]
-            views = state["view_scores"].cpu().numpy()[one.rows]
-            one.view_scores = views[:, : one.model.n_tilts].copy()
-            one.halves = state["halves"].cpu().numpy()[one.rows].astype(np.int64)
+        take_up_work(self.work, state)
         self.references = (first, second)
-        self.work.store.at(Level(*state["level"]))
-        self.work.pixel_size_angstrom = state["pixel"]
         self.resolution_angstrom = state["resolution"]
         self._is_scaled = state["is_scaled"]
         self.iterations = [IterationResult(**one) for one in state["iterations"]]

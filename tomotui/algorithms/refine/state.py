@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
+from tomotui.algorithms.refine.particles import Cut, Level
 from tomotui.algorithms.refine.poses import Poses
 from tomotui.algorithms.refine.work import Work
 from tomotui.algorithms.subtomograms.views import SeriesModel
@@ -94,3 +96,48 @@ def model_of_state(model: SeriesModel, state: dict[str, Any]) -> SeriesModel:
     return replace(
         model, geometry=geometry, local=local, ctf=ctf, magnification=state["magnification"]
     )
+
+
+def work_state(work: Work) -> dict[str, Any]:
+    """Return what refinement has changed of the particles and series; all processes must ask."""
+
+    def rows(values: list[Array]) -> Tensor:
+        return torch.as_tensor(work.all_rows(values))
+
+    level, series = work.store.level, work.series
+    cuts = [one.cut or Cut(level, one.model, one.poses.positions_angstrom) for one in series]
+    most = max((one.model.n_tilts for one in series), default=0)
+    views = [np.pad(one.view_scores, ((0, 0), (0, most - one.model.n_tilts))) for one in series]
+    return {
+        "level": [level.binning, level.box],
+        "pixel": work.pixel_size_angstrom,
+        "rotations": rows([one.poses.rotations for one in series]),
+        "positions": rows([one.poses.positions_angstrom for one in series]),
+        "scores": rows([one.scores for one in series]),
+        "view_scores": rows(views),
+        "halves": rows([one.halves.astype(np.float64) for one in series]),
+        "models": [model_state(one.model) for one in series],
+        "cut_models": [model_state(one.model) for one in cuts],
+        "cut_positions": rows([one.positions_angstrom for one in cuts]),
+        "noise": work.store.noise,
+    }
+
+
+def take_up_work(work: Work, state: dict[str, Any]) -> None:
+    """Take up what `work_state` has kept of the same particles."""
+    level = Level(*state["level"])
+    work.store.at(level)
+    work.store.noise = dict(state["noise"])
+    work.pixel_size_angstrom = state["pixel"]
+    names = ("rotations", "positions", "scores", "view_scores", "halves", "cut_positions")
+    kept = {name: state[name].cpu().numpy() for name in names}
+    for one, model, cut_model in zip(
+        work.series, state["models"], state["cut_models"], strict=True
+    ):
+        mine = {name: values[one.rows] for name, values in kept.items()}
+        one.cut = Cut(level, model_of_state(one.model, cut_model), mine["cut_positions"])
+        one.model = model_of_state(one.model, model)
+        one.poses = Poses(mine["rotations"], mine["positions"])
+        one.scores = mine["scores"]
+        one.view_scores = mine["view_scores"][:, : one.model.n_tilts].copy()
+        one.halves = mine["halves"].astype(np.int64)

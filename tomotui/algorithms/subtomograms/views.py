@@ -31,7 +31,7 @@ LEAST_INSIDE = 0.6
 """Share of a crop that must lie on the image for the view to count."""
 
 LEAST_POWER = 1e-6
-"""Power over that of the median tilt, below which an image shows nothing and does not count."""
+"""Power over that of the median tilt, below which an image shows nothing."""
 
 _COUNTS_LEAST = 2.0
 """Mean over deviation above which grey values count electrons, to be divided by the mean."""
@@ -102,7 +102,8 @@ class SeriesViews:
     transfer
         ``[p, t, k]``; 0 for views that do not count.
     noise
-        Amplitude of the noise by which both were divided, ``[t, k]``.
+        Amplitude of the noise by which both were divided, ``[t, k]``; infinite in images that show
+        nothing.
     centres_angstrom
         Where the crops' pixel ``n // 2`` lies, from the image's, ``[p, t, 2]``.
     """
@@ -230,11 +231,6 @@ def views_of(
     data = torch.where(counts[..., None], data, torch.zeros((), dtype=data.dtype))
     if noise is None:
         noise = noise_amplitude(data, counts, plane, ranks or Ranks())
-    strength = noise.square().mean(dim=1)
-    is_flat = strength <= LEAST_POWER * strength.median()
-    counts &= ~is_flat
-    data = torch.where(counts[..., None], data, torch.zeros((), dtype=data.dtype))
-    noise = torch.where(is_flat[:, None], torch.ones_like(noise), noise)
     transfer = transfer_of(model, seen[..., 2], plane, pixel_size_angstrom)
     whiten = math.sqrt(2) / noise
     return SeriesViews(
@@ -249,6 +245,8 @@ def views_of(
 
 def noise_amplitude(data: Tensor, counts: Tensor, plane: HalfPlane, ranks: Ranks) -> Tensor:
     """Return the root mean square amplitude by ring and tilt, smoothed a little, ``[t, k]``.
+
+    It is infinite where an image shows nothing, so that nothing follows from it.
 
     Parameters
     ----------
@@ -271,7 +269,9 @@ def noise_amplitude(data: Tensor, counts: Tensor, plane: HalfPlane, ranks: Ranks
     smooth = (padded[:, :-2] + 2 * padded[:, 1:-1] + padded[:, 2:]) / 4
     smooth = torch.cat([smooth[:, :1], smooth], dim=1)
     floor = smooth.amax(dim=1, keepdim=True) * 1e-9 + 1e-30
-    return smooth.clamp_min(floor)[:, ring].sqrt()
+    strength = power.mean(dim=1)
+    is_flat = strength <= LEAST_POWER * strength.median()
+    return smooth.clamp_min(floor)[:, ring].sqrt().masked_fill(is_flat[:, None], torch.inf)
 
 
 def transfer_of(
