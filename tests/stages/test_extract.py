@@ -266,3 +266,10 @@ def test_bad_input_ends_in_one_clear_message(
         stage_runner.run_stage(
             "extract", task, posed.replaced(record.replace(width_px=100)), {}, truth
         )
+    (tmp_path / "d").mkdir()
+    (tmp_path / "d" / "Subtomograms").write_text("a file where a folder shall be")
+    with pytest.raises(StageError, match=r"(?s)Subtomograms/one cannot be made"):
+        extract(stage_runner, posed, truth, tmp_path / "d")
+    (tmp_path / "e" / "particles.star").mkdir(parents=True)
+    with pytest.raises(StageError, match=r"(?s)tables cannot be written.*particles are kept"):
+        extract(stage_runner, posed, truth, tmp_path / "e")

@@ -191,6 +191,16 @@ class ExtractFiles:
         are_turned
             Whether volumes lie as the reference.
         """
+        try:
+            self._write_tables(are_turned)
+        except OSError as error:
+            reason = error.strerror or str(error)
+            raise StageError(
+                f"{self.task.folder}: the tables cannot be written: {reason}.",
+                "Free some room, and try again: the particles are kept.",
+            ) from error
+
+    def _write_tables(self, are_turned: bool) -> None:
         folder = self.task.folder
         entries = [(one.record, one.alignment, one.ctf) for one in self._series.values()]
         tomograms = write_relion(
@@ -205,7 +215,9 @@ class ExtractFiles:
                 continue
             table, entrance = (folder / name for name in TABLES[kind])
             turned = are_turned and kind == "volumes"
-            write_subtomograms(table, found, records, self.sampling, turned)
+            partial = table.with_name(f".{table.name}")
+            write_subtomograms(partial, found, records, self.sampling, turned)
+            partial.replace(table)
             write_optimisation_set(
                 entrance, self.task.relative(table), self.task.relative(tomograms)
             )

@@ -29,7 +29,7 @@ Array = NDArray[np.float64]
 NOISE_FROM = 0.5
 """Share of the Nyquist frequency above which noise is measured."""
 
-_NOISE_PARTICLES = 100
+_NOISE_PARTICLES, _NOISE_BOX_PX = 100, 48
 BYTES_PER_PIXEL = 40
 """Working memory for a pixel of a wide crop."""
 
@@ -107,10 +107,9 @@ class Cutter:
     def measure_noise(self, positions_angstrom: Array) -> None:
         """Find scales that make the noise of all tilts alike, from fine detail of some crops."""
         every = max(1, len(positions_angstrom) // _NOISE_PARTICLES)
-        views = views_of(
-            self.images, self.pixel, self.model, positions_angstrom[::every], self.plane
-        )
-        fine = views.plane.radius >= NOISE_FROM * self.plane.size / 2
+        plane = HalfPlane(min(self.plane.size, _NOISE_BOX_PX), self.images.device)
+        views = views_of(self.images, self.pixel, self.model, positions_angstrom[::every], plane)
+        fine = plane.radius >= NOISE_FROM * plane.size / 2
         power = views.noise[:, fine].square().mean(dim=1)
         is_seen = (views.transfer.abs().amax(dim=-1) > 0).any(dim=0)
         usual = power[is_seen].median() if bool(is_seen.any()) else power.new_ones(())
