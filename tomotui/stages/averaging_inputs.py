@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tomotui.records import ParticleSet
-from tomotui.stages.aligned_images import AlignedImages
 from tomotui.stages.base import Inputs, StageError, Task
 
 if TYPE_CHECKING:
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
 
     from tomotui.algorithms.refine.particles import SeriesParticles
     from tomotui.records.particle_table import ParticleTable
+    from tomotui.stages.aligned_images import AlignedImages
     from tomotui.stages.restore_inputs import Subject
 
 BOX_PER_DIAMETER = 1.5
@@ -73,6 +73,7 @@ def subjects_with_particles(
     StageError
         When there are too few particles, or images of series differ in pixel size.
     """
+    from tomotui.stages.aligned_images import AlignedImages
     from tomotui.stages.restore_inputs import subjects_of
 
     if len(table) < FEWEST_PARTICLES:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tomotui.records import Map
-from tomotui.stages.averaging_inputs import Subjects, box_of, diameter_of, subjects_with_particles
+from tomotui.stages.averaging_inputs import Subjects, diameter_of, subjects_with_particles
+from tomotui.stages.averaging_joined import join_particles
 from tomotui.stages.base import (
     Inputs,
     SampleParameters,
@@ -24,9 +25,6 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from tomotui.algorithms.initial_model.annealing import Outcome, Progress
-    from tomotui.algorithms.subtomograms.joined import JoinedViews
-
-DETAILS_FILE = "details.npz"
 
 
 class InitialModelParameters(SampleParameters):
@@ -119,11 +117,17 @@ class _FirstMaps:
         parameters = self.parameters
         self.task.progress(0.0, "gathering particles")
         subjects = self._subjects()
-        joined, directions, pixel = self._joined(subjects)
-        self.pixel = pixel
+        joined = join_particles(
+            subjects,
+            self.diameter,
+            parameters.resolution_angstrom,
+            self.task.device,
+            lambda share, words: self.task.progress(0.1 * share, words),
+        )
+        self.pixel = joined.pixel_size_angstrom
         plan = AnnealingPlan(
             self.diameter,
-            pixel,
+            self.pixel,
             max(80.0, 2 * parameters.resolution_angstrom),
             parameters.resolution_angstrom,
             parameters.shift_reach_angstrom,
@@ -133,12 +137,12 @@ class _FirstMaps:
             parameters.batch,
             seed=parameters.seed,
         )
-        limited = directions if parameters.cone_deg < 180 else None
-        annealing = Annealing(joined, plan, limited, parameters.cone_deg)
+        limited = joined.directions if parameters.cone_deg < 180 else None
+        annealing = Annealing(joined.views, plan, limited, parameters.cone_deg)
         outcome = annealing.run(self._told)
         if not outcome.has_settled:
             self.task.log(f"the maps still changed a little after {outcome.steps} steps")
-        return self._result(outcome, len(joined))
+        return self._result(outcome, len(joined.views))
 
     def _subjects(self) -> Subjects:
         parameters = self.parameters
@@ -149,32 +153,6 @@ class _FirstMaps:
             self.task.log(f"{parameters.most_particles} of {len(table)} particles are used")
             table = table.select(np.sort(drawn))
         return subjects_with_particles(self.task, self.inputs, self.set, table, parameters.seed)
-
-    def _joined(self, subjects: Subjects) -> tuple[JoinedViews, np.ndarray, float]:
-        """Join the views of all particles, at a binning that just holds the wanted detail."""
-        from tomotui.algorithms.refine.particles import Level, ViewStore
-        from tomotui.algorithms.subtomograms.joined import HalfBall, JoinedViews, join_views
-
-        wanted = self.parameters.resolution_angstrom
-        image_pixel = subjects.pixel_size_angstrom
-        binning = max(1, int(wanted / 2.5 / image_pixel))
-        pixel = image_pixel * binning
-        box = max(16, 2 * round(box_of(self.diameter, None) / (2 * pixel)))
-        device = self.task.device
-        ball = HalfBall(box, min(box * pixel / wanted, box / 2 - 2), device)
-        store = ViewStore(0, device)
-        store.at(Level(binning, box))
-        parts, directions = [], []
-        for number, one in enumerate(subjects.series):
-            self.task.progress(0.1 * number / len(subjects.series), f"reading {one.name}")
-            views = store.views(one)
-            offsets = views.offsets_px(one.model, one.poses.positions_angstrom)
-            parts.append(join_views(views, one.model.geometry.projection_matrices, offsets, ball))
-            angles = subjects.table.angles_deg[one.rows]
-            pointing = one.poses.rotations[:, :, 2].copy()
-            pointing[~np.isfinite(angles[:, 1:]).all(axis=1)] = np.nan
-            directions.append(pointing)
-        return JoinedViews.of_all(parts), np.concatenate(directions), pixel
 
     def _told(self, progress: Progress) -> None:
         share = progress.step / self.parameters.steps

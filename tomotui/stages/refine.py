@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from tomotui.stages.averaging_files import AveragingFiles
 from tomotui.stages.averaging_inputs import box_of, diameter_of, subjects_with_particles
+from tomotui.stages.averaging_joined import join_particles
 from tomotui.stages.base import (
     Inputs,
     SampleParameters,
@@ -25,6 +27,7 @@ from tomotui.stages.particle_choice import Decisions, chosen_particles, one_set,
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from tomotui.algorithms.initial_model.annealing import Progress
     from tomotui.algorithms.refine.plan import IterationResult
     from tomotui.algorithms.refine.schedule import Step
 
@@ -37,6 +40,11 @@ class RefineParameters(SampleParameters):
         "",
         "Map to begin with: a name, or a file with bright protein (MRC); the newest map of the "
         "particles when empty.",
+    )
+    begin: Literal["reference", "independent"] = parameter(
+        "reference",
+        "Both halves begin with one reference, of which they share nothing finer than "
+        "first_resolution_angstrom; or each with a first map of its own, made without any.",
     )
     iterations: str = parameter(
         "auto",
@@ -85,6 +93,13 @@ class RefineParameters(SampleParameters):
         0.0, "Share of the particles that agree least, to leave out of the last maps.", ge=0, le=0.9
     )
     mask: str = parameter("", "File of a soft mask; found from the maps when empty.")
+    most_drift_angstrom: float | None = parameter(
+        None,
+        "Particles that have moved further than this from where they were picked are left out of "
+        "the last maps.",
+        unit="angstrom",
+        gt=0,
+    )
     mass_kda: float | None = parameter(
         None,
         "Of the particle, for sharpening where the map is too coarse for a B factor.",
@@ -274,6 +289,9 @@ class _Refining:
     def _take_reference(self) -> None:
         from tomotui.algorithms.refine.maps import particle_ball
 
+        if self.parameters.begin == "independent":
+            self._make_own_references()
+            return
         parameters = self.parameters
         values, pixel, name = read_reference(self.task, self.inputs, parameters.reference, None)
         _check_reference(values, pixel, name, self.diameter)
@@ -311,18 +329,61 @@ class _Refining:
             )
         return torch.from_numpy(np.ascontiguousarray(values)).float(), pixel
 
+    def _make_own_references(self) -> None:
+        """Make a first map of each half, and turn the second into the frame of the first."""
+        from tomotui.algorithms.initial_model.annealing import Annealing, AnnealingPlan
+        from tomotui.algorithms.refine.align_maps import aligned_to
+
+        if self.ranks.count > 1:
+            raise StageError(
+                "first maps of each half are made by one process.",
+                "Run initial-model on each half, or begin with a reference.",
+            )
+        resolution = self.parameters.first_resolution_angstrom
+        joined = join_particles(
+            self.subjects, self.diameter, resolution, self.task.device, self._told
+        )
+        pixel, maps = joined.pixel_size_angstrom, []
+        plan = AnnealingPlan(
+            self.diameter,
+            pixel,
+            max(80.0, 2 * resolution),
+            resolution,
+            self.parameters.shift_reach_angstrom,
+            self.symmetry,
+            seed=self.parameters.seed,
+        )
+        for half in (0, 1):
+            mine = joined.of_half(half)
+            cone = self.parameters.cone_deg
+            known = mine.directions if cone < 180 else None
+            annealing = Annealing(mine.views, replace(plan, seed=plan.seed + half), known, cone)
+
+            def told(progress: Progress, half: int = half) -> None:
+                self._told(progress.step / plan.n_steps, f"first map of half {half + 1}")
+
+            maps.append(annealing.run(told).maps[0])
+        second = aligned_to(maps[1], maps[0], pixel, self.diameter, 1.2 * resolution)
+        self.refinement.take_references(maps[0], second, pixel)
+        self.task.log("each half begins with a first map of its own: they share nothing")
+
     def _announce(self, result: IterationResult) -> None:
         step = float(result.number)
         self.task.metric("resolution", result.resolution_angstrom, step, "angstrom")
         self.task.metric("score", result.score, step)
 
     def _cut(self) -> None:
-        """Leave the particles that agree least out of the last maps."""
-        share = self.parameters.cut_share
-        if not share:
-            return
-        self.files.cut = self.refinement.cut(share)
-        self.refinement.make_maps()
+        """Leave particles that agree least, or have moved far, out of the last maps."""
+        parameters, refinement = self.parameters, self.refinement
+        cut = [np.zeros(0, dtype=np.int64)]
+        if parameters.most_drift_angstrom is not None:
+            cut.append(refinement.cut_drifted(parameters.most_drift_angstrom))
+        if parameters.cut_share:
+            cut.append(refinement.cut(parameters.cut_share))
+        self.files.cut = np.concatenate(cut)
+        if len(self.files.cut):
+            self.task.log(f"{len(self.files.cut)} particles are left out of the last maps")
+            refinement.make_maps()
 
     # What is made
 
