@@ -230,6 +230,30 @@ def test_a_stopped_extraction_leaves_no_table_and_goes_on(
     assert extract(stage_runner, posed, truth, tmp_path).result.metrics["particles"] == len(truth)
 
 
+def test_tilts_that_are_left_out_are_in_no_file(
+    posed: Any, truth: ParticleTable, stage_runner: ModuleType, tmp_path: Path
+) -> None:
+    record = posed.all("tilt_series")[0]
+    tilts = [tilt.replace(excluded=tilt.index == 4) for tilt in record.tilts]
+    task = stage_runner.RecordingTask(tmp_path, "sample", threads=1)
+    records = posed.replaced(record.replace(tilts=tilts))
+    stage_runner.run_stage("extract", task, records, {"binning": 2, "box_px": 16}, truth)
+    series = {
+        one.name: one
+        for one in read_relion(tmp_path / "aligned_tilt_series.star", project_folder=tmp_path)
+    }
+    assert len(series["one"].nominal_tilts_deg) == len(tilts) - 1
+    assert record.tilts[4].nominal_tilt_deg not in series["one"].nominal_tilts_deg
+    table = Run(tmp_path, None, task).table()
+    for name, frames, image in zip(
+        table["rlnTomoName"], table["rlnTomoVisibleFrames"], table["rlnImageName"], strict=True
+    ):
+        seen = frames[1:-1].split(",")
+        assert len(seen) == len(series[name].nominal_tilts_deg)
+        images, pixel = read_volume(tmp_path / image)
+        assert (images.shape, pixel) == ((seen.count("1"), 16, 16), 2 * PIXEL)
+
+
 def test_particles_off_the_edge_are_told_and_left_out(
     posed: Any, truth: ParticleTable, stage_runner: ModuleType, tmp_path: Path
 ) -> None:
