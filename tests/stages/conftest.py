@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from types import ModuleType
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -13,15 +14,21 @@ import torch
 from numpy.typing import NDArray
 
 from tomotui.formats.mrc import write_volume
+from tomotui.geometry.angles import rotations_of_vectors
+from tomotui.geometry.poses import angles_of_matrices, matrices_of_angles
+from tomotui.geometry.symmetry import symmetric_angle_deg, symmetry_rotations
 from tomotui.imaging.potential import sample
-from tomotui.records import Alignment, AnyRecord, Ctf, ParticleSet, TiltSeries, Tomogram
+from tomotui.records import Alignment, AnyRecord, Ctf, Map, ParticleSet, TiltSeries, Tomogram
 from tomotui.records.particle_table import ParticleTable
 from tomotui.simulate import SimulationParameters, simulate_tilt_series, write_simulation
 from tomotui.simulate.shapes import shape
+from tomotui.stages.base import StageResult
 
 Array = NDArray[np.float64]
+Run = Callable[..., Any]
 
 PIXEL_ANGSTROM, BOX = 12.0, 32
+MISALIGNED_ANGSTROM = 6.0
 DIAMETER_ANGSTROM = 270.0
 
 
@@ -146,3 +153,103 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="session")
+def near(posed: PosedSample) -> ParticleTable:
+    """The picks, with orientations that are wrong by five degrees."""
+    chance = np.random.default_rng(5)
+    vectors = chance.normal(size=(len(posed.table), 3))
+    vectors *= np.deg2rad(5.0) / np.linalg.norm(vectors, axis=1, keepdims=True)
+    turned = rotations_of_vectors(vectors) @ posed.rotations
+    return replace(posed.table, angles_deg=angles_of_matrices(turned))
+
+
+@pytest.fixture(scope="session")
+def refine(posed: PosedSample, near: ParticleTable, stage_runner: ModuleType) -> Run:
+    def run(
+        folder: Path,
+        table: ParticleTable | None = None,
+        records: list[AnyRecord] | None = None,
+        cancel_at: float | None = None,
+        **choices: Any,
+    ) -> tuple[StageResult, Any]:
+        task = stage_runner.RecordingTask(folder, "all", threads=1, cancel_at=cancel_at)
+        choices = {"reference": str(posed.reference), "iterations": "p", **choices}
+        result = stage_runner.run_stage(
+            "refine",
+            task,
+            posed.records if records is None else records,
+            choices,
+            near if table is None else table,
+        )
+        return result, task
+
+    return run
+
+
+class Errors(NamedTuple):
+    """How far poses are from the truth: turns in degrees, and Angstrom, ``[n]``."""
+
+    turn_deg: np.ndarray
+    angstrom: np.ndarray
+
+
+def errors_of(sample: PosedSample, table: ParticleTable) -> Errors:
+    rows = sample.rows_of(table)
+    turns = symmetric_angle_deg(
+        sample.rotations[rows], matrices_of_angles(table.angles_deg), symmetry_rotations("C1")
+    )
+    way = table.positions_angstrom - sample.positions_angstrom[rows]
+    return Errors(turns, np.linalg.norm(way, axis=1))
+
+
+def map_of(result: StageResult) -> Map:
+    return next(one for one in result.records if isinstance(one, Map))
+
+
+def refined_set(result: StageResult) -> ParticleSet:
+    return next(one for one in result.records if isinstance(one, ParticleSet))
+
+
+def alignments(result: StageResult) -> list[Alignment]:
+    return [one for one in result.records if isinstance(one, Alignment)]
+
+
+def by_kind(records: list[AnyRecord]) -> dict[str, list[AnyRecord]]:
+    found: dict[str, list[AnyRecord]] = {}
+    for one in records:
+        found.setdefault(one.kind, []).append(one)
+    return found
+
+
+class Polished(NamedTuple):
+    """A refinement of poses and tilts from alignments with errors."""
+
+    result: StageResult
+    task: Any
+    records: list[AnyRecord]
+    errors_angstrom: dict[str, np.ndarray]
+
+
+@pytest.fixture(scope="session")
+def polished(posed: PosedSample, refine: Run, tmp_path_factory: pytest.TempPathFactory) -> Polished:
+    chance = np.random.default_rng(9)
+    wrong, errors = [], {}
+    for one in posed.all("alignment"):
+        shifts = chance.normal(0, MISALIGNED_ANGSTROM / 2**0.5, (len(one.tilts), 2))
+        # What all tilts share is where the specimen lies, and no error.
+        shifts -= shifts.mean(axis=0)
+        errors[one.series_uid] = shifts
+        tilts = [
+            tilt.replace(
+                shift_x_angstrom=tilt.shift_x_angstrom + x,
+                shift_y_angstrom=tilt.shift_y_angstrom + y,
+            )
+            for tilt, (x, y) in zip(one.tilts, shifts.tolist(), strict=True)
+        ]
+        wrong.append(one.replace(tilts=tuple(tilts)))
+    records = posed.replaced(*wrong)
+    folder = tmp_path_factory.mktemp("polished")
+    result, task = refine(folder, records=records, iterations="p2,t,p,t,d,p")
+    return Polished(result, task, records, errors)
