@@ -17,7 +17,7 @@ from tomotui.algorithms.refine.equations import (
     predicted,
     slice_points,
     view_equations,
-    view_scores,
+    view_fits,
 )
 from tomotui.algorithms.subtomograms.views import SeriesModel, transfer_of
 from tomotui.geometry import TiltGeometry
@@ -63,7 +63,8 @@ class Point:
             views = replace(views, transfer=self.with_defocus(step * DEFOCUS_UNIT_ANGSTROM))
         else:
             camera = camera * (1 + step)
-        return view_scores(self.source, views, camera, offsets, self.n_terms)
+        agreement, power = view_fits(self.source, views, camera, offsets, self.n_terms)
+        return agreement - 0.5 * power
 
     def equations(self) -> ViewEquations:
         slope = self.with_defocus(50.0) - self.with_defocus(-50.0)
@@ -126,7 +127,7 @@ def test_curvature_tells_the_spread_of_what_noise_does(phantom: Tensor, make_vie
 
 def test_equations_of_more_particles_are_put_behind(point: Point) -> None:
     one = point.equations()
-    both = one.joined(one)
+    both = ViewEquations.of_all([one, one])
     assert both.score.shape == (12, 3)
     assert torch.equal(both.gradient[6:], one.gradient)
     assert torch.equal(both.curvature[:6], one.curvature)

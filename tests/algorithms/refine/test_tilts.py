@@ -170,9 +170,6 @@ def test_noise_alone_corrects_next_to_nothing(scene: Any, name: str) -> None:
         assert not judged.is_kept
 
 
-@pytest.mark.xfail(
-    reason="cameras shrink what magnification enlarges in the equations", strict=False
-)
 def test_planted_magnification_comes_back(phantom: Tensor, make_views: Any) -> None:
     larger = make_views(
         phantom, replace(MODEL, magnification=1.01), n_particles=N_PARTICLES, strength=0.04

@@ -10,7 +10,8 @@ data serves any of them, and each is a small least-squares problem.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 
 import torch
 from torch import Tensor
@@ -33,24 +34,43 @@ class ViewEquations:
 
     Attributes
     ----------
-    score
-        Log-likelihood above that of noise alone, ``[p, t]``.
+    agreement
+        Product of data and model, ``[p, t]``.
+    power
+        Square of the model, ``[p, t]``.
     gradient
         ``[p, t, m]``.
     curvature
         Positive where the likelihood has a maximum, ``[p, t, m, m]``.
     """
 
-    score: Tensor
+    agreement: Tensor
+    power: Tensor
     gradient: Tensor
     curvature: Tensor
 
-    def joined(self, other: ViewEquations) -> ViewEquations:
-        """Return these and those of more particles."""
-        return ViewEquations(
-            torch.cat([self.score, other.score]),
-            torch.cat([self.gradient, other.gradient]),
-            torch.cat([self.curvature, other.curvature]),
+    @property
+    def score(self) -> Tensor:
+        """Log-likelihood above that of noise alone, ``[p, t]``."""
+        return self.agreement - 0.5 * self.power
+
+    def select(self, rows: Tensor) -> ViewEquations:
+        """Return those of some particles."""
+        return ViewEquations(*(getattr(self, one.name)[rows] for one in fields(self)))
+
+    def put(self, rows: Tensor, new: ViewEquations) -> None:
+        """Replace those of some particles."""
+        for one in fields(self):
+            getattr(self, one.name)[rows] = getattr(new, one.name)
+
+    @classmethod
+    def of_all(cls, parts: Sequence[ViewEquations]) -> ViewEquations:
+        """Return those of particles one after another, in double precision."""
+        return cls(
+            *(
+                torch.cat([getattr(part, one.name) for part in parts]).double()
+                for one in fields(cls)
+            )
         )
 
 
@@ -90,19 +110,18 @@ def predicted(
     return slices * views.transfer[..., :n_terms] * ramps(frequencies, offsets_px, views.box)
 
 
-def view_scores(
+def view_fits(
     source: SliceSource, views: SeriesViews, camera: Tensor, offsets_px: Tensor, n_terms: int
-) -> Tensor:
-    """Return the log-likelihood of views above that of noise alone, ``[p, t]``."""
+) -> tuple[Tensor, Tensor]:
+    """Return agreement and power of views, as `ViewEquations` has them, ``[p, t]`` each."""
     model = predicted(source, views, camera, offsets_px, n_terms)
-    return likelihood(views.data[..., :n_terms], model)
+    return fit_of(views.data[..., :n_terms], model)
 
 
-def likelihood(data: Tensor, model: Tensor) -> Tensor:
-    """Return the log-likelihood of terms above that of noise alone, ``[..., k]`` to ``[...]``."""
-    return (data.real * model.real + data.imag * model.imag).sum(dim=-1) - 0.5 * (
-        model.real.square() + model.imag.square()
-    ).sum(dim=-1)
+def fit_of(data: Tensor, model: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the product of terms and their model, and the model's square, ``[...]`` each."""
+    agreement = (data.real * model.real + data.imag * model.imag).sum(dim=-1)
+    return agreement, (model.real.square() + model.imag.square()).sum(dim=-1)
 
 
 def view_equations(
@@ -152,7 +171,7 @@ def view_equations(
     data = views.data[..., :n_terms]
     residual = torch.view_as_real(data - model).flatten(-2)
     return ViewEquations(
-        likelihood(data, model),
+        *fit_of(data, model),
         (jacobian @ residual[..., None])[..., 0],
         jacobian @ jacobian.transpose(-1, -2),
     )

@@ -68,7 +68,7 @@ class Poses:
     def cameras(self, model: SeriesModel, device: torch.device) -> Tensor:
         """Return rotations from reference to camera in every view, ``[p, t, 3, 3]``."""
         projection = model.geometry.projection_matrices
-        both = projection[None] @ self.rotations[:, None] / model.magnification
+        both = projection[None] @ self.rotations[:, None] * model.magnification
         return torch.as_tensor(both, dtype=torch.float32, device=device)
 
 
@@ -209,7 +209,7 @@ def _refine_batch(
         if not len(which):
             break
         rows = torch.as_tensor(which, device=device)
-        part = ViewEquations(now.score[rows], now.gradient[rows], now.curvature[rows])
+        part = now.select(rows)
         strayed = (poses.positions_angstrom[which] - began[which]) / pixel
         step = _damped_step(part, projection, damping[which], stiffness, strayed)
         trial = poses.select(which).moved(step[:, :3] * pixel, step[:, 3:])
@@ -221,12 +221,7 @@ def _refine_batch(
         poses.rotations[won] = trial.rotations[better]
         poses.positions_angstrom[won] = trial.positions_angstrom[better]
         winners, mine = torch.as_tensor(won, device=device), torch.as_tensor(better, device=device)
-        for kept, new in (
-            (now.score, found.score),
-            (now.gradient, found.gradient),
-            (now.curvature, found.curvature),
-        ):
-            kept[winners] = new[mine]
+        now.put(winners, found.select(mine))
         merit[winners] += gain[mine]
         damping[which] = np.where(better, damping[which] * 0.2, damping[which] * 10)
         damping = damping.clip(_LEAST_DAMPING)

@@ -31,8 +31,6 @@ Array = NDArray[np.float64]
 FARTHEST_SHIFT_ANGSTROM = 20.0
 """Of a tilt, that is looked for by correlation."""
 
-CORRECTION_ROUNDS = 2
-
 
 class Refinement:
     """A refinement of particles of several series.
@@ -209,7 +207,7 @@ class Refinement:
         return n_kept / max(1, len(self.series))
 
     def _corrected(self, refiner: TiltRefiner, letter: str) -> Judged:
-        """Refine one kind of correction in a few rounds, as long as held-out particles gain."""
+        """Refine one kind of correction, and keep what held-out particles gain by."""
         series, began_with = refiner.series, refiner.series.model
         best = Judged(began_with, False, 0.0)
         if letter == "t":
@@ -226,12 +224,9 @@ class Refinement:
             "g": lambda: refiner.motion(self.plan.n_nodes, order),
             "m": refiner.magnification,
         }
-        for _ in range(CORRECTION_ROUNDS):
-            found = rounds[letter]()
-            if not found.is_kept:
-                break
+        found = rounds[letter]()
+        if found.is_kept:
             best = replace(found, gain=best.gain + found.gain)
-            series.model = found.model
         series.model = began_with
         return best
 

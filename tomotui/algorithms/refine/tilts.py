@@ -24,10 +24,10 @@ from tomotui.algorithms.refine.equations import (
     DEFOCUS_UNIT_ANGSTROM,
     MAGNIFICATION,
     ViewEquations,
-    likelihood,
+    fit_of,
     predicted,
     view_equations,
-    view_scores,
+    view_fits,
 )
 from tomotui.algorithms.refine.particles import SeriesParticles
 from tomotui.algorithms.refine.poses import batches
@@ -39,13 +39,16 @@ from tomotui.geometry.tilt import angles_of_projections
 from tomotui.imaging.slices import SliceSource
 
 Array = NDArray[np.float64]
+Fits = tuple[Tensor, Tensor]
+"""Agreement and power of views, each ``[p, t]``; see `ViewEquations`."""
+
 Solve = Callable[[Tensor, Tensor], SeriesModel]
 Chain = Callable[[Tensor], Tensor]
 
 SHIFT_SPREAD_ANGSTROM = 15.0
 """How far, as a standard deviation, tilts may be shifted from where they are in one round."""
 
-LEAST_GAIN = 1.0
+LEAST_GAIN = 2.0
 """Of the held-out particles' log-likelihood: less may be chance."""
 
 TURN_SPREAD_DEG = 0.5
@@ -78,6 +81,11 @@ class Evidence:
     equations: ViewEquations
     halves: NDArray[np.int64]
     seen_px: Tensor
+
+    @property
+    def fits(self) -> Fits:
+        """How every view agrees."""
+        return self.equations.agreement, self.equations.power
 
 
 @dataclass(frozen=True)
@@ -142,22 +150,24 @@ class TiltRefiner:
             found += runs or [(half, mine)]
         return found
 
-    def scores(self, model: SeriesModel, halves: Sequence[int] = (0, 1)) -> Tensor:
-        """Return the log-likelihood of the views of halves under a model, ``[p, t]``."""
-        out = torch.zeros(len(self.series), model.n_tilts, device=self.device)
+    def fits(self, model: SeriesModel, half: int) -> Fits:
+        """Return how the views of one half agree with their map under a model."""
+        shape = (len(self.series), model.n_tilts)
+        agreement, power = (torch.zeros(shape, device=self.device) for _ in range(2))
         changed = model.ctf is not self.series.model.ctf
-        for half, rows in self._parts(halves):
+        for _, rows in self._parts([half]):
             poses, views = self.series.poses.select(rows), self.views.select(rows)
             if changed:
                 views = self._with_ctf(views, model, poses.positions_angstrom)
-            out[torch.as_tensor(rows, device=self.device)] = view_scores(
+            where = torch.as_tensor(rows, device=self.device)
+            agreement[where], power[where] = view_fits(
                 self.sources[half],
                 views,
                 poses.cameras(model, self.device),
                 views.offsets_px(model, poses.positions_angstrom),
                 self.n_terms,
             )
-        return out
+        return agreement, power
 
     def _with_ctf(self, views: SeriesViews, model: SeriesModel, positions: Array) -> SeriesViews:
         """Return views whose transfer is that of another model."""
@@ -187,11 +197,7 @@ class TiltRefiner:
             order.append(rows)
         rows = np.concatenate(order)
         back = torch.as_tensor(np.argsort(rows), device=self.device)
-        equations = ViewEquations(
-            torch.cat([p.score for p in parts])[back].double(),
-            torch.cat([p.gradient for p in parts])[back].double(),
-            torch.cat([p.curvature for p in parts])[back].double(),
-        )
+        equations = ViewEquations.of_all(parts).select(back)
         positions = self.series.poses.positions_angstrom
         turned = np.einsum("tij,pj->pti", model.geometry.projection_matrices, positions)
         seen = torch.as_tensor(turned / self.pixel, device=self.device)
@@ -223,7 +229,8 @@ class TiltRefiner:
         """
         model = self.series.model
         maps = torch.zeros(2, model.n_tilts, self.views.box, self.views.box, device=self.device)
-        before = torch.zeros(len(self.series), model.n_tilts, device=self.device)
+        shape = (len(self.series), model.n_tilts)
+        before = tuple(torch.zeros(shape, device=self.device) for _ in range(2))
         for half, rows in self._parts():
             poses, views = self.series.poses.select(rows), self.views.select(rows)
             expected = predicted(
@@ -234,11 +241,14 @@ class TiltRefiner:
                 self.n_terms,
             )
             data = views.data[..., : self.n_terms]
-            before[torch.as_tensor(rows, device=self.device)] = likelihood(data, expected)
+            where = torch.as_tensor(rows, device=self.device)
+            before[0][where], before[1][where] = fit_of(data, expected)
             maps[half] += views.plane.image((data * expected.conj()).sum(dim=0))
         self.ranks.sum_(maps)
         found = [_peaks(one, reach_px) * self.pixel for one in (maps[0], maps[1], maps.sum(dim=0))]
-        return self._judge([_shifted(model, shifts) for shifts in found], before, by_tilt=True)
+        return self._judge(
+            [_shifted(model, shifts) for shifts in found], (before[0], before[1]), by_tilt=True
+        )
 
     def shifts(self) -> Judged:
         """Find each tilt's shift."""
@@ -251,7 +261,7 @@ class TiltRefiner:
             return _shifted(self.series.model, _solved(gradient[:, :2], stiffer) * self.pixel)
 
         return self._judge(
-            self._by_halves(evidence, solve, _shift_chain), evidence.equations.score, by_tilt=True
+            self._by_halves(evidence, solve, _shift_chain), evidence.fits, by_tilt=True
         )
 
     def turns(self) -> Judged:
@@ -268,7 +278,7 @@ class TiltRefiner:
             return _turned(self.series.model, step[:, 2:], step[:, :2] * self.pixel)
 
         return self._judge(
-            self._by_halves(evidence, solve, _turn_chain), evidence.equations.score, by_tilt=True
+            self._by_halves(evidence, solve, _turn_chain), evidence.fits, by_tilt=True
         )
 
     def defocus(self) -> Judged:
@@ -291,9 +301,7 @@ class TiltRefiner:
             )
             return replace(model, ctf=moved)
 
-        return self._judge(
-            self._by_halves(evidence, solve, None), evidence.equations.score, by_tilt=False
-        )
+        return self._judge(self._by_halves(evidence, solve, None), evidence.fits, by_tilt=False)
 
     def motion(self, n_nodes: int, order: NDArray[np.intp]) -> Judged:
         """Find how the specimen moves and bends under the beam, as a smooth field.
@@ -318,7 +326,7 @@ class TiltRefiner:
                 nodes = step.reshape(*field.nodes_angstrom.shape) * self.pixel
                 moved = replace(field, nodes_angstrom=field.nodes_angstrom + nodes)
                 models.append(replace(model, local=moved))
-            judged = self._judge(models, evidence.equations.score, by_tilt=False)
+            judged = self._judge(models, evidence.fits, by_tilt=False)
             if best is None or judged.gain > best.gain:
                 best = judged
         assert best is not None
@@ -332,12 +340,11 @@ class TiltRefiner:
 
         def solve(gradient: Tensor, curvature: Tensor) -> SeriesModel:
             total = curvature[:, MAGNIFICATION, MAGNIFICATION].sum() + prior
-            step = float(gradient[:, MAGNIFICATION].sum() / total)
+            limit = 3 * MAGNIFICATION_SPREAD
+            step = float((gradient[:, MAGNIFICATION].sum() / total).clamp(-limit, limit))
             return replace(model, magnification=model.magnification * (1 + step))
 
-        return self._judge(
-            self._by_halves(evidence, solve, None), evidence.equations.score, by_tilt=False
-        )
+        return self._judge(self._by_halves(evidence, solve, None), evidence.fits, by_tilt=False)
 
     def _still_field(self, n_nodes: int) -> LocalField:
         """Return a field over all particles of the series, in which nothing moves."""
@@ -395,7 +402,7 @@ class TiltRefiner:
             found.append(solve(gradient, curvature))
         return found
 
-    def _judge(self, models: Sequence[SeriesModel], before: Tensor, by_tilt: bool) -> Judged:
+    def _judge(self, models: Sequence[SeriesModel], before: Fits, by_tilt: bool) -> Judged:
         """Keep a correction where the half that had no part in finding it gains.
 
         Parameters
@@ -403,17 +410,18 @@ class TiltRefiner:
         models
             As found by the first half, the second, and both.
         before
-            Log-likelihood of every view as it is, ``[p, t]``.
+            How every view agrees as it is.
         by_tilt
             Whether each tilt may be kept or not by itself.
         """
         halves = torch.as_tensor(self.series.halves, device=self.device)[:, None]
-        gain = torch.zeros(models[0].n_tilts, dtype=torch.float64, device=self.device)
+        n = models[0].n_tilts if by_tilt else 1
+        gain = torch.zeros(n, dtype=torch.float64, device=self.device)
         for finder in (0, 1):
-            after = self.scores(models[finder], [1 - finder])
-            gain += ((after - before) * (halves != finder)).double().sum(dim=0)
+            others = halves != finder
+            after = self.fits(models[finder], 1 - finder)
+            gain += self._merit(after, others, by_tilt) - self._merit(before, others, by_tilt)
         count = torch.tensor([float(len(self.series))], device=self.device)
-        self.ranks.sum_(gain)
         self.ranks.sum_(count)
         per_tilt = gain.cpu().numpy()
         kept = per_tilt > LEAST_GAIN
@@ -424,6 +432,18 @@ class TiltRefiner:
         if by_tilt:
             return Judged(_mixed(models[2], self.series.model, kept), True, per_particle)
         return Judged(models[2], True, per_particle)
+
+    def _merit(self, fits: Fits, which: Tensor, by_tilt: bool) -> Tensor:
+        """Return the log-likelihood at the map's best scale, of every tilt or of all, ``[t or 1]``.
+
+        At a fixed scale a correction could gain by making the map fainter, which is no reason to
+        believe it.
+        """
+        sums = torch.stack([(one * which).double().sum(dim=0) for one in fits])
+        if not by_tilt:
+            sums = sums.sum(dim=1, keepdim=True)
+        self.ranks.sum_(sums)
+        return 0.5 * sums[0].clamp_min(0).square() / sums[1].clamp_min(1e-12)
 
 
 def _solved(gradient: Tensor, curvature: Tensor) -> Array:
