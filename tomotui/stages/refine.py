@@ -193,6 +193,7 @@ class _Refining:
             self.ranks,
             self._told,
         )
+        self._say_memory()
         self.files = AveragingFiles(task, self.subjects, self.refinement, self.ranks)
         self._refine()
         self._cut()
@@ -214,6 +215,19 @@ class _Refining:
         for number, one in enumerate(self.subjects.series):
             mine = np.arange(len(one)) % self.ranks.count == self.ranks.rank
             self.subjects.series[number] = one.part(np.flatnonzero(mine))
+
+    def _say_memory(self) -> None:
+        """Say how much the views need, and what happens where that is more than there is room."""
+        box = box_of(self.diameter, self.parameters.box_angstrom)
+        side = box / (self.subjects.pixel_size_angstrom * self.parameters.finest_binning)
+        # Half of a disc of Fourier terms, 12 bytes each with its transfer.
+        per_view = 12 * math.pi / 8 * side**2
+        views = sum(len(one) * one.model.n_tilts for one in self.subjects.series)
+        needed = per_view * views / 2**30
+        words = f"{views} views need {needed:.2g} GB at the finest level"
+        if needed > self.parameters.memory_gb:
+            words += f"; beyond {self.parameters.memory_gb:g} GB they are read again when needed"
+        self.task.log(words)
 
     def _told(self, share: float, words: str) -> None:
         self.task.progress(min(0.97, self.share + share * 0.02), words)
