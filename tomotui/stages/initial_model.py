@@ -27,6 +27,10 @@ if TYPE_CHECKING:
     from tomotui.algorithms.initial_model.annealing import Outcome, Progress
 
 
+SHARE = 0.11
+"""Detail over the diameter."""
+
+
 class InitialModelParameters(SampleParameters):
     """The choices of a first map."""
 
@@ -41,8 +45,11 @@ class InitialModelParameters(SampleParameters):
     diameter_angstrom: float | None = parameter(
         None, "Of the particle; that of the set when not said.", unit="angstrom", gt=0
     )
-    resolution_angstrom: float = parameter(
-        30.0, "Detail to reach; refine goes on from there.", unit="angstrom", gt=0
+    resolution_angstrom: float | None = parameter(
+        None,
+        "Detail to reach; refine goes on from there. 11 % of the diameter when not said.",
+        unit="angstrom",
+        gt=0,
     )
     decisions: Decisions = parameter(
         "kept", "Particles to use: kept leaves rejected ones out, accepted uses no others."
@@ -103,6 +110,7 @@ class _FirstMaps:
         self.set = one_set(inputs)
         self.diameter = diameter_of(self.set, parameters.diameter_angstrom)
         wanted = parameters.symmetry or self.set.symmetry
+        self.resolution = parameters.resolution_angstrom or round(SHARE * self.diameter, 1)
         self.finds_symmetry = wanted.strip().lower() == "find"
         self.symmetry = "C1" if self.finds_symmetry else wanted
         try:
@@ -120,7 +128,7 @@ class _FirstMaps:
         joined = join_particles(
             subjects,
             self.diameter,
-            parameters.resolution_angstrom,
+            self.resolution,
             self.task.device,
             lambda share, words: self.task.progress(0.1 * share, words),
         )
@@ -128,8 +136,8 @@ class _FirstMaps:
         plan = AnnealingPlan(
             self.diameter,
             self.pixel,
-            max(80.0, 2 * parameters.resolution_angstrom),
-            parameters.resolution_angstrom,
+            max(0.3 * self.diameter, 2 * self.resolution),
+            self.resolution,
             parameters.shift_reach_angstrom,
             self.symmetry,
             parameters.n_maps,
@@ -210,7 +218,7 @@ class _FirstMaps:
         from tomotui.geometry.symmetry import symmetry_rotations
         from tomotui.imaging.map_symmetry import find_symmetry
 
-        resolution = self.parameters.resolution_angstrom
+        resolution = self.resolution
         found = find_symmetry(values, self.pixel, self.diameter, resolution)
         self.task.log(f"symmetry {found.name} (correlation {found.score:.2f})")
         if found.name == "C1":

@@ -32,6 +32,10 @@ if TYPE_CHECKING:
     from tomotui.algorithms.refine.schedule import Step
 
 
+FIRST_SHARE = 0.15
+"""Detail of the reference over the diameter: what tells orientations apart by some 9 degrees."""
+
+
 class RefineParameters(SampleParameters):
     """The choices of a refinement."""
 
@@ -65,9 +69,10 @@ class RefineParameters(SampleParameters):
     )
     min_score: float | None = parameter(None, "Least score of particles to use.")
     classes: tuple[int, ...] = parameter((), "Classes to use; all when none is named.")
-    first_resolution_angstrom: float = parameter(
-        40.0,
-        "Detail of the reference that is used; the halves share nothing finer.",
+    first_resolution_angstrom: float | None = parameter(
+        None,
+        "Detail of the reference that is used; the halves share nothing finer. 15 % of the "
+        "diameter when not said.",
         unit="angstrom",
         gt=0,
     )
@@ -160,6 +165,8 @@ class _Refining:
         except ValueError as error:
             raise StageError(f"{error}.") from error
         self.diameter = diameter_of(self.set, parameters.diameter_angstrom)
+        wanted = parameters.first_resolution_angstrom
+        self.first_resolution = wanted or round(FIRST_SHARE * self.diameter, 1)
         self.checkpoint = Checkpoint(task, parameters.model_dump_json(), "refinement")
         self.share = 0.0
         self._answer: Callable[[IterationResult], None] = lambda result: None
@@ -180,7 +187,7 @@ class _Refining:
         plan = RefinementPlan(
             self.diameter,
             self.symmetry,
-            parameters.first_resolution_angstrom,
+            self.first_resolution,
             parameters.shift_reach_angstrom,
             cone_deg=parameters.cone_deg,
             n_nodes=parameters.motion_nodes,
@@ -259,6 +266,7 @@ class _Refining:
 
     def _steps(self) -> Iterator[Step]:
         """Return the steps; each is answered to by `_answer` before the next is asked for."""
+        from tomotui.algorithms.refine.pose_rounds import FINEST_GRID_DEG
         from tomotui.algorithms.refine.schedule import (
             AUTO,
             FEWEST_FOR_TILTS,
@@ -274,7 +282,7 @@ class _Refining:
         levels = ladder(
             self.subjects.pixel_size_angstrom,
             box,
-            parameters.first_resolution_angstrom,
+            self.first_resolution,
             parameters.finest_binning,
         )
         if parameters.iterations.strip().lower() != AUTO:
@@ -291,7 +299,14 @@ class _Refining:
                 f"{np.median(counts):.0f} particles a series are too few to refine tilts by"
             )
             corrections = ""
-        automatic = Automatic(levels, self._must_search(), corrections, parameters.most_iterations)
+        automatic = Automatic(
+            levels,
+            self._must_search(),
+            corrections,
+            parameters.most_iterations,
+            self.subjects.pixel_size_angstrom,
+            math.radians(FINEST_GRID_DEG) * self.diameter,
+        )
         self._answer = automatic.told
         return automatic.steps()
 
@@ -315,7 +330,7 @@ class _Refining:
         ball = particle_ball(values.shape[0], pixel, self.diameter)
         self.refinement.take_references(values * ball, values * ball, pixel)
         self.task.log(
-            f"both halves begin with {name} to {parameters.first_resolution_angstrom:g} A: they "
+            f"both halves begin with {name} to {self.first_resolution:g} A: they "
             "share nothing finer"
         )
 
@@ -353,7 +368,7 @@ class _Refining:
                 "first maps of each half are made by one process.",
                 "Run initial-model on each half, or begin with a reference.",
             )
-        resolution = self.parameters.first_resolution_angstrom
+        resolution = self.first_resolution
         joined = join_particles(
             self.subjects, self.diameter, resolution, self.task.device, self._told
         )
@@ -361,7 +376,7 @@ class _Refining:
         plan = AnnealingPlan(
             self.diameter,
             pixel,
-            max(80.0, 2 * resolution),
+            max(0.3 * self.diameter, 2 * resolution),
             resolution,
             self.parameters.shift_reach_angstrom,
             self.symmetry,

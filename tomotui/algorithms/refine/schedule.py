@@ -100,6 +100,10 @@ class Automatic:
         Letters of the corrections to try, such as ``tgrd``; none where series have few particles.
     most_iterations
         In all.
+    pixel_size_angstrom, finest_search_angstrom
+        Of the images, and the finest detail that a search over all orientations looks at. As long
+        as a level has kept it from that, the next one searches again: of a small or nearly round
+        particle coarse detail does not tell the orientation.
     """
 
     def __init__(
@@ -108,8 +112,11 @@ class Automatic:
         search: bool,
         corrections: str,
         most_iterations: int = 60,
+        pixel_size_angstrom: float = 1.0,
+        finest_search_angstrom: float = float("inf"),
     ) -> None:
         self.levels, self.search = list(levels), search
+        self.pixel, self.finest_search = pixel_size_angstrom, finest_search_angstrom
         self.corrections, self.most = corrections, most_iterations
         self._done: list[IterationResult] = []
 
@@ -121,7 +128,7 @@ class Automatic:
         """Give the next step; `told` must be called after each."""
         for number, level in enumerate(self.levels):
             is_last = number == len(self.levels) - 1
-            if number == 0 and self.search:
+            if self.search and (number == 0 or self._was_coarse(self.levels[number - 1])):
                 yield from self._searches(level)
             for letter in self._round(level, number == 0):
                 if len(self._done) >= self.most:
@@ -131,6 +138,10 @@ class Automatic:
                     break
         if self.levels and len(self._done) < self.most:
             yield Step(self.levels[-1], "p")
+
+    def _was_coarse(self, level: Level) -> bool:
+        """Tell whether a level has kept a search from the finest detail that it looks at."""
+        return 2 * self.pixel * level.binning > 1.1 * self.finest_search
 
     def _searches(self, level: Level) -> Iterator[Step]:
         for _ in range(MOST_SEARCHES):
