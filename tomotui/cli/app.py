@@ -61,6 +61,7 @@ _GROUPS = {
             "recentre": "derive_particles:recentre",
             "subparticles": "derive_particles:subparticles",
             "split-halves": "derive_particles:split_halves",
+            "follow": "follow_particles:follow_particles",
         },
     ),
 }

@@ -168,6 +168,35 @@ class SearchPart(RecordPart):
             for table in tables:
                 self._db.insert_all("particles", _rows(table))
 
+    def carry_over(self, particle_set: ParticleSet, table: ParticleTable) -> None:
+        """Put particles of a set into other tomograms, with the set's record as it is then.
+
+        Parameters
+        ----------
+        table
+            The particles with their new tomograms, places and orientations.
+
+        Raises
+        ------
+        ProjectError
+            When a tomogram is not in the project.
+        """
+        places = (table.positions_angstrom, table.angles_deg)
+        rows = [
+            (str(tomogram), *(_sql(value) for value in (*at, *angles)), str(uid), particle_set.uid)
+            for tomogram, at, angles, uid in zip(
+                table.tomogram_uids, *places, table.uids, strict=True
+            )
+        ]
+        with self._db.transaction():
+            self._rewrite(particle_set)
+            self._db.execute_many(
+                """UPDATE particles SET tomogram_uid = ?, x_angstrom = ?, y_angstrom = ?,
+                   z_angstrom = ?, rot_deg = ?, tilt_deg = ?, psi_deg = ?
+                   WHERE uid = ? AND set_uid = ?""",
+                rows,
+            )
+
     def with_free_names(self, records: Sequence[AnyRecord]) -> list[AnyRecord]:
         """Return records with those particle sets renamed whose name a set has already.
 
