@@ -9,7 +9,7 @@ import torch
 from scipy.spatial.transform import Rotation
 from torch import Tensor
 
-from tomotui.algorithms.refine.equations import view_scores
+from tomotui.algorithms.refine.equations import view_fits
 from tomotui.algorithms.refine.poses import Poses
 from tomotui.algorithms.refine.search import turned_references
 from tomotui.algorithms.subtomograms.joined import HalfBall, JoinedViews, join_views
@@ -46,18 +46,13 @@ def test_joined_views_are_as_likely_as_the_views_themselves(
         one = scene.views.select([particle])
         references = turned_references(source, joined.ball, torch.as_tensor(tried).float())
         quick = joined_scores(joined, references)[particle]
-        exact = torch.stack(
-            [
-                view_scores(
-                    source,
-                    one,
-                    Poses(turn[None], np.zeros((1, 3))).cameras(MODEL, torch.device("cpu")),
-                    offsets[[particle]],
-                    n_terms,
-                ).sum()
-                for turn in tried
-            ]
-        )
+        scores = []
+        for turn in tried:
+            still = Poses(turn[None], np.zeros((1, 3)))
+            camera = still.cameras(MODEL, torch.device("cpu"))
+            agreement, power = view_fits(source, one, camera, offsets[[particle]], n_terms)
+            scores.append((agreement - 0.5 * power).sum())
+        exact = torch.stack(scores)
         assert quick.argmax() == exact.argmax() == 0
         # Spreading values over grid points takes a little of all, and nothing of the order.
         assert torch.corrcoef(torch.stack([quick, exact]))[0, 1] > 0.995
