@@ -301,11 +301,15 @@ class Annealing:
         if self.step == 0:
             self.begin()
         history: list[tuple[float, float]] = []
+        # A small box may hold less detail than was asked for.
+        plan = self.plan
+        held = self.size * plan.pixel_size_angstrom / self.ball.radius
+        finest = max(plan.last_resolution_angstrom, held)
         calm = 0
-        while self.step < self.plan.n_steps and calm < 5:
+        while self.step < plan.n_steps and calm < 5:
             progress = self.advance()
             history.append((progress.score, progress.change))
-            is_fine = progress.resolution_angstrom <= self.plan.last_resolution_angstrom * 1.01
+            is_fine = progress.resolution_angstrom <= finest * 1.01
             calm = calm + 1 if is_fine and progress.change < 2e-3 else 0
             if report is not None:
                 report(progress)
