@@ -135,8 +135,8 @@ def test_directions_hold_the_map_upright(
     angles = angles_of_matrices(posed.rotations)
     angles[:, 0] = np.nan
     table = replace(posed.table, angles_deg=angles)
-    result, _ = first(tmp_path / "first", table, cone_deg=15.0, **{**COARSE, "steps": 10})
-    choices = {"iterations": "P,p", "first_resolution_angstrom": 70.0}
+    result, _ = first(tmp_path / "first", table, cone_deg=15.0, **{**HASTY, "steps": 10})
+    choices = {"iterations": "P,p", "first_resolution_angstrom": 80.0}
     found, _ = refine(tmp_path, posed.table, reference=result.records[0].path, **choices)
     (made,) = found.particles
     z_made = matrices_of_angles(made.angles_deg)[:, :, 2]

@@ -76,6 +76,7 @@ def test_a_refined_set_is_seen_by_what_was_refined_with_it(
     assert after < before * 1.02
 
 
+@pytest.mark.slow
 def test_several_processes_come_to_the_same_maps(
     posed: PosedSample, near: ParticleTable, refine: Run, tmp_path: Path
 ) -> None:
@@ -136,7 +137,9 @@ def test_a_process_without_particles_of_a_series_does_all_the_steps(
         task, Inputs(by_kind(posed.records), few), posed.records[0], few, seed=0
     )
     one, two = subjects.series
-    refinement = Refinement([one, two.part(np.zeros(0, dtype=np.intp))], RefinementPlan(270.0))
+    refinement = Refinement(
+        [one, two.part(np.zeros(0, dtype=np.intp))], RefinementPlan(270.0, "C1", 80.0)
+    )
     reference = torch.from_numpy(read_volume(posed.reference)[0])
     refinement.take_references(reference, reference, PIXEL_ANGSTROM)
     refinement.go_to(Level(2, 18), PIXEL_ANGSTROM)

@@ -93,10 +93,10 @@ def one_shell_beyond(resolution_angstrom: float) -> float:
 
 def test_noise_stays_noise(posed: PosedSample, refine: Run, tmp_path: Path) -> None:
     """All that halves of noise share is the reference, up to its first resolution."""
-    choices = {"iterations": "P,p4,t,p", "first_resolution_angstrom": 60.0}
+    choices = {"iterations": "P,p4,t,p", "first_resolution_angstrom": 80.0}
     finest, last = finest_of_noise(posed, refine, tmp_path / "noise", 1, **choices)
-    assert finest > one_shell_beyond(60.0)
-    assert last > one_shell_beyond(60.0)
+    assert finest > one_shell_beyond(80.0)
+    assert last > one_shell_beyond(80.0)
 
 
 @pytest.mark.slow
