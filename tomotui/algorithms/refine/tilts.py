@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
 
 import numpy as np
 import torch
@@ -19,6 +18,17 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from tomotui.algorithms.parallel import Ranks
+from tomotui.algorithms.refine.corrections import (
+    highest_near_middle,
+    mixed,
+    motion_prior,
+    shift_chain,
+    shifted,
+    solved_field,
+    solved_steps,
+    turn_chain,
+    turned_tilts,
+)
 from tomotui.algorithms.refine.equations import (
     DEFOCUS,
     DEFOCUS_UNIT_ANGSTROM,
@@ -32,10 +42,7 @@ from tomotui.algorithms.refine.equations import (
 from tomotui.algorithms.refine.particles import SeriesParticles
 from tomotui.algorithms.refine.poses import batches
 from tomotui.algorithms.subtomograms.views import SeriesModel, SeriesViews, transfer_of
-from tomotui.geometry import TiltGeometry
-from tomotui.geometry.angles import rotations_of_vectors
 from tomotui.geometry.local import LocalField, spline_weights
-from tomotui.geometry.tilt import angles_of_projections
 from tomotui.imaging.slices import SliceSource
 
 Array = NDArray[np.float64]
@@ -65,21 +72,18 @@ MOTION_LIMIT_ANGSTROM = 15.0
 
 @dataclass(frozen=True)
 class Evidence:
-    """All views of a series at one model, with what the halves say of each.
+    """What the maps of their halves say of all views of a series at one model.
 
     Attributes
     ----------
     equations
         Of all particles, each with the map of its own half.
-    halves
-        Of the particles, ``[p]``.
     seen_px
         Where the particles are seen from the specimen's origin, turned but not shifted, and how
         deep, in pixels of the views, ``[p, t, 3]``.
     """
 
     equations: ViewEquations
-    halves: NDArray[np.int64]
     seen_px: Tensor
 
     @property
@@ -201,7 +205,7 @@ class TiltRefiner:
         positions = self.series.poses.positions_angstrom
         turned = np.einsum("tij,pj->pti", model.geometry.projection_matrices, positions)
         seen = torch.as_tensor(turned / self.pixel, device=self.device)
-        return Evidence(equations, self.series.halves, seen)
+        return Evidence(equations, seen)
 
     def _defocus_slope(self, views: SeriesViews, model: SeriesModel, positions: Array) -> Tensor:
         if model.ctf is None:
@@ -245,9 +249,12 @@ class TiltRefiner:
             before[0][where], before[1][where] = fit_of(data, expected)
             maps[half] += views.plane.image((data * expected.conj()).sum(dim=0))
         self.ranks.sum_(maps)
-        found = [_peaks(one, reach_px) * self.pixel for one in (maps[0], maps[1], maps.sum(dim=0))]
+        found = [
+            highest_near_middle(one, reach_px) * self.pixel
+            for one in (maps[0], maps[1], maps.sum(dim=0))
+        ]
         return self._judge(
-            [_shifted(model, shifts) for shifts in found], (before[0], before[1]), by_tilt=True
+            [shifted(model, shifts) for shifts in found], (before[0], before[1]), by_tilt=True
         )
 
     def shifts(self) -> Judged:
@@ -258,10 +265,10 @@ class TiltRefiner:
         def solve(gradient: Tensor, curvature: Tensor) -> SeriesModel:
             stiffer = curvature[:, :2, :2].clone()
             stiffer[:, range(2), range(2)] += prior
-            return _shifted(self.series.model, _solved(gradient[:, :2], stiffer) * self.pixel)
+            return shifted(self.series.model, solved_steps(gradient[:, :2], stiffer) * self.pixel)
 
         return self._judge(
-            self._by_halves(evidence, solve, _shift_chain), evidence.fits, by_tilt=True
+            self._by_halves(evidence, solve, shift_chain), evidence.fits, by_tilt=True
         )
 
     def turns(self) -> Judged:
@@ -274,11 +281,11 @@ class TiltRefiner:
             stiffer = curvature.clone()
             stiffer[:, range(2, 5), range(2, 5)] += prior
             stiffer[:, range(2), range(2)] += shift_prior
-            step = _solved(gradient, stiffer)
-            return _turned(self.series.model, step[:, 2:], step[:, :2] * self.pixel)
+            step = solved_steps(gradient, stiffer)
+            return turned_tilts(self.series.model, step[:, 2:], step[:, :2] * self.pixel)
 
         return self._judge(
-            self._by_halves(evidence, solve, _turn_chain), evidence.fits, by_tilt=True
+            self._by_halves(evidence, solve, turn_chain), evidence.fits, by_tilt=True
         )
 
     def defocus(self) -> Judged:
@@ -292,7 +299,7 @@ class TiltRefiner:
 
         def solve(gradient: Tensor, curvature: Tensor) -> SeriesModel:
             here = slice(DEFOCUS, DEFOCUS + 1)
-            step = _solved(gradient[:, here], curvature[:, here, here] + prior)[:, 0]
+            step = solved_steps(gradient[:, here], curvature[:, here, here] + prior)[:, 0]
             change = (step * DEFOCUS_UNIT_ANGSTROM).clip(-1500, 1500)
             moved = replace(
                 ctf,
@@ -319,10 +326,10 @@ class TiltRefiner:
         weights = self._node_weights(field)
         best: Judged | None = None
         for spread in MOTION_SPREADS_ANGSTROM:
-            prior = _motion_prior(order, spread / self.pixel, MOTION_LIMIT_ANGSTROM / self.pixel)
+            prior = motion_prior(order, spread / self.pixel, MOTION_LIMIT_ANGSTROM / self.pixel)
             models = []
             for which in self._in_turn():
-                step = _solved_field(evidence.equations, weights, which, prior, self.ranks)
+                step = solved_field(evidence.equations, weights, which, prior, self.ranks)
                 nodes = step.reshape(*field.nodes_angstrom.shape) * self.pixel
                 moved = replace(field, nodes_angstrom=field.nodes_angstrom + nodes)
                 models.append(replace(model, local=moved))
@@ -430,7 +437,7 @@ class TiltRefiner:
         if whole <= LEAST_GAIN or not kept.any():
             return Judged(self.series.model, False, per_particle)
         if by_tilt:
-            return Judged(_mixed(models[2], self.series.model, kept), True, per_particle)
+            return Judged(mixed(models[2], self.series.model, kept), True, per_particle)
         return Judged(models[2], True, per_particle)
 
     def _merit(self, fits: Fits, which: Tensor, by_tilt: bool) -> Tensor:
@@ -444,115 +451,3 @@ class TiltRefiner:
             sums = sums.sum(dim=1, keepdim=True)
         self.ranks.sum_(sums)
         return 0.5 * sums[0].clamp_min(0).square() / sums[1].clamp_min(1e-12)
-
-
-def _solved(gradient: Tensor, curvature: Tensor) -> Array:
-    """Return the steps of many small systems; none where nothing is known."""
-    diagonal = curvature.diagonal(dim1=-2, dim2=-1)
-    floor = diagonal.amax(dim=-1, keepdim=True).clamp_min(1e-12) * 1e-6
-    step = torch.linalg.solve(curvature + torch.diag_embed(floor.expand_as(diagonal)), gradient)
-    return step.cpu().numpy()
-
-
-def _shift_chain(seen_px: Tensor) -> Tensor:
-    chain = seen_px.new_zeros(*seen_px.shape[:2], 5, 2)
-    chain[..., 0, 0] = chain[..., 1, 1] = 1
-    return chain
-
-
-def _turn_chain(seen_px: Tensor) -> Tensor:
-    """Return how a tilt's shift and turn shift and turn each view, ``[p, t, 5, 5]``."""
-    x, y, z = seen_px.unbind(-1)
-    chain = seen_px.new_zeros(*seen_px.shape[:2], 5, 5)
-    for i in range(5):
-        chain[..., i, i] = 1
-    # A turn d moves what is seen at q by d x q.
-    chain[..., 0, 3], chain[..., 0, 4] = z, -y
-    chain[..., 1, 2], chain[..., 1, 4] = -z, x
-    return chain
-
-
-def _shifted(model: SeriesModel, shifts_angstrom: Array) -> SeriesModel:
-    geometry = model.geometry
-    moved = replace(geometry, shift_angstrom=geometry.shift_angstrom + shifts_angstrom)
-    return replace(model, geometry=moved)
-
-
-def _turned(model: SeriesModel, turns_rad: Array, shifts_angstrom: Array) -> SeriesModel:
-    matrices = rotations_of_vectors(turns_rad) @ model.geometry.projection_matrices
-    axis, tilt, x_tilt = angles_of_projections(matrices)
-    # An axis keeps the way round that it was given in.
-    axis += 360 * np.round((model.geometry.axis_deg - axis) / 360)
-    geometry = TiltGeometry(tilt, x_tilt, axis, model.geometry.shift_angstrom + shifts_angstrom)
-    return replace(model, geometry=geometry)
-
-
-def _mixed(new: SeriesModel, old: SeriesModel, kept: NDArray[np.bool_]) -> SeriesModel:
-    """Return a model whose tilts are new where kept."""
-    a, b = new.geometry, old.geometry
-    geometry = TiltGeometry(
-        np.where(kept, a.tilt_deg, b.tilt_deg),
-        np.where(kept, a.x_tilt_deg, b.x_tilt_deg),
-        np.where(kept, a.axis_deg, b.axis_deg),
-        np.where(kept[:, None], a.shift_angstrom, b.shift_angstrom),
-    )
-    return replace(old, geometry=geometry)
-
-
-def _peaks(maps: Tensor, reach_px: float) -> Array:
-    """Return the places of the highest points near the middle, (x, y), ``[t, 2]``."""
-    n = maps.shape[-1]
-    line = torch.arange(n, device=maps.device) - n // 2
-    near = line.square()[:, None] + line.square() <= reach_px**2
-    inside = maps.masked_fill(~near, -torch.inf).flatten(1).argmax(dim=1)
-    row, column = inside // n, inside % n
-    tilts = torch.arange(len(maps), device=maps.device)
-
-    def parabola(before: Tensor, here: Tensor, after: Tensor) -> Tensor:
-        bend = (2 * here - before - after).clamp_min(1e-12)
-        return (0.5 * (after - before) / bend).clamp(-0.5, 0.5)
-
-    def at(dy: int, dx: int) -> Tensor:
-        return maps[tilts, (row + dy).clamp(0, n - 1), (column + dx).clamp(0, n - 1)]
-
-    x = column - n // 2 + parabola(at(0, -1), at(0, 0), at(0, 1))
-    y = row - n // 2 + parabola(at(-1, 0), at(0, 0), at(1, 0))
-    return torch.stack([x, y], dim=-1).double().cpu().numpy()
-
-
-def _motion_prior(order: NDArray[np.intp], spread_px: float, limit_px: float) -> Tensor:
-    """Return how stiff a path over the tilts is: steps in the order of exposure, ``[t, t]``."""
-    n = len(order)
-    chain = np.zeros((n, n))
-    for before, after in pairwise(order):
-        chain[before, before] += 1
-        chain[after, after] += 1
-        chain[before, after] -= 1
-        chain[after, before] -= 1
-    return torch.as_tensor(chain / spread_px**2 + np.eye(n) / limit_px**2)
-
-
-def _solved_field(
-    equations: ViewEquations,
-    weights: Tensor,
-    which: NDArray[np.intp],
-    prior: Tensor,
-    ranks: Ranks,
-) -> Array:
-    """Solve for the field's nodes from the shifts that views ask for, ``[t, nodes, 2]`` pixels."""
-    rows = torch.as_tensor(which, device=weights.device)
-    gradient = torch.einsum("pta,pn->tna", equations.gradient[rows, :, :2], weights[rows])
-    curvature = torch.einsum(
-        "ptab,pn,pm->tnamb", equations.curvature[rows, :, :2, :2], weights[rows], weights[rows]
-    )
-    ranks.sum_(gradient)
-    ranks.sum_(curvature)
-    n_tilts, n_nodes = gradient.shape[:2]
-    size = n_nodes * 2
-    system = torch.zeros(n_tilts, size, n_tilts, size, dtype=torch.float64)
-    tilts = torch.arange(n_tilts)
-    system[tilts, :, tilts, :] = curvature.reshape(n_tilts, size, size).cpu()
-    system += prior[:, None, :, None] * torch.eye(size, dtype=torch.float64)[None, :, None, :]
-    total = n_tilts * size
-    step = torch.linalg.solve(system.reshape(total, total), gradient.reshape(total).cpu())
-    return step.numpy()
