@@ -63,15 +63,16 @@ class PoseRound:
     def __init__(
         self, work: Work, references: tuple[Tensor, Tensor], resolution_angstrom: float
     ) -> None:
-        self.work, self.references = work, references
+        self.work = work
         self.radius = work.radius(resolution_angstrom)
         self.n_terms = work.store.plane.within(self.radius)
         self.resolution_angstrom = resolution_angstrom
         self.candidates: Candidates | None = None
+        self.take(references)
 
-    def sources(self) -> list[SliceSource]:
-        """Return the references as what slices are read from."""
-        return [SliceSource(one, self.radius, with_gradient=True) for one in self.references]
+    def take(self, references: tuple[Tensor, Tensor]) -> None:
+        """Compare the two halves with these maps from now on."""
+        self._sources = [SliceSource(one, self.radius, with_gradient=True) for one in references]
 
     def look_everywhere(self) -> None:
         """Search over all orientations; `refine` then begins with what was found."""
@@ -89,7 +90,7 @@ class PoseRound:
                 joined[half].append(join_views(views.select(mine), projection, offsets[some], ball))
                 allowed[half].append(self._allowed(one, mine, grid))
         found = []
-        for half, source in enumerate(self.sources()):
+        for half, source in enumerate(self._sources):
             limits = torch.cat(allowed[half])
             everything = JoinedViews.of_all(joined[half])
 
@@ -131,7 +132,7 @@ class PoseRound:
 
     def scale(self) -> float:
         """Return by what references of any origin must be multiplied to be of the views' scale."""
-        work, sources = self.work, self.sources()
+        work = self.work
         scales = [torch.ones(0, device=work.device)]
         for one, half, rows, first in self._by_series():
             some = rows[:_PARTICLES_TO_SCALE]
@@ -139,7 +140,7 @@ class PoseRound:
             views = work.store.views(one).select(some)
             cameras = poses.cameras(one.model, work.device)
             offsets = views.offsets_px(one.model, poses.positions_angstrom)
-            expected = predicted(sources[half], views, cameras, offsets, self.n_terms)
+            expected = predicted(self._sources[half], views, cameras, offsets, self.n_terms)
             agreement = (views.data[..., : self.n_terms] * expected.conj()).real.sum(dim=(1, 2))
             scales.append(agreement / expected.abs().square().sum(dim=(1, 2)).clamp_min(1e-12))
         found = torch.cat(scales)
@@ -149,7 +150,7 @@ class PoseRound:
 
     def refine(self) -> None:
         """Refine all poses, from the candidates where there are some."""
-        sources, work = self.sources(), self.work
+        work = self.work
         n_done, n_all = 0, max(1, sum(map(len, work.series)))
         for one, half, rows, first in self._by_series():
             views = work.store.views(one)
@@ -162,10 +163,10 @@ class PoseRound:
                     found = self.candidates.found[half].select(
                         slice(first + part.start, first + part.stop)
                     )
-                    poses = self._best(one.model, mine, poses, sources[half], found)
+                    poses = self._best(one.model, mine, poses, self._sources[half], found)
                 spread = work.plan.shift_spread_angstrom
                 refined = refine_poses(
-                    sources[half], mine, one.model, poses, self.n_terms, REFINE_STEPS, spread
+                    self._sources[half], mine, one.model, poses, self.n_terms, REFINE_STEPS, spread
                 )
                 one.poses.rotations[some] = refined.poses.rotations
                 one.poses.positions_angstrom[some] = refined.poses.positions_angstrom

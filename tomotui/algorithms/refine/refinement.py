@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from tomotui.algorithms.parallel import Ranks
-from tomotui.algorithms.refine.equations import predicted
 from tomotui.algorithms.refine.maps import HalfMaps, half_maps, resampled
 from tomotui.algorithms.refine.particles import Level, SeriesParticles, ViewStore
 from tomotui.algorithms.refine.plan import LETTERS, IterationResult, RefinementPlan
@@ -188,7 +187,7 @@ class Refinement:
             scale = this.scale()
             if scale > 0:
                 self.references = (self.references[0] * scale, self.references[1] * scale)
-                this.references = self.references
+                this.take(self.references)
             self._is_scaled = True
         this.refine()
 
@@ -299,22 +298,9 @@ class Refinement:
         """
         sources, kept, work = self._sources(), [], self.work
         for one in self.series:
-            views = work.store.views(one)
-            ideal = np.zeros(len(one))
-            for half in (0, 1):
-                mine = one.of_half(half)
-                for part in batches(len(mine), self.n_terms * one.model.n_tilts):
-                    some = mine[part]
-                    poses, seen = one.poses.select(some), views.select(some)
-                    expected = predicted(
-                        sources[half],
-                        seen,
-                        poses.cameras(one.model, work.device),
-                        seen.offsets_px(one.model, poses.positions_angstrom),
-                        self.n_terms,
-                    )
-                    power = 0.5 * expected.abs().square().sum(dim=(1, 2))
-                    ideal[some] = power.double().cpu().numpy()
+            judge = TiltRefiner(one, work.store.views(one), sources, self.n_terms)
+            power = sum(judge.fits(one.model, half)[1].sum(dim=1) for half in (0, 1))
+            ideal = 0.5 * torch.as_tensor(power).double().cpu().numpy()
             kept.append(one.scores / np.maximum(ideal, 1e-12))
         agreement = work.all_rows(kept)
         known = np.isfinite(agreement)
