@@ -13,14 +13,14 @@ are affordable at every step is due to the joined views.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from tomotui.algorithms.parallel import Ranks
+from tomotui.algorithms.refine.reconstruct import Spectra
 from tomotui.algorithms.refine.search import shift_grid
 from tomotui.algorithms.subtomograms.joined import JoinedViews
 from tomotui.geometry.angles import (
@@ -30,10 +30,13 @@ from tomotui.geometry.angles import (
 )
 from tomotui.geometry.symmetry import symmetry_rotations
 from tomotui.imaging.masks import soft_ball
-from tomotui.imaging.slices import FourierGrid, SliceSums, interpolation_window
+from tomotui.imaging.slices import FourierGrid, SliceSums
 
 Array = NDArray[np.float64]
 Report = Callable[["Progress"], None]
+
+PRIOR_SHARE = 0.1
+"""Of the mean weight of a shell, that is added to every weight."""
 
 _NEGLIGIBLE = 1e-4
 """Probability of an orientation that is left out of the sums."""
@@ -143,8 +146,8 @@ class Outcome:
         Whether it stopped because nothing changed any more.
     history
         Score and change of each step, ``[steps, 2]``.
-    classes
-        Most probable class of every particle, ``[p]``, where asked for.
+    populations
+        Share of each class, ``[c]``.
     """
 
     maps: Tensor
@@ -152,7 +155,6 @@ class Outcome:
     has_settled: bool
     history: Array
     populations: Array
-    classes: Array = field(default_factory=lambda: np.zeros(0))
 
 
 class _Expected:
@@ -261,11 +263,9 @@ class Annealing:
         plan: AnnealingPlan,
         directions: Array | None = None,
         cone_deg: float = 180.0,
-        ranks: Ranks | None = None,
     ) -> None:
         self.joined, self.plan = joined, plan
         self.directions, self.cone_deg = directions, cone_deg
-        self.ranks = ranks or Ranks()
         self.device = joined.values.device
         self.ball = joined.ball
         self.size = self.ball.size
@@ -475,18 +475,11 @@ class Annealing:
         sums.add(points.reshape(-1, 3), values.reshape(-1), weights.reshape(-1))
 
     def _solve(self, radius: float) -> None:
-        """Make maps of the sums, with the signal that they show as the prior."""
+        """Make maps of the sums, to a frequency in cycles per box."""
         group = torch.as_tensor(self.group, dtype=torch.float32, device=self.device)
         maps = []
         for sums in self._sums:
-            values, weights = sums.symmetrised(group)
-            frequency = sums.grid.frequency(self.device)
-            shell = frequency.round().long()
-            n = int(shell.max()) + 1
-            count = torch.bincount(shell.flatten(), minlength=n).clamp_min(1)
-            mean = weights.new_zeros(n).index_add_(0, shell.flatten(), weights.flatten()) / count
-            inside = frequency <= radius
-            spread = torch.where(inside, weights + 0.1 * mean[shell] + 1e-12, torch.inf)
-            volume = sums.grid.uncut(values / spread)
-            maps.append(volume / interpolation_window(self.size, self.device) * self.support)
+            spectra = Spectra(sums.grid, *sums.symmetrised(group))
+            prior = PRIOR_SHARE * spectra.shell_weights()
+            maps.append(spectra.solved(prior, radius) * self.support)
         self.maps = torch.stack(maps)

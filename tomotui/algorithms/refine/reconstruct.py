@@ -91,7 +91,6 @@ class Spectra:
         -------
         ``[n, n, n]`` as (z, y, x), 0 outside the ball that fits the box.
         """
-        frequency = self.grid.frequency(self.weights.device)
         mean = self.shell_weights()
         if signal_to_noise is None:
             prior = LEAST_SHARE * mean
@@ -99,10 +98,22 @@ class Spectra:
             ratio = torch.as_tensor(signal_to_noise, device=mean.device, dtype=mean.dtype)
             ratio = torch.cat([ratio, ratio[-1:].expand(max(0, len(mean) - len(ratio)))])
             prior = mean / ratio[: len(mean)].clamp_min(1e-6)
-        shell = frequency.round().long()
-        inside = frequency <= self.grid.radius
-        spread = torch.where(inside, self.weights + prior[shell], torch.inf)
-        solved = self.grid.uncut(self.values / spread.clamp_min(1e-30))
         size = self.grid.size
-        window = interpolation_window(size, solved.device)
-        return solved / window * soft_ball(size, size / 2 - 3, 2.0).to(solved.device)
+        return self.solved(prior) * soft_ball(size, size / 2 - 3, 2.0).to(mean.device)
+
+    def solved(self, prior: Tensor, radius: float | None = None) -> Tensor:
+        """Return values over weights and prior as a volume, ``[n, n, n]``, also beyond the ball.
+
+        Parameters
+        ----------
+        prior
+            That is added to the weights, by whole frequency.
+        radius
+            Frequencies beyond are left out; all of the grid are taken when not said.
+        """
+        frequency = self.grid.frequency(self.weights.device)
+        inside = frequency <= (self.grid.radius if radius is None else radius)
+        weights = self.weights + prior[frequency.round().long()]
+        spread = torch.where(inside, weights, torch.inf).clamp_min(1e-30)
+        volume = self.grid.uncut(self.values / spread)
+        return volume / interpolation_window(self.grid.size, volume.device)
