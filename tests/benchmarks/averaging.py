@@ -20,12 +20,23 @@ from typing import Any
 import mrcfile
 import numpy as np
 import torch
-from averaging_scenes import KINDS, Sample, gauge_of, make_series, read_sample, true_map
+from averaging_scenes import (
+    KINDS,
+    Gauge,
+    Kind,
+    Sample,
+    gauge_of,
+    make_series,
+    read_sample,
+    true_map,
+)
 from report import figure
 from stage_runner import RecordingTask, run_stage
 
+from tomotui.algorithms.refine.align_maps import aligned_to
 from tomotui.geometry.poses import matrices_of_angles
 from tomotui.imaging.fsc import crossing_angstrom, fourier_shell_correlation
+from tomotui.imaging.masks import soft_ball
 from tomotui.records import Map
 from tomotui.stages.base import StageResult
 
@@ -99,10 +110,19 @@ def judge(name: str, sample: Sample, result: StageResult) -> dict[str, float]:
     return {"halves": record.resolution_angstrom or 0.0, "truth": to_truth}
 
 
+def best_agreement(values: torch.Tensor, kind: Kind, pixel: float) -> float:
+    """Return where a map of any frame and the structure correlate by less than 0.5, Angstrom."""
+    box = values.shape[-1]
+    still = true_map(kind, pixel, box, Gauge(np.eye(3), np.zeros(3)))
+    truth = aligned_to(still, values, pixel, kind.diameter_angstrom, 40.0, 40.0)
+    radius = kind.diameter_angstrom / 2 / pixel
+    mask = soft_ball(box, min(radius + 1, box / 2 - 4), 3.0)
+    fsc = fourier_shell_correlation(values, truth, pixel, mask)
+    return crossing_angstrom(fsc.frequency_per_angstrom, fsc.masked, 0.5)
+
+
 def measure_initial(sample: Sample, folder: Path, seeds: list[int]) -> None:
     """Make first maps with several seeds; judge them by aligning them with the truth."""
-    from first_map_truth import best_agreement
-
     n_good = 0
     for seed in seeds:
         began = cpu_seconds()

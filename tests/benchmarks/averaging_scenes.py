@@ -18,8 +18,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from tomotui.algorithms.refine.maps import turned
 from tomotui.geometry.symmetry import symmetric_angle_deg, symmetry_rotations
-from tomotui.imaging.slices import SliceSource
 from tomotui.records import RECORD, Alignment, AnyRecord, ParticleSet, Tomogram
 from tomotui.records.particle_table import ParticleTable
 from tomotui.simulate import SimulationParameters, simulate_tilt_series, write_simulation
@@ -222,18 +222,9 @@ def true_map(kind: Kind, pixel_size_angstrom: float, box: int, gauge: Gauge) -> 
     whole = torch.zeros(side, side, side)
     first = side // 2 - n // 2
     whole[first : first + n, first : first + n, first : first + n] = torch.from_numpy(fine)
-    source = SliceSource(whole, side / 2 - 1)
-    line = torch.fft.fftfreq(side, d=1 / side)
-    half = torch.arange(side // 2 + 1, dtype=torch.float32)
-    z, y, x = torch.meshgrid(line, line, half, indexing="ij")
-    places = torch.stack([x, y, z], dim=-1)
-    inside = places.square().sum(dim=-1).sqrt() <= side / 2 - 1.5
     # The map holds m(x) = truth(G x + d).
-    turned = places[inside] @ torch.as_tensor(gauge.rotation.T, dtype=torch.float32)
-    spectrum = torch.zeros(inside.shape, dtype=torch.complex64)
-    offset = torch.as_tensor(gauge.offset_angstrom / pixel_size_angstrom, dtype=torch.float32)
-    ramp = torch.exp(2j * torch.pi * (turned @ offset) / side)
-    spectrum[inside] = source.read(turned) * ramp
-    placed = torch.fft.fftshift(torch.fft.irfftn(spectrum, s=(side,) * 3))
+    x, y, z = (gauge.offset_angstrom / pixel_size_angstrom).tolist()
+    turn = torch.as_tensor(gauge.rotation.T, dtype=torch.float32)
+    placed = turned(whole, turn[None], (x, y, z))
     cut = side // 2 - box // 2
     return placed[cut : cut + box, cut : cut + box, cut : cut + box]

@@ -149,15 +149,11 @@ def resampled(volume: Tensor, pixel: float, wanted_pixel: float, box: int) -> Te
         return volume
     # Terms of the new box up to what both hold, read from the old one's spectrum.
     radius = min(box / 2 - 1, (n / 2 - 1.001) * wanted_pixel * box / (pixel * n))
-    line = torch.fft.fftfreq(box, d=1 / box, device=volume.device)
-    half = torch.arange(box // 2 + 1, device=volume.device, dtype=torch.float32)
-    z, y, x = torch.meshgrid(line, line, half, indexing="ij")
-    places = torch.stack([x, y, z], dim=-1)
-    inside = places.square().sum(dim=-1).sqrt() <= radius
+    places, inside = _frequencies(box, radius, volume.device)
     scale = (pixel * n) / (wanted_pixel * box)
     source = SliceSource(volume, min(n / 2 - 1, radius * scale + 0.5))
     spectrum = torch.zeros(inside.shape, dtype=torch.complex64, device=volume.device)
-    spectrum[inside] = source.read(places[inside] * scale)
+    spectrum[inside] = source.read(places * scale)
     same_values = (pixel / wanted_pixel) ** 3
     return torch.fft.fftshift(torch.fft.irfftn(spectrum, s=(box,) * 3)) * same_values
 
@@ -178,16 +174,28 @@ def turned(
     """
     n = volume.shape[-1]
     radius = n / 2 - 1
-    line = torch.fft.fftfreq(n, d=1 / n, device=volume.device)
-    half = torch.arange(n // 2 + 1, device=volume.device, dtype=torch.float32)
-    z, y, x = torch.meshgrid(line, line, half, indexing="ij")
-    places = torch.stack([x, y, z], dim=-1)
-    inside = places.square().sum(dim=-1).sqrt() <= radius
+    places, inside = _frequencies(n, radius, volume.device)
     source = SliceSource(volume, radius)
     spectrum = torch.zeros(inside.shape, dtype=torch.complex64, device=volume.device)
     for rotation in rotations.to(places):
         # A row vector times R is a column vector times its inverse.
-        there = places[inside] @ rotation
+        there = places @ rotation
         ramp = (there @ there.new_tensor(centre_px)) * (2 * math.pi / n)
         spectrum[inside] += source.read(there) * torch.polar(torch.ones_like(ramp), ramp)
     return torch.fft.fftshift(torch.fft.irfftn(spectrum / len(rotations), s=(n,) * 3))
+
+
+def _frequencies(box: int, radius: float, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Return the frequencies of ``rfftn`` within a radius, and where they stand on its grid.
+
+    Returns
+    -------
+    Cycles per box (x, y, z), ``[n, 3]``; and true where one of them stands,
+    ``[box, box, box // 2 + 1]``.
+    """
+    line = torch.fft.fftfreq(box, d=1 / box, device=device)
+    half = torch.arange(box // 2 + 1, device=device, dtype=torch.float32)
+    z, y, x = torch.meshgrid(line, line, half, indexing="ij")
+    places = torch.stack([x, y, z], dim=-1)
+    inside = places.square().sum(dim=-1).sqrt() <= radius
+    return places[inside], inside
