@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tomotui.project import Project
-from tomotui.records import Alignment, Tilt, TiltAlignment, TiltSeries
+from tomotui.records import Alignment, Tilt, TiltAlignment, TiltSeries, Tomogram
 
 
 @pytest.fixture
@@ -40,3 +40,24 @@ def make_alignment() -> Callable[[TiltSeries], Alignment]:
         return Alignment(series_uid=series.uid, tilts=(tilt,))
 
     return make
+
+
+@pytest.fixture
+def tomogram(
+    project: Project,
+    make_series: Callable[..., TiltSeries],
+    make_alignment: Callable[[TiltSeries], Alignment],
+) -> Tomogram:
+    series = make_series("ts_01")
+    alignment = make_alignment(series)
+    tomogram = Tomogram(
+        series_uid=series.uid,
+        alignment_uid=alignment.uid,
+        path="t.mrc",
+        size_xyz=(8, 8, 8),
+        pixel_size_angstrom=10.0,
+        window_low=0,
+        window_high=1,
+    )
+    project.add_records([series, alignment, tomogram])
+    return tomogram

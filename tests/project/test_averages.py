@@ -2,35 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 import pytest
 
 from tomotui.project import InputWish, MissingInput, Project
-from tomotui.records import Alignment, Map, ParticleSet, SetOrigin, TiltSeries, Tomogram
+from tomotui.records import Map, ParticleSet, SetOrigin, Tomogram
 from tomotui.records.particle_table import Candidates, ParticleTable
-
-
-@pytest.fixture
-def tomogram(
-    project: Project,
-    make_series: Callable[..., TiltSeries],
-    make_alignment: Callable[[TiltSeries], Alignment],
-) -> Tomogram:
-    series = make_series("ts_01")
-    alignment = make_alignment(series)
-    tomogram = Tomogram(
-        series_uid=series.uid,
-        alignment_uid=alignment.uid,
-        path="t.mrc",
-        size_xyz=(8, 8, 8),
-        pixel_size_angstrom=10.0,
-        window_low=0,
-        window_high=1,
-    )
-    project.add_records([series, alignment, tomogram])
-    return tomogram
 
 
 def _set(name: str, made_by: SetOrigin = "picks", parent: ParticleSet | None = None) -> ParticleSet:

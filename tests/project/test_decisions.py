@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -10,30 +9,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tomotui.project import Judgement, Project, ProjectError, fold
-from tomotui.records import Alignment, Decision, Particle, ParticleSet, TiltSeries, Tomogram
+from tomotui.records import Decision, Particle, ParticleSet, Tomogram
 
 UIDS = ("p0", "p1", "p2", "p3")
 ME = {"user": "anna", "session": "s1"}
 
 
-def _add(
-    project: Project,
-    make_series: Callable[..., TiltSeries],
-    make_alignment: Callable[[TiltSeries], Alignment],
-) -> ParticleSet:
-    series = make_series("ts_01")
-    alignment = make_alignment(series)
-    tomogram = Tomogram(
-        series_uid=series.uid,
-        alignment_uid=alignment.uid,
-        path="t.mrc",
-        size_xyz=(8, 8, 8),
-        pixel_size_angstrom=10.0,
-        window_low=0,
-        window_high=1,
-    )
+def _add(project: Project, tomogram: Tomogram) -> ParticleSet:
     picks = ParticleSet(name="picks")
-    project.add_records([series, alignment, tomogram, picks])
+    project.add_records([picks])
     project.add_particles(
         picks.uid,
         [
@@ -47,12 +31,8 @@ def _add(
 
 
 @pytest.fixture
-def picks(
-    project: Project,
-    make_series: Callable[..., TiltSeries],
-    make_alignment: Callable[[TiltSeries], Alignment],
-) -> ParticleSet:
-    return _add(project, make_series, make_alignment)
+def picks(project: Project, tomogram: Tomogram) -> ParticleSet:
+    return _add(project, tomogram)
 
 
 def _state(project: Project, set_uid: str) -> dict[str, Judgement]:

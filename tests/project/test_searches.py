@@ -2,39 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from tomotui.project import Project, ProjectError
-from tomotui.records import Alignment, Particle, ParticleSet, TiltSeries, Tomogram
+from tomotui.records import Particle, ParticleSet, Tomogram
 from tomotui.records.particle_table import Candidates, ParticleTable
 
 ME = {"user": "anna", "session": "s1"}
 SET = ParticleSet(name="ribosome", diameter_angstrom=250)
-
-
-@pytest.fixture
-def tomogram(
-    project: Project,
-    make_series: Callable[..., TiltSeries],
-    make_alignment: Callable[[TiltSeries], Alignment],
-) -> Tomogram:
-    series = make_series("ts_01")
-    alignment = make_alignment(series)
-    tomogram = Tomogram(
-        series_uid=series.uid,
-        alignment_uid=alignment.uid,
-        path="t.mrc",
-        size_xyz=(8, 8, 8),
-        pixel_size_angstrom=10.0,
-        window_low=0,
-        window_high=1,
-    )
-    project.add_records([series, alignment, tomogram])
-    return tomogram
 
 
 def _found(tomogram: Tomogram, positions: list[list[float]], scores: list[float]) -> Candidates:

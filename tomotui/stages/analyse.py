@@ -19,7 +19,12 @@ from tomotui.stages.base import (
     Task,
     parameter,
 )
-from tomotui.stages.particle_choice import Decisions, chosen_particles, one_set
+from tomotui.stages.particle_choice import (
+    Decisions,
+    chosen_particles,
+    in_tomograms,
+    one_set,
+)
 
 if TYPE_CHECKING:
     from tomotui.algorithms.analyse.chains import Chains
@@ -206,18 +211,14 @@ class _Analysis:
             self.inputs, parameters.decisions, parameters.min_score, parameters.classes
         )
         tomograms = self.inputs.all(Tomogram)
-        here = np.isin(table.tomogram_uids, [one.uid for one in tomograms])
-        if not here.any():
+        uids = [one.uid for one in tomograms]
+        if not np.isin(table.tomogram_uids, uids).any():
             raise StageError(
                 f"no particle of {self.set.name} that is wanted lies in the newest tomograms; "
                 f"{len(table)} lie in others.",
                 "Choose others with decisions, min_score, classes or series, or pick again.",
             )
-        if not here.all():
-            self.task.warn(
-                f"{int((~here).sum())} particles lie in tomograms that have been replaced or were "
-                "not chosen; they are left out"
-            )
+        table = in_tomograms(self.task, table, uids)
         filled = [one for one in tomograms if (table.tomogram_uids == one.uid).any()]
         found = []
         for number, tomogram in enumerate(filled):

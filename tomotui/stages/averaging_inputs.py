@@ -11,17 +11,21 @@ from numpy.typing import NDArray
 
 from tomotui.records import ParticleSet
 from tomotui.stages.base import Inputs, StageError, Task
+from tomotui.stages.particle_choice import in_tomograms
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from tomotui.algorithms.refine.particles import SeriesParticles
+    from tomotui.algorithms.subtomograms.views import SeriesModel
     from tomotui.records.particle_table import ParticleTable
     from tomotui.stages.aligned_images import AlignedImages
     from tomotui.stages.restore_inputs import Subject
 
 BOX_PER_DIAMETER = 1.5
 """Side of the views over the diameter: room for what the contrast transfer carries outwards."""
+
+SAME_PIXEL_SHARE = 1e-3
 
 FEWEST_PARTICLES = 4
 """Two for each half."""
@@ -84,18 +88,12 @@ def subjects_with_particles(
         )
     subjects = subjects_of(task, inputs)
     check_pixel_sizes(subjects)
-    known = np.isin(table.tomogram_uids, [one.tomogram.uid for one in subjects])
-    if not known.all():
-        task.warn(
-            f"{int((~known).sum())} particles lie in tomograms that have been replaced or were not "
-            "chosen; they are left out"
+    table = in_tomograms(task, table, [one.tomogram.uid for one in subjects])
+    if len(table) < FEWEST_PARTICLES:
+        raise StageError(
+            f"only {len(table)} particles of {particle_set.name} lie in the tomograms at hand.",
+            "Find or import them in these tomograms.",
         )
-        table = table.select(known)
-        if len(table) < FEWEST_PARTICLES:
-            raise StageError(
-                f"only {len(table)} particles of {particle_set.name} lie in the tomograms at hand.",
-                "Find or import them in these tomograms.",
-            )
     halves = dealt_halves(table, seed)
     series, used, images = [], [], []
     for one in subjects:
@@ -119,13 +117,10 @@ def check_pixel_sizes(subjects: Sequence[Subject]) -> None:
     StageError
         Naming those that differ from most.
     """
-    sizes = np.array([one.series.pixel_size_angstrom for one in subjects])
-    usual = float(np.median(sizes))
-    odd = [
-        f"{one.series.name} ({one.series.pixel_size_angstrom:.4g} A)"
-        for one in subjects
-        if abs(one.series.pixel_size_angstrom / usual - 1) > 1e-3
-    ]
+    from tomotui.stages.restore_inputs import odd_sizes
+
+    sizes = {one.series.name: one.series.pixel_size_angstrom for one in subjects}
+    usual, odd = odd_sizes(sizes, SAME_PIXEL_SHARE)
     if odd:
         raise StageError(
             f"the images have different pixel sizes: most {usual:.4g} A, but {', '.join(odd)}.",
@@ -149,6 +144,20 @@ def dealt_halves(table: ParticleTable, seed: int) -> NDArray[np.int64]:
     return np.asarray(halves, dtype=np.int64)
 
 
+def series_model(subject: Subject, aligned: AlignedImages) -> SeriesModel:
+    """Return how the images of a series see its specimen."""
+    from tomotui.algorithms.subtomograms.views import SeriesModel
+
+    exposure = aligned.exposure_e_per_a2()
+    return SeriesModel(
+        aligned.geometry,
+        aligned.local,
+        aligned.ctf(subject.ctf, is_wanted=True),
+        None if exposure is None else np.array(exposure),
+        subject.series.voltage_kv,
+    )
+
+
 def _particles_of(
     task: Task,
     subject: Subject,
@@ -159,18 +168,10 @@ def _particles_of(
 ) -> SeriesParticles:
     from tomotui.algorithms.refine.particles import SeriesParticles
     from tomotui.algorithms.refine.poses import Poses
-    from tomotui.algorithms.subtomograms.views import SeriesModel, contrast_images
+    from tomotui.algorithms.subtomograms.views import contrast_images
     from tomotui.geometry.poses import directions_of_angles, matrices_of_angles
     from tomotui.stages.loading import load_binned
 
-    exposure = aligned.exposure_e_per_a2()
-    model = SeriesModel(
-        aligned.geometry,
-        aligned.local,
-        aligned.ctf(subject.ctf, is_wanted=True),
-        None if exposure is None else np.array(exposure),
-        subject.series.voltage_kv,
-    )
     rotations = matrices_of_angles(table.angles_deg[rows])
     unknown = ~np.isfinite(rotations).all(axis=(1, 2))
     rotations[unknown] = np.eye(3)
@@ -182,7 +183,7 @@ def _particles_of(
 
     return SeriesParticles(
         subject.series.name,
-        model,
+        series_model(subject, aligned),
         load,
         Poses(rotations, table.positions_angstrom[rows].copy()),
         halves,

@@ -17,11 +17,16 @@ from tomotui.stages.base import (
     Task,
     parameter,
 )
-from tomotui.stages.particle_choice import Decisions, chosen_particles, one_set, with_orientation
+from tomotui.stages.particle_choice import (
+    Decisions,
+    chosen_particles,
+    in_tomograms,
+    one_set,
+    with_orientation,
+)
 
 if TYPE_CHECKING:
     from tomotui.algorithms.extract.crops import Cutter
-    from tomotui.algorithms.subtomograms.views import SeriesModel
     from tomotui.records.particle_table import ParticleTable
     from tomotui.stages.aligned_images import AlignedImages
     from tomotui.stages.extract_files import Kind
@@ -130,13 +135,7 @@ class _Extraction:
         table = chosen_particles(
             inputs, parameters.decisions, parameters.min_score, parameters.classes
         )
-        known = np.isin(table.tomogram_uids, [one.tomogram.uid for one in self.subjects])
-        if not known.all():
-            task.warn(
-                f"{int((~known).sum())} particles lie in tomograms that have been replaced or were "
-                "not chosen; they are left out"
-            )
-        table = table.select(known)
+        table = in_tomograms(task, table, [one.tomogram.uid for one in self.subjects])
         if not len(table):
             raise StageError(
                 f"no particle of {self.set.name} lies in the tomograms at hand.",
@@ -231,6 +230,7 @@ class _Extraction:
     def _cutter(self, subject: Subject, aligned: AlignedImages, share: float) -> Cutter:
         from tomotui.algorithms.extract.crops import Cutter
         from tomotui.algorithms.subtomograms.views import contrast_images
+        from tomotui.stages.averaging_inputs import series_model
         from tomotui.stages.loading import load_binned
 
         binning, series = self.parameters.binning, subject.series
@@ -275,17 +275,3 @@ class _Extraction:
             else:
                 whole = joined_crops(crops, number, seen_by[number], cutter.plane)
                 self.files.write_volume(listed[row], whole)
-
-
-def series_model(subject: Subject, aligned: AlignedImages) -> SeriesModel:
-    """Return how the images of a series see its specimen."""
-    from tomotui.algorithms.subtomograms.views import SeriesModel
-
-    exposure = aligned.exposure_e_per_a2()
-    return SeriesModel(
-        aligned.geometry,
-        aligned.local,
-        aligned.ctf(subject.ctf, is_wanted=True),
-        None if exposure is None else np.array(exposure),
-        subject.series.voltage_kv,
-    )

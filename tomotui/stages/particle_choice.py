@@ -71,6 +71,17 @@ def chosen_particles(
     return table.select(kept)
 
 
+def in_tomograms(task: Task, table: ParticleTable, tomogram_uids: Sequence[str]) -> ParticleTable:
+    """Return the particles that lie in the tomograms at hand; tells of the others."""
+    here = np.isin(table.tomogram_uids, list(tomogram_uids))
+    if not here.all():
+        task.warn(
+            f"{int((~here).sum())} particles lie in tomograms that have been replaced or were not "
+            "chosen; they are left out"
+        )
+    return table.select(here)
+
+
 def with_orientation(task: Task, table: ParticleTable, what: str) -> ParticleTable:
     """Return the particles whose orientation is known; tells of the others.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -78,18 +78,24 @@ def check_alike(subjects: Sequence[Subject]) -> None:
     StageError
         Naming those that differ from most.
     """
-    sizes = np.array([one.tomogram.pixel_size_angstrom for one in subjects])
-    usual = float(np.median(sizes))
-    odd = [
-        f"{one.series.name} ({one.tomogram.pixel_size_angstrom:.4g} A)"
-        for one in subjects
-        if abs(one.tomogram.pixel_size_angstrom / usual - 1) > SAME_VOXEL_SHARE
-    ]
+    sizes = {one.series.name: one.tomogram.pixel_size_angstrom for one in subjects}
+    usual, odd = odd_sizes(sizes, SAME_VOXEL_SHARE)
     if odd:
         raise StageError(
             f"the tomograms are sampled differently: most at {usual:.4g} A, but {', '.join(odd)}.",
             "Reconstruct all at one voxel size, or name with series (--on) those that are alike.",
         )
+
+
+def odd_sizes(sizes_angstrom: Mapping[str, float], tolerance: float) -> tuple[float, list[str]]:
+    """Return the usual of sizes by name, and in words those that differ from it by a share."""
+    usual = float(np.median(list(sizes_angstrom.values())))
+    odd = [
+        f"{name} ({size:.4g} A)"
+        for name, size in sizes_angstrom.items()
+        if abs(size / usual - 1) > tolerance
+    ]
+    return usual, odd
 
 
 def load_material(task: Task, subject: Subject, device: str) -> Material:
