@@ -20,7 +20,7 @@ from tomotui.tui.raster.glyphs import GlyphSet
 from tomotui.tui.raster.strip import strips_of
 from tomotui.tui.theme import FALLBACK, Look
 from tomotui.tui.widgets.cells import Span, strip_of
-from tomotui.tui.widgets.chart import wrapped
+from tomotui.tui.widgets.drawn_once import wrapped
 from tomotui.tui.widgets.pacing import PacedPicture
 
 
@@ -81,16 +81,8 @@ class DensityPicture(PacedPicture, can_focus=True):
 
     # ---- drawing
 
-    def on_mount(self) -> None:
-        """Follow the theme."""
-        self.app.theme_changed_signal.subscribe(self, lambda _: self._theme_changed())
-        self._take_colours()
-
-    def _theme_changed(self) -> None:
-        self._take_colours()
-        self.redraw()
-
-    def _take_colours(self) -> None:
+    def take_colours(self) -> None:
+        """Take the colours of the theme."""
         look: Look = getattr(self.app, "look", FALLBACK)
         self.artist.lut = look.image.lut
         inks = {

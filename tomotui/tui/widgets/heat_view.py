@@ -4,24 +4,22 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from rich.style import Style
 from textual.color import Color
 from textual.strip import Strip
-from textual.widget import Widget
 
 from tomotui.tui.raster.artist import SliceArtist
 from tomotui.tui.raster.capability import Capability
 from tomotui.tui.raster.picture import compose
 from tomotui.tui.raster.strip import strips_of
 from tomotui.tui.raster.window import Window
-from tomotui.tui.theme import FALLBACK, Look
+from tomotui.tui.theme import Look
 from tomotui.tui.widgets.cells import Span, strip_of
-from tomotui.tui.widgets.chart import wrapped
+from tomotui.tui.widgets.drawn_once import DrawnOnce
 
 HEAT_LUT = "fire"
 
 
-class HeatView(Widget):
+class HeatView(DrawnOnce):
     """Shows a grid of numbers as large as the pane allows.
 
     Parameters
@@ -30,7 +28,6 @@ class HeatView(Widget):
         What the terminal can show.
     """
 
-    ALLOW_SELECT = False
     DEFAULT_CSS = """
     HeatView { height: 1fr; background: $background; }
     """
@@ -41,8 +38,6 @@ class HeatView(Widget):
         self.heat: NDArray[np.float32] | None = None
         self.words: tuple[str, str, str] = ("", "", "")
         self.message = ""
-        self._strips: list[Strip] = []
-        self._drawn: object = None
 
     def show(
         self,
@@ -55,24 +50,13 @@ class HeatView(Widget):
         ``words`` stand below it: at the left, in the middle, and at the right.
         """
         self.heat, self.words, self.message = heat, words, message
-        self._drawn = None
-        self.refresh()
+        self.draw_anew()
 
-    def render_line(self, y: int) -> Strip:
-        """Return one row."""
-        look: Look = getattr(self.app, "look", FALLBACK)
-        if self._drawn != (self.size, look):
-            self._drawn = (self.size, look)
-            self._strips = self._draw(look)
-        blank = Strip.blank(self.size.width, Style(bgcolor=look.background))
-        return self._strips[y] if y < len(self._strips) else blank
-
-    def _draw(self, look: Look) -> list[Strip]:
+    def draw(self, look: Look) -> list[Strip]:
+        """Return the rows."""
         width, height = self.size
         if self.heat is None or height < 3 or width < 6:
-            lines = wrapped(self.message, width - 2)[:height]
-            said = [""] * ((height - len(lines)) // 2) + [line.center(width) for line in lines]
-            return [strip_of([Span(line, "dim")], width, look) for line in said]
+            return self.said(self.message, look)
         inks = {"outside": look.background, "text": look.foreground, "shade": look.background}
         self._artist.use_roles({role: Color.parse(ink).rgb for role, ink in inks.items()})
         glyphs = self._artist.glyph_set("half")

@@ -212,8 +212,17 @@ class PacedPicture(Widget):
 
     def _on_mount(self, event: events.Mount) -> None:
         super()._on_mount(event)
+        self.app.theme_changed_signal.subscribe(self, lambda _: self._theme_changed())
+        self.take_colours()
         # Nothing is drawn before the layout is at rest: each picture sent before was for nothing.
         self.call_after_refresh(self._greet)
+
+    def _theme_changed(self) -> None:
+        self.take_colours()
+        self.redraw()
+
+    def take_colours(self) -> None:
+        """Take the colours of the theme; for subclasses that draw by it."""
 
     def on_unmount(self) -> None:
         """Expect no answers any more."""

@@ -7,10 +7,8 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from rich.style import Style
 from textual.color import Color
 from textual.strip import Strip
-from textual.widget import Widget
 
 from tomotui.tui.raster.artist import SliceArtist
 from tomotui.tui.raster.capability import Capability
@@ -19,9 +17,8 @@ from tomotui.tui.raster.resample import fit_voxels_per_cell
 from tomotui.tui.raster.strip import strips_of
 from tomotui.tui.raster.view import SliceViewState
 from tomotui.tui.raster.volume import ArraySource, Axis
-from tomotui.tui.theme import FALLBACK, Look
-from tomotui.tui.widgets.cells import Span, strip_of
-from tomotui.tui.widgets.chart import wrapped
+from tomotui.tui.theme import Look
+from tomotui.tui.widgets.drawn_once import DrawnOnce
 
 Rings = Callable[[float], Sequence[Trail]]
 """Makes the rings, with so many pixels at least between two of them."""
@@ -37,10 +34,9 @@ class _Spectrum(ArraySource):
         return ""
 
 
-class RingsView(Widget):
+class RingsView(DrawnOnce):
     """Shows a spectrum as large as the pane allows."""
 
-    ALLOW_SELECT = False
     DEFAULT_CSS = """
     RingsView { height: 1fr; background: $background; }
     """
@@ -52,8 +48,6 @@ class RingsView(Widget):
         self.rings: Rings | None = None
         self.message = ""
         self.reach: float | None = None
-        self._strips: list[Strip] = []
-        self._drawn: object = None
 
     def show(
         self,
@@ -68,24 +62,13 @@ class RingsView(Widget):
         """
         self.spectrum, self.rings, self.message = spectrum, rings, message
         self.reach = reach
-        self._drawn = None
-        self.refresh()
+        self.draw_anew()
 
-    def render_line(self, y: int) -> Strip:
-        """Return one row."""
-        look: Look = getattr(self.app, "look", FALLBACK)
-        if self._drawn != (self.size, look):
-            self._drawn = (self.size, look)
-            self._strips = self._draw(look)
-        blank = Strip.blank(self.size.width, Style(bgcolor=look.background))
-        return self._strips[y] if y < len(self._strips) else blank
-
-    def _draw(self, look: Look) -> list[Strip]:
+    def draw(self, look: Look) -> list[Strip]:
+        """Return the rows."""
         width, height = self.size
         if self.spectrum is None or height < 3 or width < 6:
-            lines = wrapped(self.message, width - 2)[:height]
-            rows = [""] * ((height - len(lines)) // 2) + [line.center(width) for line in lines]
-            return [strip_of([Span(row, "dim")], width, look) for row in rows]
+            return self.said(self.message, look)
         artist = self._artist
         artist.forget_windows()
         artist.lut = look.image.lut

@@ -291,11 +291,6 @@ class SliceView(SliceMouse, can_focus=True):
 
     # ---- life
 
-    def on_mount(self) -> None:
-        """Follow the theme."""
-        self.app.theme_changed_signal.subscribe(self, self._theme_changed)
-        self._take_colours()
-
     def on_unmount(self) -> None:
         """Stop loading."""
         self._loader.close()
@@ -303,10 +298,6 @@ class SliceView(SliceMouse, can_focus=True):
     def on_resize(self) -> None:
         """Drop the picture of the old size; the new one comes when the layout is at rest."""
         self._strips = []
-
-    def _theme_changed(self, _: object) -> None:
-        self._take_colours()
-        self.redraw()
 
     # ---- drawing
 
@@ -373,7 +364,7 @@ class SliceView(SliceMouse, can_focus=True):
         self.view = replace(self.view, window=None)
         self.redraw()
 
-    def _take_colours(self) -> None:
+    def take_colours(self) -> None:
         """Use the theme's colours for what is drawn over the picture."""
         self._blank = None
         roles = roles_of(self, "slice-view")

@@ -128,16 +128,8 @@ class TileSheet(PacedPicture, can_focus=True):
 
     # ---- drawing
 
-    def on_mount(self) -> None:
-        """Follow the theme."""
-        self.app.theme_changed_signal.subscribe(self, lambda _: self._theme_changed())
-        self._take_colours()
-
-    def _theme_changed(self) -> None:
-        self._take_colours()
-        self.redraw()
-
-    def _take_colours(self) -> None:
+    def take_colours(self) -> None:
+        """Take the colours of the theme."""
         look: Look = getattr(self.app, "look", FALLBACK)
         self.artist.lut = look.image.lut
         roles: dict[str, Rgb] = {}

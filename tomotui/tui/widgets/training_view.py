@@ -6,17 +6,15 @@ import numpy as np
 from rich.style import Style
 from textual.color import Color
 from textual.strip import Strip
-from textual.widget import Widget
 
 from tomotui.tui.raster.artist import SliceArtist
 from tomotui.tui.raster.capability import Capability
 from tomotui.tui.raster.strip import strips_of
 from tomotui.tui.raster.view import SliceViewState
 from tomotui.tui.raster.window import Window
-from tomotui.tui.theme import FALLBACK, Look
+from tomotui.tui.theme import Look
 from tomotui.tui.training_pictures import SPECTRA, Image, TrainingPictures
-from tomotui.tui.widgets.cells import Span, strip_of
-from tomotui.tui.widgets.chart import wrapped
+from tomotui.tui.widgets.drawn_once import DrawnOnce
 from tomotui.tui.widgets.thumbnail import Still
 from tomotui.tui.widgets.training_layout import Place, Shapes, arrange
 
@@ -32,10 +30,9 @@ SPECTRUM_PERCENTILES = (2.0, 99.8)
 """Of the powers of both spectra: what is black and what is white."""
 
 
-class TrainingView(Widget, can_focus=True):
+class TrainingView(DrawnOnce, can_focus=True):
     """Draws the pictures of a training; anew only when they, the size or the theme change."""
 
-    ALLOW_SELECT = False
     DEFAULT_CSS = """
     TrainingView { height: 1fr; background: $background; }
     """
@@ -45,26 +42,15 @@ class TrainingView(Widget, can_focus=True):
         self._artist = SliceArtist(capability)
         self.pictures: TrainingPictures | None = None
         self.places: tuple[Place, ...] = ()
-        self._strips: list[Strip] = []
-        self._drawn: object = None
 
     def show(self, pictures: TrainingPictures | None) -> None:
         """Show other pictures."""
         if pictures != self.pictures:
             self.pictures = pictures
-            self._drawn = None
-            self.refresh()
+            self.draw_anew()
 
-    def render_line(self, y: int) -> Strip:
-        """Return one row."""
-        look: Look = getattr(self.app, "look", FALLBACK)
-        if self._drawn != (self.size, look):
-            self._drawn = (self.size, look)
-            self._strips = self._draw(look)
-        blank = Strip.blank(self.size.width, Style(bgcolor=look.background))
-        return self._strips[y] if y < len(self._strips) else blank
-
-    def _draw(self, look: Look) -> list[Strip]:
+    def draw(self, look: Look) -> list[Strip]:
+        """Return the rows."""
         width, height = self.size
         self.places = ()
         if self.pictures is None:
@@ -74,8 +60,7 @@ class TrainingView(Widget, can_focus=True):
         rows, columns = images["before"].shape
         self.places = arrange(height, width, Shapes(columns / rows * aspect, aspect))
         if not self.places:
-            lines = wrapped(NO_ROOM, width - 2)[:height]
-            return [strip_of([Span(line.center(width), "dim")], width, look) for line in lines]
+            return self.said(NO_ROOM, look)
         self._take_colours(look)
         window = spectrum_window([images[name] for name in SPECTRA])
         drawn = [(place, self._picture(place, window)) for place in self.places]
