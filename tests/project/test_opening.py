@@ -152,9 +152,10 @@ def test_an_older_project_is_brought_up_to_date(
     later()(migrations.m003_searches)
     later()(migrations.m004_audits)
     later()(migrations.m005_averages)
+    later()(migrations.m006_variation)
 
     @later()
-    def m006_notes(db: SqliteDatabase) -> None:
+    def m007_notes(db: SqliteDatabase) -> None:
         db.execute("CREATE TABLE notes (text TEXT) STRICT")
 
     monkeypatch.setattr(migrations, "STEPS", later)
@@ -165,7 +166,7 @@ def test_an_older_project_is_brought_up_to_date(
         assert upgraded._db.query("SELECT * FROM notes") == []
         assert [s.name for s in upgraded.tilt_series()] == ["ts_01"]
     monkeypatch.undo()
-    with pytest.raises(ProjectError, match="file version 6, this program knows up to 5"):
+    with pytest.raises(ProjectError, match="file version 7, this program knows up to 6"):
         Project.open(project.folder)
 
 
@@ -198,9 +199,11 @@ def test_a_migration_that_fails_changes_nothing(
     later()(migrations.m002_recipe_steps)
     later()(migrations.m003_searches)
     later()(migrations.m004_audits)
+    later()(migrations.m005_averages)
+    later()(migrations.m006_variation)
 
     @later()
-    def m005_half(db: SqliteDatabase) -> None:
+    def m007_half(db: SqliteDatabase) -> None:
         db.execute("CREATE TABLE half (text TEXT) STRICT")
         db.execute("INSERT INTO nowhere VALUES (1)")
 

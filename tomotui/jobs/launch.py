@@ -73,6 +73,7 @@ def wish_of(stage: Stage, parameters: Mapping[str, Any]) -> InputWish:
         network_purpose=stage.uses_network,
         sets=tuple(parameters.get("particles") or ()) if stage.takes_particles else None,
         references=_words(parameters.get("reference")),
+        landscape=str(parameters.get("landscape") or ""),
     )
 
 

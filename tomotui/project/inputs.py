@@ -29,6 +29,8 @@ class InputWish(NamedTuple):
     references
         Names or identities of maps, or files, which are the stage's own matter. None for the
         newest map of the particles that the stage takes.
+    landscape
+        Name of the landscape; empty for the newest.
     """
 
     of_series: Sequence[str] | None = None
@@ -37,6 +39,7 @@ class InputWish(NamedTuple):
     network_purpose: str = ""
     sets: Sequence[str] | None = None
     references: Sequence[str] = ()
+    landscape: str = ""
 
 
 PLAIN = InputWish()
@@ -105,12 +108,16 @@ class InputPart(RecordPart):
             return self._maps(wish.references)
         if kind == "map" and wish.sets is not None:
             return self._map_of(self._sets(wish.sets))
+        if kind == "landscape" and wish.landscape:
+            target = wish.landscape
         if kind not in PER_SERIES:
             named = self._load(
                 "id = (SELECT max(id) FROM records WHERE kind = ? AND name = ?)", (kind, target)
             )
             newest = self.latest(kind)
-            return named or ([newest] if newest else [])
+            if named or (kind == "landscape" and wish.landscape):
+                return named
+            return [newest] if newest else []
         if kind == "tilt_series":
             return list(self.tilt_series() if series is None else series)
         whose = CURRENT_SERIES
@@ -200,6 +207,10 @@ class InputPart(RecordPart):
         return list(by_series.values())
 
 
+_OTHER_STRUCTURES = ("subparticles", "body")
+"""What makes sets of something else than their parents hold."""
+
+
 def _family(uids: Sequence[str], every: Sequence[ParticleSet]) -> set[str]:
     """Return sets, those they were made from, and those made from them: of one structure.
 
@@ -209,13 +220,17 @@ def _family(uids: Sequence[str], every: Sequence[ParticleSet]) -> set[str]:
     family = set(uids)
     for uid in uids:
         one = by_uid[uid]
-        while one.parent_uid in by_uid and one.made_by != "subparticles":
+        while one.parent_uid in by_uid and one.made_by not in _OTHER_STRUCTURES:
             one = by_uid[one.parent_uid]
             family.add(one.uid)
     descended = set(uids)
     for one in every:
         # Oldest first: a set comes after that which it was made from.
-        if one.parent_uid in descended and one.made_by not in ("subparticles", "class"):
+        if one.parent_uid in descended and one.made_by not in (
+            *_OTHER_STRUCTURES,
+            "class",
+            "selection",
+        ):
             descended.add(one.uid)
     return family | descended
 

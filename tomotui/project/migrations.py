@@ -104,6 +104,21 @@ def m005_averages(db: SqliteDatabase) -> None:
     db.execute("ALTER TABLE maps ADD COLUMN made_by TEXT NOT NULL DEFAULT ''")
 
 
+@STEPS()
+def m006_variation(db: SqliteDatabase) -> None:
+    """Keep how particles differ: classes, and landscapes of conformations."""
+    for table, number in (("classifications", "n_classes"), ("landscapes", "n_coordinates")):
+        db.execute(
+            f"""CREATE TABLE {table} (
+                uid TEXT PRIMARY KEY REFERENCES records(uid) ON DELETE CASCADE,
+                name TEXT NOT NULL,
+                particle_set_uid TEXT NOT NULL,
+                path TEXT NOT NULL,
+                {number} INTEGER NOT NULL
+            ) STRICT"""
+        )
+
+
 _RECORD_TABLES = (
     """CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT""",
     """CREATE TABLE datasets (

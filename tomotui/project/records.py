@@ -51,6 +51,8 @@ _TABLES: dict[str, tuple[str, tuple[str, ...]]] = {
         ),
     ),
     "network": ("networks", ("name", "purpose", "path")),
+    "classification": ("classifications", ("name", "particle_set_uid", "path", "n_classes")),
+    "landscape": ("landscapes", ("name", "particle_set_uid", "path", "n_coordinates")),
 }
 """For each kind of record its table and the columns that are kept beside the JSON."""
 

@@ -35,10 +35,19 @@ from tomotui.records.series import (
     TiltCtf,
     TiltSeries,
 )
+from tomotui.records.variation import Classification, Landscape
 from tomotui.records.volumes import Map, Network, Tomogram
 
 AnyRecord = Annotated[
-    TiltSeries | Alignment | Ctf | Tomogram | ParticleSet | Map | Network,
+    TiltSeries
+    | Alignment
+    | Ctf
+    | Tomogram
+    | ParticleSet
+    | Map
+    | Network
+    | Classification
+    | Landscape,
     Field(discriminator="kind"),
 ]
 RECORD: TypeAdapter[AnyRecord] = TypeAdapter(AnyRecord, config=ConfigDict(defer_build=True))
@@ -49,11 +58,13 @@ __all__ = [
     "RECORD",
     "Alignment",
     "AnyRecord",
+    "Classification",
     "Ctf",
     "Decision",
     "Event",
     "Job",
     "JobRequest",
+    "Landscape",
     "LocalShifts",
     "Map",
     "Metric",

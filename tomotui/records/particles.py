@@ -14,7 +14,17 @@ Verdict = Literal["accepted", "rejected", "unsure", "undecided", "removed"]
 Source = Literal["hand", "match", "find", "curve", "import"]
 """How a particle came: clicked, by a template, by a network, along a curve, or from a file."""
 
-SetOrigin = Literal["picks", "refine", "class", "expand", "recentre", "subparticles", "halves"]
+SetOrigin = Literal[
+    "picks",
+    "refine",
+    "class",
+    "body",
+    "selection",
+    "expand",
+    "recentre",
+    "subparticles",
+    "halves",
+]
 """What made a set: picking (by whatever means), or what was done to the particles of another."""
 
 
