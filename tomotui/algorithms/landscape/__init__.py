@@ -1,0 +1,1 @@
+"""Learning how particles differ continuously: Gaussians of a map, moved by what each one shows."""
