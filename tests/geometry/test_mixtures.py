@@ -42,9 +42,13 @@ def test_a_body_turns_about_its_pivot():
 def test_gaussians_follow_anchors():
     weights = np.zeros((8, 1), np.float32)
     weights[1, 0], weights[7, 0] = 5.0, np.log(2.0)
-    network = AnchoredNetwork(((weights, np.zeros(8, np.float32)),), np.eye(2, dtype=np.float32))
+    axes = np.zeros((1, 8), np.float32)
+    axes[0, 6] = 3.0
+    network = AnchoredNetwork(
+        ((weights, np.zeros(8, np.float32)),), np.eye(2, dtype=np.float32), axes
+    )
     centres, amplitudes = gaussians(network).at(np.array([2.0], np.float32))
-    assert np.allclose(centres, [[20, 10, 0], [-20, 0, 0]])
+    assert np.allclose(centres, [[20, 10, 0], [-20, 0, 6]])
     assert np.allclose(amplitudes, [1, 4])
 
 
@@ -61,7 +65,8 @@ def test_what_is_kept_gives_the_same_map(kind: str, tmp_path):
             )
             for into, out in ((1, 5), (5, 8))
         )
-        mixture = gaussians(AnchoredNetwork(layers, np.eye(2, dtype=np.float32)))
+        axes = chance.normal(size=(1, 8)).astype(np.float32)
+        mixture = gaussians(AnchoredNetwork(layers, np.eye(2, dtype=np.float32), axes))
     np.savez(tmp_path / "kept.npz", **mixture.arrays())
     with np.load(tmp_path / "kept.npz") as kept:
         again = MovingMixture.from_arrays(dict(kept))

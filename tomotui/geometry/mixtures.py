@@ -45,24 +45,31 @@ class AnchoredNetwork:
         anchor.
     following
         Share of each anchor in each Gaussian, ``[g, a]``.
+    axes
+        What each coordinate adds in proportion to itself, ``[d, a * 4]``.
     """
 
     layers: tuple[tuple[Floats, Floats], ...]
     following: Floats
+    axes: Floats
 
     def at(self, coordinates: Floats, centres_angstrom: Floats) -> tuple[Floats, Floats]:
         """Return where Gaussians are, and by how much each is stronger."""
+        straight = np.asarray(coordinates, dtype=np.float32) @ self.axes
         values = np.asarray(coordinates, dtype=np.float32)
         for number, (weights, offsets) in enumerate(self.layers):
             values = weights @ values + offsets
             if number < len(self.layers) - 1:
                 values = values / (1 + np.exp(-values))
-        moved = self.following @ values.reshape(-1, 4)
+        moved = self.following @ (values + straight).reshape(-1, 4)
         return centres_angstrom + moved[:, :3], np.exp(moved[:, 3])
 
     def arrays(self) -> dict[str, NDArray[np.generic]]:
         """Return what it is kept as."""
-        kept: dict[str, NDArray[np.generic]] = {"following": self.following}
+        kept: dict[str, NDArray[np.generic]] = {
+            "following": self.following,
+            "axes_of_anchors": self.axes,
+        }
         for number, (weights, offsets) in enumerate(self.layers):
             kept |= {f"weights{number}": weights, f"offsets{number}": offsets}
         return kept
@@ -143,7 +150,10 @@ class MovingMixture:
                 )
                 for i in range(n)
             )
-            deformation = AnchoredNetwork(layers, arrays["following"].astype(np.float32))
+            following, axes = (
+                arrays[name].astype(np.float32) for name in ("following", "axes_of_anchors")
+            )
+            deformation = AnchoredNetwork(layers, following, axes)
         centres, amplitudes, widths = (
             arrays[name].astype(np.float32)
             for name in ("centres_angstrom", "amplitudes", "widths_angstrom")

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from tomotui.algorithms.landscape.sums import Terms, _Maker, log_likelihood
+from tomotui.algorithms.landscape.sums import SumMaker, Terms, log_likelihood
 from tomotui.algorithms.refine.equations import view_fits
 from tomotui.algorithms.subtomograms.views import SeriesModel
 from tomotui.geometry import TiltGeometry
@@ -33,7 +33,7 @@ def scene(phantom: Tensor, make_views: Any) -> Any:
 
 
 def sums_of(scene: Any, terms: Terms, reference: Tensor) -> tuple[Tensor, Tensor]:
-    maker = _Maker(terms, [reference, reference], torch.device("cpu"))
+    maker = SumMaker(terms, [reference, reference], torch.device("cpu"))
     halves = np.arange(len(scene.poses)) % 2
     return maker.sums(scene.views, MODEL, scene.poses, halves)
 

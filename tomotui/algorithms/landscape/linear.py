@@ -10,7 +10,6 @@ chance alone makes.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -18,9 +17,13 @@ from torch import Tensor
 
 from tomotui.algorithms.landscape.mixture import Mixture
 from tomotui.algorithms.landscape.sums import ParticleSums
+from tomotui.algorithms.parallel import Ranks
 
 LEAST_CURVATURE = 1e-3
 """Of the greatest, below which a motion is not told by the views."""
+
+CLEARLY = 1.2
+"""Times the greatest strength by chance: stands out."""
 
 SHUFFLES = 30
 """Deals of the second shares, for what chance makes."""
@@ -43,6 +46,10 @@ class Slopes:
     gradient: Tensor
     curvature: Tensor
 
+    def of(self, rows: Tensor) -> Slopes:
+        """Return those of some particles."""
+        return Slopes(self.gradient[:, rows], self.curvature)
+
 
 @dataclass(frozen=True)
 class LinearMotions:
@@ -57,26 +64,53 @@ class LinearMotions:
         Variance of each over that of the noise of one particle, ``[d]``.
     by_chance
         Greatest strength in each deal of shares among other particles, ``[shuffles]``.
-    coordinates
-        Of the particles in standard deviations, ``[p, d]``, drawn towards 0 where they are noisy.
+    sizes
+        Root mean square displacement of one standard deviation, voxels, ``[d]``; for motions of
+        strength alone the change of a logarithm.
+    projection
+        From slopes to features, by which a particle is described: along the directions in which
+        shares agree, the most telling first, with noise of unit variance, ``[m, w]``.
+    feature_means, feature_deviations
+        Of the particles, ``[w]``.
+    seeing
+        From features to coordinates in standard deviations, drawn towards 0 where they are
+        noisy, ``[d, w]``.
     """
 
     axes: Tensor
     strengths: Tensor
     by_chance: Tensor
-    coordinates: Tensor
+    sizes: Tensor
+    projection: Tensor
+    feature_means: Tensor
+    feature_deviations: Tensor
+    seeing: Tensor
 
-    @property
-    def n_significant(self) -> int:
-        """How many stand out of what chance makes."""
-        return int((self.strengths > 1.2 * self.by_chance.max()).sum())
+    def n_significant(self, least_px: float) -> int:
+        """How many stand out of what chance makes, and are larger than errors of poses make.
+
+        Parameters
+        ----------
+        least_px
+            Root mean square displacement, voxels.
+        """
+        stands_out = self.strengths > CLEARLY * self.by_chance.max()
+        return int((stands_out & (self.sizes > least_px)).sum())
+
+    def features(self, slopes: Slopes) -> Tensor:
+        """Return what describes particles, from all of their views, ``[p, w]``."""
+        return slopes.gradient.sum(dim=0) @ self.projection - self.feature_means
+
+    def coordinates(self, slopes: Slopes) -> Tensor:
+        """Return the particles' coordinates, ``[p, d]``."""
+        return self.features(slopes) @ self.seeing.T
 
 
 def slopes_of(
     sums: ParticleSums,
     mixture: Mixture,
     reference: Tensor,
-    told: Callable[[float], None] = lambda share: None,
+    ranks: Ranks | None = None,
 ) -> Slopes:
     """Work out the slopes of all particles, their poses' and contrast's part taken out.
 
@@ -90,10 +124,11 @@ def slopes_of(
     gradients = torch.zeros(2, len(sums), len(response), device=reference.device)
     for first in range(0, len(sums), _BATCH):
         part = slice(first, min(first + _BATCH, len(sums)))
-        gradients[:, part] = _real_product(sums.values[:, part], response)
-        told(part.stop / len(sums))
-    mean = sums.weights.sum(dim=0).mean(dim=0)
-    curvature = _real_product(response * mean, response).double()
+        gradients[:, part] = real_product(sums.values[:, part], response)
+    total = torch.cat([sums.weights.sum(dim=(0, 1)), sums.weights.new_tensor([len(sums)])])
+    (ranks or Ranks()).sum_(total)
+    mean = total[:-1] / total[-1].clamp_min(1)
+    curvature = real_product(response * mean, response).double()
     motions, rest = slice(0, n_motions), slice(n_motions, None)
     # Only where views tell poses and contrast at all; a floor keeps the system solvable.
     floor = torch.diag(curvature[rest, rest].diagonal() * 1e-6 + 1e-12)
@@ -103,13 +138,17 @@ def slopes_of(
     return Slopes(free, left_over)
 
 
-def _real_product(left: Tensor, right: Tensor) -> Tensor:
+def real_product(left: Tensor, right: Tensor) -> Tensor:
     """Return the real part of products over frequencies, ``[..., k]`` by ``[m, k]``."""
     return left.real @ right.real.T + left.imag @ right.imag.T
 
 
 def linear_motions(
-    slopes: Slopes, mixture: Mixture, n_wanted: int, smoothness: float = 0.0, seed: int = 0
+    slopes: Slopes,
+    mixture: Mixture,
+    n_wanted: int,
+    ranks: Ranks | None = None,
+    seed: int = 0,
 ) -> LinearMotions:
     """Find the motions that two shares of the views agree on.
 
@@ -117,46 +156,61 @@ def linear_motions(
     ----------
     n_wanted
         Motions to return at most.
-    smoothness
-        Reserved curvature against motions that no neighbour shares, over the mean curvature.
     """
-    basis = _whitening(slopes, mixture, smoothness)
+    ranks = ranks or Ranks()
+    basis = _whitening(slopes)
     first, second = slopes.gradient.double() @ basis
-    strengths, turn = _agreed(first, second)
-    order = strengths.argsort(descending=True)[:n_wanted]
-    kept = strengths[order].clamp_min(0)
+    mean = _means(torch.cat([first, second], dim=1), ranks)
+    first, second = first - mean[: basis.shape[1]], second - mean[basis.shape[1] :]
+    strengths, turn = _agreed(first, second, ranks)
+    order = strengths.argsort(descending=True)
     chance = torch.Generator().manual_seed(seed)
     by_chance = torch.stack(
         [
-            _agreed(first, second[torch.randperm(len(second), generator=chance)])[0].max()
+            _agreed(first, second[torch.randperm(len(second), generator=chance)], ranks)[0].max()
             for _ in range(SHUFFLES)
         ]
     )
-    directions = basis @ turn[:, order]
-    seen = (first + second) @ turn[:, order]
-    # The mean is the map's own; the noise of `seen` has unit variance, its motion `kept`.
-    seen = seen - seen.mean(dim=0)
-    coordinates = seen * (kept.sqrt() / (kept + 1))
-    axes = (directions * kept.sqrt()).T
+    projection = basis @ turn[:, order]
+    features = slopes.gradient.sum(dim=0).double() @ projection
+    middle = _means(features, ranks)
+    spread = _means((features - middle).square(), ranks).sqrt()
+    kept = strengths[order[:n_wanted]].clamp_min(0)
+    seeing = torch.zeros(len(kept), len(order), dtype=kept.dtype, device=kept.device)
+    # The noise of a feature has unit variance, and its motion `kept`.
+    seeing[:, : len(kept)] = torch.diag(kept.sqrt() / (kept + 1))
+    axes = (projection[:, : len(kept)] * kept.sqrt()).T
+    still = mixture.without_still(axes.float())
     return LinearMotions(
-        mixture.without_still(axes.float()), kept.float(), by_chance.float(), coordinates.float()
+        still,
+        kept.float(),
+        by_chance.float(),
+        mixture.sizes(still),
+        projection.float(),
+        middle.float(),
+        spread.clamp_min(1.0).float(),
+        seeing.float(),
     )
 
 
-def _whitening(slopes: Slopes, mixture: Mixture, smoothness: float) -> Tensor:
+def _whitening(slopes: Slopes) -> Tensor:
     """Return motions in which the noise of slopes is white, ``[m, w]``."""
-    curvature = slopes.curvature
-    if smoothness:
-        penalty = smoothness * curvature.diagonal().mean()
-        curvature = curvature + penalty * torch.eye(len(curvature), dtype=curvature.dtype)
-    values, vectors = torch.linalg.eigh(curvature)
+    values, vectors = torch.linalg.eigh(slopes.curvature)
     told = values > LEAST_CURVATURE * values.max()
     return vectors[:, told] / values[told].sqrt()
 
 
-def _agreed(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
+def _means(values: Tensor, ranks: Ranks) -> Tensor:
+    """Return the means of columns over the particles of all processes."""
+    total = torch.cat([values.sum(dim=0), values.new_tensor([len(values)])])
+    ranks.sum_(total)
+    return total[:-1] / total[-1].clamp_min(1)
+
+
+def _agreed(first: Tensor, second: Tensor, ranks: Ranks) -> tuple[Tensor, Tensor]:
     """Return variance over noise and direction of what two shares agree on, ``[w]``, ``[w, w]``."""
-    first, second = first - first.mean(dim=0), second - second.mean(dim=0)
-    covariance = first.T @ second / max(1, len(first) - 1)
+    covariance = torch.cat([first.T @ second, first.new_full((1, first.shape[1]), len(first))])
+    ranks.sum_(covariance)
+    mean = covariance[:-1] / covariance[-1, 0].clamp_min(1)
     # Each share holds half of the views, and shows half of the motion.
-    return torch.linalg.eigh(2 * (covariance + covariance.T))
+    return torch.linalg.eigh(2 * (mean + mean.T))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 import torch
@@ -23,6 +24,8 @@ N_COMPONENTS = 4
 
 N_RIGID = 6
 
+What = Literal["both", "motion", "occupancy"]
+
 
 @dataclass(frozen=True)
 class Mixture:
@@ -41,7 +44,10 @@ class Mixture:
     anchors
         ``[a, 3]``.
     following
-        Share of each anchor in each Gaussian, ``[g, a]``; a Gaussian's sum to 1.
+        Share of each anchor in each Gaussian, ``[g, a]``; a Gaussian's sum to 1, or to 0 where it
+        stays as it is.
+    components
+        1 for components of anchors' motions that are free, 0 for others, ``[a * 4]``.
     """
 
     terms: Terms
@@ -50,22 +56,50 @@ class Mixture:
     width: float
     anchors: Tensor
     following: Tensor
+    components: Tensor
 
     @classmethod
     def of(
-        cls, terms: Terms, centres: Tensor, amplitudes: Tensor, width: float, n_anchors: int
+        cls,
+        terms: Terms,
+        centres: Tensor,
+        amplitudes: Tensor,
+        width: float,
+        n_anchors: int,
+        moving: Tensor | None = None,
+        what: What = "both",
     ) -> Mixture:
-        """Place anchors among Gaussians; as many as there are when more are asked for."""
+        """Place anchors among Gaussians; as many as there are when more are asked for.
+
+        Parameters
+        ----------
+        moving
+            Which Gaussians may change, ``[g]``; all when not said. What is said of some is
+            relative to the others.
+        what
+            Whether they move, become stronger or weaker, or both.
+        """
+        free = torch.ones(len(centres), dtype=torch.bool) if moving is None else moving.cpu()
         places = centres.double().cpu().numpy()
-        n = min(n_anchors, len(places))
-        anchors, _ = kmeans2(places, n, iter=20, minit="++", seed=7)
+        inside = places[free.numpy()]
+        anchors, _ = kmeans2(inside, min(n_anchors, len(inside)), iter=20, minit="++", seed=7)
         spacing = _spacing(anchors)
         squares = np.square(places[:, None] - anchors[None]).sum(axis=2)
         closeness = -squares / (2 * (SPREAD_PER_SPACING * spacing) ** 2)
         shares = np.exp(closeness - closeness.max(axis=1, keepdims=True))
         shares /= shares.sum(axis=1, keepdims=True)
-        like = centres.new_tensor
-        return cls(terms, centres, amplitudes, width, like(anchors).float(), like(shares).float())
+        shares[~free.numpy()] = 0
+        component = torch.tensor({"both": [1, 1, 1, 1], "motion": [1, 1, 1, 0],
+                                  "occupancy": [0, 0, 0, 1]}[what])  # fmt: skip
+        return cls(
+            terms,
+            centres,
+            amplitudes,
+            width,
+            centres.new_tensor(anchors).float(),
+            centres.new_tensor(shares).float(),
+            component.to(centres).repeat(len(anchors)),
+        )
 
     @property
     def n_anchors(self) -> int:
@@ -124,7 +158,7 @@ class Mixture:
 
     def responses(self) -> Tensor:
         """Return how the spectrum changes with each component of each anchor, ``[a * 4, k]``."""
-        motions = torch.eye(self.n_anchors * N_COMPONENTS, device=self.centres.device)
+        motions = torch.diag(self.components)
         fields = self.following @ motions.unflatten(1, (self.n_anchors, N_COMPONENTS))
         return self._slopes(fields)
 
@@ -158,8 +192,11 @@ class Mixture:
     def still_modes(self) -> Tensor:
         """Return motions of anchors that only move, turn or strengthen the whole, ``[7, a * 4]``.
 
-        They are orthonormal with the anchors' masses as weights.
+        They are orthonormal with the anchors' masses as weights. There are none where some
+        Gaussians stay: the motions of the others are relative to those.
         """
+        if bool((self.following.sum(dim=1) < 0.5).any()):
+            return self.anchors.new_zeros(0, self.n_anchors * N_COMPONENTS)
         modes = self.anchors.new_zeros(N_RIGID + 1, self.n_anchors, N_COMPONENTS)
         middle = self.anchor_masses @ self.anchors
         for axis in range(3):
@@ -170,26 +207,33 @@ class Mixture:
                 turn.expand_as(self.anchors), self.anchors - middle, dim=-1
             )
         modes[N_RIGID, :, 3] = 1
-        weighed = modes.flatten(1) * self._component_masses().sqrt()
-        return torch.linalg.qr(weighed.T)[0].T / self._component_masses().sqrt()
+        weighed = modes.flatten(1) * self.component_masses().sqrt()
+        return torch.linalg.qr(weighed.T)[0].T / self.component_masses().sqrt()
 
-    def _component_masses(self) -> Tensor:
+    def component_masses(self) -> Tensor:
+        """Return the mass behind each component of each anchor's motion, ``[a * 4]``."""
         return self.anchor_masses.clamp_min(1e-6).repeat_interleave(N_COMPONENTS)
 
     def without_still(self, motions: Tensor) -> Tensor:
         """Take out of motions of anchors ``[..., a * 4]`` what moves or strengthens the whole."""
         modes = self.still_modes()
-        return motions - ((motions * self._component_masses()) @ modes.T) @ modes
+        still = ((motions * self.component_masses()) @ modes.T) @ modes
+        return (motions - still) * self.components
 
-    def rms(self, motions: Tensor) -> Tensor:
-        """Return the root mean square displacement of the Gaussians in voxels, ``[...]``."""
+    def sizes(self, motions: Tensor) -> Tensor:
+        """Return how large motions of anchors ``[..., a * 4]`` are, ``[...]``.
+
+        The root mean square displacement of the Gaussians in voxels; where nothing moves, that
+        of the logarithms of their weights.
+        """
         field = self.following @ motions.unflatten(-1, (self.n_anchors, N_COMPONENTS))
         share = self.amplitudes / self.amplitudes.sum()
-        return (field[..., :3].square().sum(dim=-1) @ share).sqrt()
+        moving = field[..., :3] if bool(self.components[0]) else field[..., 3:]
+        return (moving.square().sum(dim=-1) @ share).sqrt()
 
     def on(self, device: torch.device) -> Mixture:
         """Return it on a device."""
-        names = ("centres", "amplitudes", "anchors", "following")
+        names = ("centres", "amplitudes", "anchors", "following", "components")
         return replace(self, **{name: getattr(self, name).to(device) for name in names})
 
 

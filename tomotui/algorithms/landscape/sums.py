@@ -136,7 +136,7 @@ def gather_sums(
         Finest detail to keep.
     """
     terms = Terms(work.box, work.radius(resolution_angstrom), work.device)
-    maker = _Maker(terms, references, work.device)
+    maker = SumMaker(terms, references, work.device)
     values, weights = [], []
     for number, one in enumerate(work.series):
         work.told(number / len(work.series), f"reading particles: {one.name}")
@@ -158,7 +158,7 @@ def gather_sums(
     )
 
 
-class _Maker:
+class SumMaker:
     """Puts together the sums of particles of one series."""
 
     def __init__(self, terms: Terms, references: Sequence[Tensor], device: torch.device) -> None:
