@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -84,3 +85,57 @@ def _add_hydrogens(
     for atom in carbons:
         positions.setdefault("H", []).append(atom.pos.tolist())
         weights.setdefault("H", []).append(share)
+
+
+def atom_positions(path: Path) -> NDArray[np.float64]:
+    """Return where the atoms of the first model of a file are, Angstrom, ``[n, 3]``.
+
+    Raises
+    ------
+    FormatError
+        When the file cannot be read or has no atoms.
+    """
+    model = _first_model(path)
+    return np.array([one.atom.pos.tolist() for one in model.all()])
+
+
+def write_moved_models(path: Path, shifts: Sequence[Any], target: Path) -> None:
+    """Write a PDB file with one model for each set of shifts of a file's atoms.
+
+    Parameters
+    ----------
+    path
+        Of the file with the atoms.
+    shifts
+        Angstrom, ``[n, 3]`` each, in the order of `atom_positions`.
+    target
+        Where to write.
+
+    Raises
+    ------
+    FormatError
+        When a file cannot be read or written.
+    """
+    first = _first_model(path)
+    moved = gemmi.Structure()
+    for number, shift in enumerate(shifts, start=1):
+        model = first.clone()
+        model.num = number
+        for one, (x, y, z) in zip(model.all(), np.asarray(shift, dtype=float), strict=True):
+            one.atom.pos += gemmi.Position(x, y, z)
+        moved.add_model(model)
+    try:
+        moved.write_pdb(str(target))
+    except (RuntimeError, ValueError, OSError) as error:
+        raise FormatError(f"{target}: cannot be written ({error})") from error
+
+
+def _first_model(path: Path) -> Any:
+    try:
+        structure = gemmi.read_structure(str(path))
+    except (RuntimeError, ValueError, OSError) as error:
+        raise FormatError(f"{path}: not a readable PDB or mmCIF file ({error})") from error
+    if len(structure) == 0 or structure[0].count_atom_sites() == 0:
+        raise FormatError(f"{path}: holds no atoms; give a PDB or mmCIF coordinate file")
+    structure.shorten_chain_names()
+    return structure[0]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,6 +20,7 @@ from tomotui.records import (
 )
 from tomotui.records.base import new_uid
 from tomotui.stages.base import StageError, StageResult, Task
+from tomotui.stages.map_files import fsc_curves, write_arrays, write_map
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from tomotui.algorithms.refine.maps import HalfMaps
     from tomotui.algorithms.refine.refinement import Refinement
     from tomotui.algorithms.refine.state import Gathered
-    from tomotui.imaging.fsc import Fsc
     from tomotui.records.particle_table import ParticleTable
     from tomotui.stages.averaging_inputs import Subjects
 
@@ -77,9 +76,9 @@ class AveragingFiles:
             return
         mean = 0.5 * (maps.references[0] + maps.references[1])
         path = self.task.folder / PROGRESS_MAP_FILE
-        self._write_map(path, mean, maps.pixel_size_angstrom)
+        write_map(path, mean, maps.pixel_size_angstrom)
         details = self.task.folder / PROGRESS_FILE
-        self._write_details(details, {**self._iterations(), **_curves(maps.fsc)})
+        write_arrays(details, {**self._iterations(), **fsc_curves(maps.fsc)})
         self.task.artifact("progress-map", path)
         self.task.artifact("progress", details)
 
@@ -195,10 +194,10 @@ class AveragingFiles:
             self.task.warn(f"no local resolution: {error}")
         files["map.mrc"] = final
         for file, values in files.items():
-            self._write_map(folder / file, values, pixel)
+            write_map(folder / file, values, pixel)
             self.task.artifact(file.removesuffix(".mrc"), folder / file)
         details = folder / DETAILS_FILE
-        self._write_details(details, self._all_details(maps))
+        write_arrays(details, self._all_details(maps))
         self.task.artifact("details", details)
         size = maps.mask.shape[-1]
         resolution = maps.resolution_angstrom
@@ -267,7 +266,7 @@ class AveragingFiles:
         known = np.isfinite(self.gathered.scores)
         details: dict[str, Any] = {
             **self._iterations(),
-            **_curves(maps.fsc),
+            **fsc_curves(maps.fsc),
             "series_names": np.array([one.name for one in self.refinement.series]),
             "view_rotations": self.gathered.poses.rotations[known],
         }
@@ -295,25 +294,6 @@ class AveragingFiles:
         tomogram = self.subjects.subjects[number].tomogram.uid
         mine: NDArray[np.bool_] = self.subjects.table.tomogram_uids == tomogram
         return mine[: len(self.gathered.scores)]
-
-    def _write_details(self, path: Path, details: dict[str, Any]) -> None:
-        temporary = path.with_name(f".{path.name}.partial")
-        try:
-            with temporary.open("wb") as file:
-                np.savez(file, **details)
-            temporary.replace(path)
-        except OSError as error:
-            temporary.unlink(missing_ok=True)
-            raise StageError(f"{path} cannot be written: {error}.", "Free some room.") from error
-
-    def _write_map(self, path: Path, values: Tensor, pixel_size_angstrom: float) -> None:
-        from tomotui.formats.errors import FormatError
-        from tomotui.formats.mrc import write_volume
-
-        try:
-            write_volume(path, values.float().cpu().numpy(), pixel_size_angstrom)
-        except FormatError as error:
-            raise StageError(str(error)) from error
 
 
 def refined_alignment(alignment: Alignment, used: list[int], model: Any) -> Alignment:
@@ -379,16 +359,6 @@ def refined_ctf(ctf: Ctf, alignment_uid: str, used: list[int], model: Any) -> Ct
         details_path=None,
         note="refined with particles as markers",
     )
-
-
-def _curves(fsc: Fsc) -> dict[str, Any]:
-    return {
-        "fsc_frequency_per_angstrom": fsc.frequency_per_angstrom,
-        "fsc_unmasked": fsc.unmasked,
-        "fsc_masked": fsc.masked,
-        "fsc_randomised": fsc.randomised,
-        "fsc_corrected": fsc.corrected,
-    }
 
 
 def _with_those_before(

@@ -22,6 +22,7 @@ from tomotui.stages.base import (
     parameter,
 )
 from tomotui.stages.checkpoints import Checkpoint
+from tomotui.stages.map_files import read_mask
 from tomotui.stages.particle_choice import Decisions, chosen_particles, one_set, read_reference
 
 if TYPE_CHECKING:
@@ -336,27 +337,7 @@ class _Refining:
 
     def _mask(self) -> tuple[Tensor | None, float]:
         """Return the mask that was asked for, and its voxel size in Angstrom."""
-        import torch
-
-        from tomotui.formats.errors import FormatError
-        from tomotui.formats.mrc import read_volume
-        from tomotui.stages.match_inputs import find_file
-
-        if not self.parameters.mask:
-            return None, 0.0
-        path = find_file(self.task, self.parameters.mask, "mask")
-        try:
-            values, pixel = read_volume(path)
-        except FormatError as error:
-            raise StageError(str(error)) from error
-        is_even_cube = len(set(values.shape)) == 1 and values.shape[0] % 2 == 0
-        if not is_even_cube or not pixel > 0 or values.min() < -0.01 or values.max() > 1.01:
-            raise StageError(
-                f"{path} is no mask: it must be a cube of an even side, with values from 0 to 1, "
-                "that says its voxel size.",
-                "Take that of a map (tomotui export map NAME --what mask), or name none.",
-            )
-        return torch.from_numpy(np.ascontiguousarray(values)).float(), pixel
+        return read_mask(self.task, self.parameters.mask) if self.parameters.mask else (None, 0.0)
 
     def _make_own_references(self) -> None:
         """Make a first map of each half, and turn the second into the frame of the first."""

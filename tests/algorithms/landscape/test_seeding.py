@@ -20,7 +20,7 @@ def blobs() -> torch.Tensor:
     return torch.from_numpy(drawn(centres, strengths, np.full(30, 9.0, np.float32), 40, PIXEL))
 
 
-def test_gaussians_look_like_the_map():
+def test_gaussians_look_like_the_map() -> None:
     volume = blobs()
     centres, amplitudes, widths = gaussians_of_map(volume, PIXEL, 150)
     assert len(centres) == 150
@@ -30,25 +30,25 @@ def test_gaussians_look_like_the_map():
     assert amplitudes.min() >= 0
 
 
-def test_only_what_the_mask_shows_is_described():
+def test_only_what_the_mask_shows_is_described() -> None:
     mask = torch.zeros(40, 40, 40)
     mask[:, :, 20:] = 1
     centres, amplitudes, _ = gaussians_of_map(blobs(), PIXEL, 60, mask)
     assert centres[amplitudes > 0.1 * amplitudes.max(), 0].min() > -2 * PIXEL
 
 
-def test_more_are_asked_for_than_there_are_voxels():
+def test_more_are_asked_for_than_there_are_voxels() -> None:
     volume = torch.zeros(12, 12, 12)
     volume[5:7, 5:7, 5:7] = 1
     centres, _, _ = gaussians_of_map(volume, PIXEL, 500)
     assert len(centres) == 8
 
 
-def test_nothing_stands_out():
+def test_nothing_stands_out() -> None:
     with pytest.raises(ValueError, match="nothing stands out"):
         gaussians_of_map(torch.zeros(8, 8, 8), PIXEL, 10)
 
 
-def test_finer_maps_need_more():
+def test_finer_maps_need_more() -> None:
     volume = blobs()
     assert automatic_number(volume, PIXEL, 15.0) > 2 * automatic_number(volume, PIXEL, 25.0)

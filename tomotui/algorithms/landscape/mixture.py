@@ -83,11 +83,7 @@ class Mixture:
         places = centres.double().cpu().numpy()
         inside = places[free.numpy()]
         anchors, _ = kmeans2(inside, min(n_anchors, len(inside)), iter=20, minit="++", seed=7)
-        spacing = _spacing(anchors)
-        squares = np.square(places[:, None] - anchors[None]).sum(axis=2)
-        closeness = -squares / (2 * (SPREAD_PER_SPACING * spacing) ** 2)
-        shares = np.exp(closeness - closeness.max(axis=1, keepdims=True))
-        shares /= shares.sum(axis=1, keepdims=True)
+        shares = _shares(places, anchors)
         shares[~free.numpy()] = 0
         component = torch.tensor({"both": [1, 1, 1, 1], "motion": [1, 1, 1, 0],
                                   "occupancy": [0, 0, 0, 1]}[what])  # fmt: skip
@@ -100,6 +96,11 @@ class Mixture:
             centres.new_tensor(shares).float(),
             component.to(centres).repeat(len(anchors)),
         )
+
+    def shares_at(self, places: NDArray[np.float32]) -> Tensor:
+        """Return the share of each anchor in how points (voxels, ``[p, 3]``) move, ``[p, a]``."""
+        shares = _shares(places.astype(np.float64), self.anchors.double().cpu().numpy())
+        return self.following.new_tensor(shares)
 
     @property
     def n_anchors(self) -> int:
@@ -235,6 +236,14 @@ class Mixture:
         """Return it on a device."""
         names = ("centres", "amplitudes", "anchors", "following", "components")
         return replace(self, **{name: getattr(self, name).to(device) for name in names})
+
+
+def _shares(places: NDArray[np.float64], anchors: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return how points follow anchors: by nearness, in all to 1, ``[p, a]``."""
+    squares = np.square(places[:, None] - anchors[None]).sum(axis=2)
+    closeness = -squares / (2 * (SPREAD_PER_SPACING * _spacing(anchors)) ** 2)
+    shares: NDArray[np.float64] = np.exp(closeness - closeness.max(axis=1, keepdims=True))
+    return shares / shares.sum(axis=1, keepdims=True)
 
 
 def _spacing(anchors: NDArray[np.float64]) -> float:

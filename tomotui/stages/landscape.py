@@ -1,0 +1,259 @@
+"""landscape: learn how particles differ continuously, and where each of them stands."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from tomotui.stages.base import (
+    Inputs,
+    SampleParameters,
+    Stage,
+    StageError,
+    StageResult,
+    Task,
+    parameter,
+)
+from tomotui.stages.checkpoints import Checkpoint
+from tomotui.stages.landscape_inputs import AveragedParticles
+from tomotui.stages.particle_choice import Decisions, chosen_particles
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from tomotui.algorithms.landscape.landscape import LandscapeLearning
+    from tomotui.algorithms.landscape.mixture import Mixture
+    from tomotui.algorithms.landscape.sums import Terms
+
+
+class LandscapeParameters(SampleParameters):
+    """The choices of a landscape."""
+
+    particles: tuple[str, ...] = parameter(
+        (), "The particle set, with orientations; needed where there are several."
+    )
+    coordinates: int = parameter(4, "Numbers that say where a particle stands.", ge=1, le=8)
+    what: Literal["both", "motion", "occupancy"] = parameter(
+        "both", "What may differ: where parts are, how strong they are, or both."
+    )
+    focus: str = parameter(
+        "", "File of a mask: only what lies within may differ, relative to the rest."
+    )
+    model: str = parameter(
+        "", "File of an atomic model (PDB or mmCIF) fitted to the map, to be moved along."
+    )
+    gaussians: int = parameter(
+        0, "Gaussians that stand for the map; found from its resolution when 0.", ge=0, le=20000
+    )
+    anchors: int = parameter(
+        32, "Points that Gaussians follow: how fine motions may be.", group="advanced", ge=4, le=256
+    )
+    epochs: int = parameter(
+        15, "How often the network is shown every particle.", group="advanced", ge=1, le=1000
+    )
+    box_px: int = parameter(
+        32, "About how many pixels the views are to have.", unit="px", ge=24, le=128
+    )
+    resolution_angstrom: float | None = parameter(
+        None, "Finest detail to use; that of the map when not said.", unit="angstrom", gt=0
+    )
+    force: bool = parameter(
+        False, "Learn even where the particles show no motion beyond noise.", group="advanced"
+    )
+    diameter_angstrom: float | None = parameter(
+        None, "Of the particle; that of the set when not said.", unit="angstrom", gt=0
+    )
+    box_angstrom: float | None = parameter(
+        None, "Side of the views; 1.5 diameters when not said.", unit="angstrom", gt=0
+    )
+    decisions: Decisions = parameter(
+        "kept", "Particles to use: kept leaves rejected ones out, accepted uses no others."
+    )
+    min_score: float | None = parameter(None, "Least score of particles to use.")
+    classes: tuple[int, ...] = parameter((), "Classes to use; all when none is named.")
+    memory_gb: float = parameter(
+        4.0, "Room for views; beyond that they are read again.", unit="GB", group="advanced", gt=0
+    )
+    name: str = parameter("", "Name of the landscape; from the set when empty.")
+    seed: int = parameter(0, "Of everything random.", group="advanced", ge=0)
+
+
+class LandscapeStage(Stage):
+    """A network that learns how particles differ."""
+
+    name = "landscape"
+    title = "Landscape"
+    summary = "Learn the conformational landscape of particles: motions, and who stands where."
+    parameters_type = LandscapeParameters
+    takes = ("tilt_series", "tomogram", "alignment", "particle_set")
+    optional = ("ctf",)
+    gives = ("landscape", "map")
+    needs = "gpu"
+    scope = "sample"
+    takes_particles = True
+
+    def run(self, task: Task, inputs: Inputs, parameters: LandscapeParameters) -> StageResult:
+        """Learn from the particles of one set over all series among the inputs."""
+        import torch
+
+        torch.set_num_threads(task.threads)
+        return _Learning(task, inputs, parameters).run()
+
+
+class _Learning:
+    """One landscape at work."""
+
+    def __init__(self, task: Task, inputs: Inputs, parameters: LandscapeParameters) -> None:
+        self.task, self.inputs, self.parameters = task, inputs, parameters
+        self.checkpoint = Checkpoint(task, parameters.model_dump_json(), "landscape")
+
+    def run(self) -> StageResult:
+        """Average, place Gaussians, learn, write."""
+        import torch
+
+        from tomotui.stages.landscape_files import LandscapeFiles
+
+        parameters = self.parameters
+        table = chosen_particles(
+            self.inputs, parameters.decisions, parameters.min_score, parameters.classes
+        )
+        with torch.no_grad():
+            self.averaged = AveragedParticles(
+                self.task,
+                self.inputs,
+                table,
+                diameter_angstrom=parameters.diameter_angstrom,
+                box_angstrom=parameters.box_angstrom,
+                box_px=parameters.box_px,
+                memory_gb=parameters.memory_gb,
+                seed=parameters.seed,
+            )
+        self._say_symmetry()
+        learning = self._learning()
+        self.checkpoint.resume(learning.take_up, self.task.device)
+        self._say_motions(learning)
+        found = learning.run()
+        files = LandscapeFiles(self.task, self.averaged, learning.mixture, found)
+        name = parameters.name or f"{self.averaged.set.name} landscape"
+        result = files.result(name, parameters.model)
+        self.checkpoint.forget()
+        return result
+
+    def _say_symmetry(self) -> None:
+        """Say what becomes of symmetric particles."""
+        whole = self.averaged.set
+        if whole.symmetry.upper() != "C1":
+            self.task.warn(
+                f"{whole.name} has symmetry {whole.symmetry}: parts that move alone are seen "
+                f"once each after tomotui particles expand {whole.name}"
+            )
+
+    def _learning(self) -> LandscapeLearning:
+        import torch
+
+        from tomotui.algorithms.landscape.landscape import LandscapeLearning, LandscapePlan
+        from tomotui.algorithms.landscape.sums import gather_sums
+
+        parameters, work = self.parameters, self.averaged.refinement.work
+        maps = self.averaged.maps
+        reached = maps.resolution_angstrom
+        nyquist = 2 * maps.pixel_size_angstrom
+        limit = parameters.resolution_angstrom or (reached if np.isfinite(reached) else 0.0)
+        resolution = max(limit, 1.05 * nyquist)
+        self.task.log(f"{resolution:.1f} A of {nyquist / 2:.2f} A pixels, box {work.box}")
+        with torch.no_grad():
+            sums = gather_sums(work, maps.references, resolution)
+            mixture = self._mixture(resolution, sums.terms)
+        plan = LandscapePlan(
+            parameters.coordinates,
+            parameters.epochs,
+            is_forced=parameters.force,
+            seed=parameters.seed,
+        )
+        mean = 0.5 * (maps.references[0] + maps.references[1])
+        return LandscapeLearning(
+            sums,
+            mixture,
+            sums.terms.of(mean),
+            plan,
+            ranks=self.averaged.ranks,
+            told=self._told,
+            keep=self._keep,
+        )
+
+    def _mixture(self, resolution_angstrom: float, terms: Terms) -> Mixture:
+        """Return Gaussians of the map, with anchors that may move."""
+        import torch
+
+        from tomotui.algorithms.landscape.mixture import Mixture
+        from tomotui.algorithms.landscape.seeding import automatic_number, gaussians_of_map
+
+        parameters, maps = self.parameters, self.averaged.maps
+        pixel, work = maps.pixel_size_angstrom, self.averaged.refinement.work
+        mean = 0.5 * (maps.references[0] + maps.references[1])
+        n = parameters.gaussians or automatic_number(mean, pixel, resolution_angstrom)
+        try:
+            found = gaussians_of_map(mean, pixel, n, seed=parameters.seed)
+        except ValueError as error:
+            raise StageError(
+                f"{error}: the particles' average shows nothing.",
+                "Refine the particles first: tomotui run refine",
+            ) from error
+        centres, amplitudes, widths = (torch.from_numpy(one).to(work.device) for one in found)
+        self.task.log(f"{len(centres)} Gaussians of {float(widths[0]):.1f} A")
+        return Mixture.of(
+            terms,
+            centres / pixel,
+            amplitudes,
+            float(widths[0]) / pixel,
+            parameters.anchors,
+            self._moving(centres),
+            parameters.what,
+        )
+
+    def _moving(self, centres_angstrom: Tensor) -> Tensor | None:
+        """Return which Gaussians lie within the mask that was asked for."""
+        from tomotui.stages.map_files import read_mask
+
+        if not self.parameters.focus:
+            return None
+        mask, pixel = read_mask(self.task, self.parameters.focus)
+        places = (centres_angstrom.cpu() / pixel).round().long() + mask.shape[-1] // 2
+        inside = ((places >= 0) & (places < mask.shape[-1])).all(dim=1)
+        x, y, z = places.clamp(0, mask.shape[-1] - 1).unbind(-1)
+        moving = inside & (mask[z, y, x] > 0.5)
+        if int(moving.sum()) < 4:
+            raise StageError(
+                f"{self.parameters.focus} holds nothing of the map.",
+                "Give a mask in the frame of the particles' map: tomotui export map NAME",
+            )
+        return moving
+
+    # How it goes
+
+    def _say_motions(self, learning: LandscapeLearning) -> None:
+        linear, pixel = learning.linear, self.averaged.maps.pixel_size_angstrom
+        for number, (strength, size) in enumerate(
+            zip(linear.strengths.tolist(), linear.sizes.tolist(), strict=True), start=1
+        ):
+            step = f"{size:.2f}" if self.parameters.what == "occupancy" else f"{size * pixel:.2f} A"
+            self.task.log(
+                f"motion {number}: {strength:.2f} times the noise of a particle "
+                f"({float(linear.by_chance.max()):.2f} by chance), {step} rms"
+            )
+            self.task.metric("strength", strength, float(number))
+        if learning.n_motions == 0:
+            self.task.warn("the particles show no motion beyond noise")
+
+    def _told(self, share: float, words: str) -> None:
+        self.task.progress(0.2 + 0.75 * share, words)
+
+    def _keep(self, state: dict[str, Any]) -> None:
+        course = state["under_way"]["course"]
+        epoch, gain, cost = course[-1]
+        if len(state["done"]) == 0:
+            self.task.metric("gain", float(gain), float(epoch))
+            self.task.metric("cost", float(cost), float(epoch))
+        if self.averaged.ranks.rank == 0:
+            self.checkpoint.keep(state)

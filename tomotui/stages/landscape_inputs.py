@@ -1,0 +1,112 @@
+"""What landscapes are learnt from: oriented particles at a binning, and their own average."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tomotui.stages.averaging_inputs import Subjects, box_of, diameter_of, subjects_with_particles
+from tomotui.stages.base import Inputs, StageError, Task
+from tomotui.stages.particle_choice import one_set, with_orientation
+
+if TYPE_CHECKING:
+    from tomotui.algorithms.parallel import Ranks
+    from tomotui.algorithms.refine.maps import HalfMaps
+    from tomotui.algorithms.refine.refinement import Refinement
+    from tomotui.records.particle_table import ParticleTable
+
+LEAST_BOX_PX = 24
+
+
+class AveragedParticles:
+    """Particles of one set at a binning, and their average there.
+
+    Parameters
+    ----------
+    table
+        Particles to use.
+    diameter_angstrom, box_angstrom
+        As asked for; those of the set when ``None``.
+    box_px
+        About how many pixels the views are to have: binning follows from it.
+    memory_gb
+        Room for views.
+    span
+        Part of the task's progress that gathering takes.
+
+    Attributes
+    ----------
+    maps
+        Half maps of the particles as they lie.
+
+    Raises
+    ------
+    StageError
+        When particles have no orientation, or are too few.
+    """
+
+    def __init__(
+        self,
+        task: Task,
+        inputs: Inputs,
+        table: ParticleTable,
+        *,
+        diameter_angstrom: float | None,
+        box_angstrom: float | None,
+        box_px: int,
+        memory_gb: float,
+        seed: int,
+        span: float = 0.2,
+    ) -> None:
+        from tomotui.algorithms.parallel import Ranks
+
+        self.task, self.span = task, span
+        self.ranks: Ranks = Ranks()
+        self.set = one_set(inputs)
+        self.diameter = diameter_of(self.set, diameter_angstrom)
+        table = with_orientation(task, table, self.set.name)
+        task.progress(0.0, "gathering particles")
+        self.subjects: Subjects = subjects_with_particles(task, inputs, self.set, table, seed)
+        halves = np.bincount(self.subjects.halves, minlength=2)
+        if halves.min() < 2:
+            raise StageError(
+                f"the halves of {self.set.name} have {halves[0]} and {halves[1]} particles; "
+                "each needs two at least.",
+                f"Deal them out anew: tomotui particles split-halves {self.set.name}",
+            )
+        self._share_out()
+        self.refinement = self._at_level(box_of(self.diameter, box_angstrom), box_px, memory_gb)
+        self.maps: HalfMaps = self.refinement.make_maps()
+
+    def _share_out(self) -> None:
+        """Keep the particles of this process, where several share the work."""
+        if self.ranks.count == 1:
+            return
+        for number, one in enumerate(self.subjects.series):
+            mine = np.arange(len(one)) % self.ranks.count == self.ranks.rank
+            self.subjects.series[number] = one.part(np.flatnonzero(mine))
+
+    def _at_level(self, box_angstrom: float, box_px: int, memory_gb: float) -> Refinement:
+        from tomotui.algorithms.refine.particles import Level
+        from tomotui.algorithms.refine.plan import RefinementPlan
+        from tomotui.algorithms.refine.refinement import Refinement
+
+        pixel = self.subjects.pixel_size_angstrom
+        binning = max(1, int(box_angstrom / (box_px * pixel) + 0.25))
+        box = max(LEAST_BOX_PX, 2 * round(box_angstrom / (2 * binning * pixel)))
+        plan = RefinementPlan(self.diameter, self.set.symmetry, 2 * pixel * binning)
+        refinement = Refinement(
+            self.subjects.series,
+            plan,
+            int(memory_gb * 2**30),
+            self.task.device,
+            self.ranks,
+            self._told,
+        )
+        refinement.go_to(Level(binning, box), pixel)
+        refinement.work.store.prepare(refinement.series)
+        return refinement
+
+    def _told(self, share: float, words: str) -> None:
+        self.task.progress(self.span * min(1.0, share), words)

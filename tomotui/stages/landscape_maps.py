@@ -1,0 +1,184 @@
+"""landscape-maps: maps of the real particles along a path through a landscape."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tomotui.records import AnyRecord, Landscape
+from tomotui.stages.base import (
+    Inputs,
+    SampleParameters,
+    Stage,
+    StageError,
+    StageResult,
+    Task,
+    parameter,
+)
+from tomotui.stages.landscape_inputs import AveragedParticles
+from tomotui.stages.map_files import half_maps_record
+
+if TYPE_CHECKING:
+    from tomotui.records.particle_table import ParticleTable
+
+Array = NDArray[np.float64]
+
+ENDS = 1.5
+"""Standard deviations along the first motion, of the path that nobody gave."""
+
+
+class LandscapeMapsParameters(SampleParameters):
+    """The choices of maps along a path."""
+
+    particles: tuple[str, ...] = parameter((), "The particle set of the landscape.")
+    landscape: str = parameter("", "Name of the landscape; the newest when empty.")
+    path: tuple[str, ...] = parameter(
+        (),
+        "Points as numbers with commas between, such as -1,0,0,0 1,0,0,0; along the first motion "
+        "when none is given.",
+    )
+    maps: int = parameter(5, "Maps along the path.", ge=2, le=50)
+    share: float = parameter(0.2, "Of the particles, that count for one map together.", gt=0, le=1)
+    box_px: int = parameter(
+        64, "About how many pixels the maps are to have.", unit="px", ge=24, le=1024
+    )
+    memory_gb: float = parameter(
+        4.0, "Room for views; beyond that they are read again.", unit="GB", group="advanced", gt=0
+    )
+    name: str = parameter("", "Name of the maps; from the landscape when empty.")
+    seed: int = parameter(0, "Of how halves are dealt out.", group="advanced", ge=0)
+
+
+class LandscapeMapsStage(Stage):
+    """Maps along a path."""
+
+    name = "landscape-maps"
+    title = "Landscape maps"
+    summary = "Average the particles along a path through a landscape: real maps, with FSC."
+    parameters_type = LandscapeMapsParameters
+    takes = ("tilt_series", "tomogram", "alignment", "particle_set", "landscape")
+    optional = ("ctf",)
+    gives = ("map",)
+    needs = "gpu"
+    scope = "sample"
+    takes_particles = True
+
+    def run(self, task: Task, inputs: Inputs, parameters: LandscapeMapsParameters) -> StageResult:
+        """Average the particles of one set over all series among the inputs."""
+        import torch
+
+        torch.set_num_threads(task.threads)
+        with torch.inference_mode():
+            return _PathMaps(task, inputs, parameters).run()
+
+
+class _PathMaps:
+    """Maps along one path at work."""
+
+    def __init__(self, task: Task, inputs: Inputs, parameters: LandscapeMapsParameters) -> None:
+        self.task, self.inputs, self.parameters = task, inputs, parameters
+        self.landscape = inputs.one(Landscape)
+
+    def run(self) -> StageResult:
+        """Read, average, write."""
+        from tomotui.algorithms.landscape.paths import along_path, weighted_maps, weights_about
+
+        kept = self._kept()
+        table = self._table(kept["uids"])
+        coordinates = kept["coordinates"]
+        points = along_path(self._points(kept), self.parameters.maps)
+        averaged = AveragedParticles(
+            self.task,
+            self.inputs,
+            table,
+            diameter_angstrom=None,
+            box_angstrom=None,
+            box_px=self.parameters.box_px,
+            memory_gb=self.parameters.memory_gb,
+            seed=self.parameters.seed,
+        )
+        row_of = {str(uid): row for row, uid in enumerate(kept["uids"])}
+        own = np.array([row_of[str(uid)] for uid in averaged.subjects.table.uids])
+        wanted = self.parameters.share * len(own)
+        base = self.parameters.name or f"{self.landscape.name} path"
+        records: list[AnyRecord] = []
+        reached = []
+        for number, point in enumerate(points, start=1):
+            share = 0.2 + 0.78 * number / len(points)
+            self.task.progress(share, f"map {number} of {len(points)}")
+            weights, width = weights_about(coordinates[own], point, wanted)
+            maps = weighted_maps(averaged.refinement, weights)
+            self.task.log(
+                f"map {number}: {int((weights > 0).sum())} particles within {width:.2f}, "
+                f"{maps.resolution_angstrom:.1f} A"
+            )
+            self.task.metric("resolution", maps.resolution_angstrom, float(number), "angstrom")
+            reached.append(maps.resolution_angstrom)
+            record = half_maps_record(
+                self.task,
+                maps,
+                stem=f"map{number:02d}",
+                name=f"{base} {number}",
+                symmetry=averaged.set.symmetry,
+                particle_set_uid=averaged.set.uid,
+                n_particles=int((weights > 0).sum()),
+                made_by="landscape-maps",
+            )
+            records.append(record)
+        return StageResult(
+            records=tuple(records),
+            metrics={"maps": float(len(points))},
+            summary=f"{len(points)} maps of {len(own)} particles, "
+            f"{min(reached):.1f} to {max(reached):.1f} A",
+        )
+
+    def _kept(self) -> dict[str, Any]:
+        path = self.task.resolve(self.landscape.path)
+        try:
+            with np.load(path) as file:
+                names = ("uids", "coordinates", "axes", "deviations")
+                return {name: file[name] for name in names}
+        except (OSError, ValueError, KeyError) as error:
+            raise StageError(
+                f"{path} cannot be read: {error}.",
+                "Learn the landscape again: tomotui run landscape",
+            ) from error
+
+    def _table(self, uids: NDArray[np.str_]) -> ParticleTable:
+        """Return the particles that stand in the landscape."""
+        table = self.inputs.particles
+        if table is None:
+            raise StageError("no particles came with the task.", "Submit it again.")
+        chosen = np.flatnonzero(np.isin(table.uids, uids))
+        if not len(chosen):
+            raise StageError(
+                f"none of these particles stands in the landscape {self.landscape.name}.",
+                "Name the set that it was learnt from: --set particles=NAME",
+            )
+        return table.select(chosen)
+
+    def _points(self, kept: dict[str, Any]) -> Array:
+        """Return the corners of the path, ``[n, d]``."""
+        d = kept["coordinates"].shape[1]
+        if not self.parameters.path:
+            step = ENDS * kept["deviations"][0] * kept["axes"][0]
+            return np.stack([-step, step])
+        points = []
+        for words in self.parameters.path:
+            try:
+                point = [float(word) for word in words.split(",")]
+            except ValueError:
+                point = []
+            if len(point) != d:
+                raise StageError(
+                    f"path: {words!r} is no point of {self.landscape.name}: it takes {d} numbers "
+                    "with commas between.",
+                    f"Such as --set path={','.join(['0.5'] * d)}",
+                )
+            points.append(point)
+        corners = np.array(points)
+        if len(corners) < 2 or not np.ptp(corners, axis=0).any():
+            raise StageError("path: a path needs two different points.", "Name one more.")
+        return corners
