@@ -35,9 +35,6 @@ TURN_ERROR_DEG, SHIFT_ERROR_ANGSTROM = 2.0, 3.0
 DOSE = {"low": 3.0, "high": 1.5}
 """Electrons per square Angstrom and image, by noise."""
 
-STRENGTH = 9.0
-"""Carbons of each pseudo-atom: eight, and their hydrogens."""
-
 JUNK = 2
 STEPS = 25
 REACH_DEG, SPIKE_REACH_DEG = 12.0, 15.0
@@ -248,9 +245,7 @@ def _write_kinds(folder: Path, kinds: list[_Kind], shapes: tuple[Shape, ...]) ->
     kept = folder / "centres.json"
     if not kept.exists():
         centres = [
-            write_atoms(
-                folder / f"kind{n:03d}.pdb", shapes[one.label](one.coordinates), STRENGTH
-            ).tolist()
+            write_atoms(folder / f"kind{n:03d}.pdb", shapes[one.label](one.coordinates)).tolist()
             for n, one in enumerate(kinds)
         ]
         kept.write_text(json.dumps(centres))

@@ -1,6 +1,6 @@
 """Structures that vary: subunits, hinges and spikes, as files of pseudo-atoms.
 
-A pseudo-atom is a carbon that counts for several: at 8 A/px nobody can tell, and files stay small.
+A pseudo-atom is heavy enough to stand for thirteen: at 8 A/px nobody can tell, and files stay small.
 """
 
 from __future__ import annotations
@@ -18,14 +18,15 @@ Array = NDArray[np.float64]
 STRUCTURES = Path(__file__).parents[3] / "shared" / "data" / "structures"
 RIBOSOME = STRUCTURES / "4v5d_ribosome70s.cif.gz"
 
-ATOMS_EACH = 8
+ATOMS_EACH = 13
+PSEUDO_ATOM = "U"
 RATCHET_AXIS = np.array([0.35, 0.87, 0.35])
 SWIVEL_AXIS = np.array([-0.9, 0.2, 0.39])
 
 
 @lru_cache(maxsize=1)
 def ribosome() -> tuple[Array, NDArray[np.int64]]:
-    """Return every eighth heavy atom of the 70S and its body: 0 for 50S and ligands, 1 for 30S.
+    """Return every thirteenth heavy atom of the 70S and its body: 0 for 50S and ligands, 1 for 30S.
 
     Positions are about the centre of all of them, Angstrom.
     """
@@ -104,7 +105,7 @@ def spiked(tilts_deg: tuple[float, float]) -> Array:
     return np.concatenate([*disc, tilted]) - [0, 0, 110.0]
 
 
-def write_atoms(path: Path, places: Array, strength: float) -> Array:
+def write_atoms(path: Path, places: Array) -> Array:
     """Write pseudo-atoms as a PDB file; returns their centre, which the simulator puts at 0."""
     structure, model = gemmi.Structure(), gemmi.Model(1)
     chain = gemmi.Chain("A")
@@ -115,8 +116,7 @@ def write_atoms(path: Path, places: Array, strength: float) -> Array:
         residue = gemmi.Residue()
         residue.name, residue.seqid = "UNL", gemmi.SeqId(number % 9000 + 1, " ")
         atom = gemmi.Atom()
-        atom.name, atom.element = "C", gemmi.Element("C")
-        atom.occ = strength
+        atom.name, atom.element = PSEUDO_ATOM, gemmi.Element(PSEUDO_ATOM)
         atom.pos = gemmi.Position(*np.round(place, 3))
         residue.add_atom(atom)
         chain.add_residue(residue)

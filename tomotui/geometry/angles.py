@@ -66,6 +66,30 @@ def rotations_of_vectors(vectors_rad: ArrayLike) -> Array:
     )
 
 
+def vectors_of_rotations(rotations: ArrayLike) -> Array:
+    """Return the vectors in radians that rotations turn about, ``[n, 3, 3]`` to ``[n, 3]``.
+
+    They are no longer than half a turn. The quaternion is the eigenvector of a symmetric matrix
+    (Bar-Itzhack 2000, J. Guidance 23:1085), which no angle makes ill conditioned.
+    """
+    r = np.asarray(rotations, dtype=np.float64)
+    trace = np.trace(r, axis1=-2, axis2=-1)[..., None, None]
+    turned = r.swapaxes(-1, -2)
+    form = np.zeros((*r.shape[:-2], 4, 4))
+    form[..., :3, :3] = r + turned - trace * np.eye(3)
+    odd = r - turned
+    form[..., :3, 3] = np.stack([odd[..., 2, 1], odd[..., 0, 2], odd[..., 1, 0]], axis=-1)
+    form[..., 3, :3] = form[..., :3, 3]
+    form[..., 3, 3] = trace[..., 0, 0]
+    quaternions = np.linalg.eigh(form)[1][..., -1]
+    quaternions = quaternions * np.where(quaternions[..., 3:] < 0, -1.0, 1.0)
+    axis, cosine = quaternions[..., :3], quaternions[..., 3:]
+    sine = np.linalg.norm(axis, axis=-1, keepdims=True)
+    # The angle over its half's sine, which is 2 where there is no turn.
+    length = np.divide(2 * np.arctan2(sine, cosine), sine, where=sine > 1e-12, out=2 + 0 * sine)
+    return np.asarray(axis * length)
+
+
 def orientation_grid(
     step_deg: float,
     symmetry: str = "C1",

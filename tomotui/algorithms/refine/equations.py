@@ -149,23 +149,11 @@ def view_equations(
         defocus and magnification are parameters too.
     """
     frequencies = views.plane.frequencies[:n_terms]
-    slices, slope = source.read_with_gradient(slice_points(frequencies, camera))
-    ramp = ramps(frequencies, offsets_px, views.box)
-    moved = ramp * views.transfer[..., :n_terms]
-    model = slices * moved
-    # The gradient as the camera sees it: along x, y and the beam.
-    seen = torch.einsum("ptki,ptji->jptk", slope, camera.to(slope.dtype)) * moved
-    x, y = frequencies[:, 0], frequencies[:, 1]
-    turn = -2j * math.pi / views.box
-    # Turning by d moves what is read at k to k - d x k.
-    columns = [
-        model * (turn * x),
-        model * (turn * y),
-        -seen[2] * y,
-        seen[2] * x,
-        seen[0] * y - seen[1] * x,
-    ]
+    slices, ramp, seen = slices_with_slopes(source, views, camera, offsets_px, n_terms)
+    model = slices * ramp * views.transfer[..., :n_terms]
+    columns = pose_columns(model, seen, frequencies, views.box)
     if defocus_slope is not None:
+        x, y = frequencies[:, 0], frequencies[:, 1]
         columns += [slices * ramp * defocus_slope, seen[0] * x + seen[1] * y]
     jacobian = torch.view_as_real(torch.stack(columns, dim=-2)).flatten(-2)
     data = views.data[..., :n_terms]
@@ -175,3 +163,42 @@ def view_equations(
         (jacobian @ residual[..., None])[..., 0],
         jacobian @ jacobian.transpose(-1, -2),
     )
+
+
+def slices_with_slopes(
+    source: SliceSource, views: SeriesViews, camera: Tensor, offsets_px: Tensor, n_terms: int
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Return slices of a reference, what shifting does to them, and how they change.
+
+    Returns
+    -------
+    Slices and ramps ``[p, t, n_terms]`` each; and the slices' gradient along x, y and the beam of
+    the camera, shifted and transferred, ``[3, p, t, n_terms]``.
+    """
+    frequencies = views.plane.frequencies[:n_terms]
+    slices, slope = source.read_with_gradient(slice_points(frequencies, camera))
+    ramp = ramps(frequencies, offsets_px, views.box)
+    seen = torch.einsum("ptki,ptji->jptk", slope, camera.to(slope.dtype))
+    return slices, ramp, seen * (ramp * views.transfer[..., :n_terms])
+
+
+def pose_columns(model: Tensor, seen: Tensor, frequencies: Tensor, box: int) -> list[Tensor]:
+    """Return how views change by shift (x, y) in pixels and turn about (x, y, z) in radians.
+
+    Parameters
+    ----------
+    model
+        What is seen, ``[p, t, k]``.
+    seen
+        Its gradient as the camera sees it, ``[3, p, t, k]``.
+    """
+    x, y = frequencies[:, 0], frequencies[:, 1]
+    turn = -2j * math.pi / box
+    # Turning by d moves what is read at k to k - d x k.
+    return [
+        model * (turn * x),
+        model * (turn * y),
+        -seen[2] * y,
+        seen[2] * x,
+        seen[0] * y - seen[1] * x,
+    ]
