@@ -1,6 +1,6 @@
 """Structures that vary: subunits, hinges and spikes, as files of pseudo-atoms.
 
-A pseudo-atom is heavy enough to stand for thirteen: at 8 A/px nobody can tell, and files stay small.
+A pseudo-atom is as heavy as some thirteen atoms: at 8 A/px nobody can tell, and files stay small.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -93,7 +94,10 @@ class AveragedParticles:
         from tomotui.algorithms.refine.refinement import Refinement
 
         pixel = self.subjects.pixel_size_angstrom
-        binning = max(1, int(box_angstrom / (box_px * pixel) + 0.25))
+        # Whole binnings only: the one whose box is nearest in proportion.
+        wanted = box_angstrom / (box_px * pixel)
+        low = max(1, math.floor(wanted))
+        binning = low if wanted < math.sqrt(low * (low + 1)) else low + 1
         box = max(LEAST_BOX_PX, 2 * round(box_angstrom / (2 * binning * pixel)))
         plan = RefinementPlan(self.diameter, self.set.symmetry, 2 * pixel * binning)
         refinement = Refinement(

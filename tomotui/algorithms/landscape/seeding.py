@@ -16,7 +16,10 @@ WIDTH_PER_SPACING = 0.55
 ROUNDS, STEPS = 8, 150
 """Of k-means, and of the fit."""
 
-LEAST, MOST = 50, 4000
+PER_ELEMENT = 3.0
+"""Gaussians for each cube of the finest detail."""
+
+LEAST, MOST = 50, 2000
 """Gaussians, when their number is found from the map."""
 
 
@@ -29,7 +32,7 @@ def automatic_number(volume: Tensor, pixel_size_angstrom: float, resolution_angs
         Bright protein, ``[n, n, n]``.
     """
     inside = float((volume > threshold_of(volume)).sum()) * pixel_size_angstrom**3
-    return int(np.clip(8 * inside / resolution_angstrom**3, LEAST, MOST))
+    return int(np.clip(PER_ELEMENT * inside / resolution_angstrom**3, LEAST, MOST))
 
 
 def threshold_of(volume: Tensor) -> float:
