@@ -1,0 +1,1 @@
+"""Sorting particles into classes of different structure, softly, on their tilt images."""

@@ -1,0 +1,259 @@
+"""What particles say about how they differ from their common map, gathered once for all rounds.
+
+With poses known, every class is the common map and a difference, and how probable a difference
+makes a particle follows from two sums over its views (`tomotui.algorithms.landscape.sums`). A
+round of classification is then a few products of matrices, whatever the number of tilts.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from tomotui.algorithms.landscape.sums import Terms, gather_sums
+from tomotui.algorithms.refine.equations import view_fits
+from tomotui.algorithms.refine.maps import turned
+from tomotui.algorithms.refine.poses import Poses, batches
+from tomotui.algorithms.refine.work import Work
+from tomotui.imaging.slices import SliceSource
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Particles as classification sees them.
+
+    Attributes
+    ----------
+    terms
+        Where in Fourier space.
+    values
+        Of transfer times what the common map leaves of the data, complex, ``[p, k]``.
+    weights
+        Of squared transfer, ``[p, k]``.
+    base
+        Log-likelihood of the common map above that of noise, by a map in which the particle
+        itself has no part, ``[p]``.
+    common
+        Terms of the common map, ``[k]``.
+    halves
+        0 or 1, ``[p]``.
+    rows
+        Of the particles among all, ``[p]``.
+    pixel_size_angstrom
+        Of the box.
+    responses
+        What one standard deviation of each small error of pose or contrast adds to a particle,
+        complex, ``[m, k]``: see `tomotui.algorithms.classify.freedom`.
+    """
+
+    terms: Terms
+    values: Tensor
+    weights: Tensor
+    base: Tensor
+    common: Tensor
+    halves: Tensor
+    rows: NDArray[np.int64]
+    pixel_size_angstrom: float
+    responses: Tensor
+
+    def __len__(self) -> int:
+        """Return the number of particles."""
+        return len(self.values)
+
+    @property
+    def shells(self) -> Tensor:
+        """Whole frequency of each term, ``[k]``."""
+        return self.terms.length.round().long()
+
+    def select(self, which: Tensor) -> Evidence:
+        """Return that of some particles, given by their numbers or by what is true of them."""
+        numbers = which.nonzero()[:, 0] if which.dtype == torch.bool else which
+        return replace(
+            self,
+            values=self.values[numbers],
+            weights=self.weights[numbers],
+            base=self.base[numbers],
+            halves=self.halves[numbers],
+            rows=self.rows[numbers.cpu().numpy()],
+        )
+
+    def judged(self, differences: Tensor) -> Judged:
+        """Return how well differences from the common map describe each particle.
+
+        Parameters
+        ----------
+        differences
+            Complex, ``[c, k]``.
+        """
+        power = differences.real.square() + differences.imag.square()
+        gains = real_product(self.values, differences) - 0.5 * self.weights @ power.T
+        slope, curvature = self.normal_equations()
+        # What a class explains already is no error.
+        products = (self.responses[:, None].conj() * differences[None]).real
+        explained = (self.weights @ products.flatten(0, 1).T).view(-1, *products.shape[:2])
+        left = slope[:, :, None] - explained
+        errors = torch.linalg.solve(curvature, left)
+        # Errors are summed over as they are probable, not only taken at their best.
+        room = 0.5 * torch.linalg.slogdet(curvature).logabsdet
+        gains = gains + 0.5 * (left * errors).sum(dim=1) - room[:, None]
+        return Judged(gains, errors.transpose(1, 2))
+
+    def normal_equations(self) -> tuple[Tensor, Tensor]:
+        """Return slope and curvature of the likelihood by small errors, ``[p, m]``, ``[p, m, m]``.
+
+        Errors are in standard deviations: the curvature holds their own probability.
+        """
+        n = len(self.responses)
+        products = (self.responses[:, None].conj() * self.responses[None]).real
+        curvature = (self.weights @ products.flatten(0, 1).T).view(-1, n, n)
+        return real_product(self.values, self.responses), curvature + torch.eye(n).to(curvature)
+
+    def sums(self, shares: Tensor, errors: Tensor) -> tuple[Tensor, Tensor]:
+        """Return values and weights of classes, small errors taken out, ``[c, k]`` each.
+
+        Parameters
+        ----------
+        shares
+            Of each particle in each class, ``[p, c]``.
+        errors
+            ``[p, c, m]``.
+        """
+        values = torch.complex(shares.T @ self.values.real, shares.T @ self.values.imag)
+        strayed = (shares[..., None] * errors).flatten(1).T @ self.weights
+        strayed = strayed.view(shares.shape[1], -1, strayed.shape[1])
+        return values - (strayed * self.responses).sum(dim=1), shares.T @ self.weights
+
+
+@dataclass(frozen=True)
+class Judged:
+    """How well differences describe particles.
+
+    Attributes
+    ----------
+    gains
+        Log-likelihood above that of the common map without small errors, ``[p, c]``.
+    errors
+        The likeliest small errors of pose and contrast in each class, in standard deviations,
+        ``[p, c, m]``.
+    """
+
+    gains: Tensor
+    errors: Tensor
+
+
+def real_product(left: Tensor, right: Tensor) -> Tensor:
+    """Return the real part of products over frequencies, ``[p, k]`` by ``[c, k]``."""
+    flat = torch.view_as_real(left).flatten(-2), torch.view_as_real(right.contiguous()).flatten(-2)
+    return flat[0] @ flat[1].T
+
+
+def gather_evidence(
+    work: Work, common: Tensor, of_halves: tuple[Tensor, Tensor], resolution_angstrom: float
+) -> Evidence:
+    """Gather what particles say beside a common map.
+
+    Parameters
+    ----------
+    work
+        With poses known, at the level to classify at.
+    common
+        Map of all particles, ``[n, n, n]``.
+    of_halves
+        Maps of each half: particles are told from noise by the map of the other half.
+    resolution_angstrom
+        Finest detail that counts.
+    """
+    sums = gather_sums(work, (common, common), resolution_angstrom)
+    poses = [one.poses for one in work.series]
+    swapped = of_halves[1], of_halves[0]
+    base = np.concatenate(fits(work, swapped, poses, resolution_angstrom))
+    device = sums.values.device
+    spectrum = sums.terms.of(common.to(device))
+    return Evidence(
+        sums.terms,
+        sums.values.sum(dim=0),
+        sums.weights.sum(dim=0),
+        torch.as_tensor(base, dtype=torch.float32, device=device),
+        spectrum,
+        torch.as_tensor(sums.halves, device=device),
+        sums.rows,
+        sums.pixel_size_angstrom,
+        spectrum.new_zeros(0, len(spectrum)),
+    )
+
+
+def fits(
+    work: Work, of_halves: tuple[Tensor, Tensor], poses: list[Poses], resolution_angstrom: float
+) -> list[Array]:
+    """Return the log-likelihood of particles above that of noise, ``[p]`` for every series.
+
+    Parameters
+    ----------
+    of_halves
+        The map with which the particles of each half are compared, ``[n, n, n]``.
+    poses
+        Of the particles of every series.
+    """
+    radius = work.radius(resolution_angstrom)
+    n_terms = work.store.plane.within(radius)
+    sources = [SliceSource(one, radius) for one in of_halves]
+    found = []
+    for one, at in zip(work.series, poses, strict=True):
+        views, score = work.store.views(one), np.zeros(len(one))
+        for half, source in enumerate(sources):
+            mine = one.of_half(half)
+            for part in batches(len(mine), n_terms * one.model.n_tilts):
+                rows = mine[part]
+                some, here = views.select(rows), at.select(rows)
+                agreement, power = view_fits(
+                    source,
+                    some,
+                    here.cameras(one.model, work.device),
+                    some.offsets_px(one.model, here.positions_angstrom),
+                    n_terms,
+                )
+                score[rows] = (agreement - 0.5 * power).sum(dim=1).double().cpu().numpy()
+        found.append(score)
+    return found
+
+
+class Support:
+    """Where classes may differ: within a mask, and alike in what symmetry makes equal.
+
+    Parameters
+    ----------
+    terms
+        Of the differences.
+    mask
+        Soft, ``[n, n, n]``.
+    group
+        Rotations of the point group, ``[m, 3, 3]``.
+    """
+
+    def __init__(self, terms: Terms, mask: Tensor, group: Array) -> None:
+        self.terms = terms
+        self.mask = mask.to(terms.frequencies.device)
+        self.group = torch.as_tensor(group, dtype=torch.float32, device=self.mask.device)
+
+    @property
+    def n_copies(self) -> int:
+        """How many parts of the particle are alike."""
+        return len(self.group)
+
+    def within(self, differences: Tensor) -> Tensor:
+        """Return what of differences lies within, ``[..., k]``."""
+        return self.terms.of(self.volumes(differences))
+
+    def volumes(self, differences: Tensor) -> Tensor:
+        """Return the same as volumes, ``[..., n, n, n]``."""
+        found = self.terms.volumes(differences) * self.mask
+        if self.n_copies == 1:
+            return found
+        flat = found.flatten(0, -4) if found.ndim > 3 else found[None]
+        return torch.stack([turned(one, self.group) for one in flat]).view_as(found)
