@@ -29,6 +29,7 @@ _BUILT_IN = {
     "extract": "tomotui.stages.extract:ExtractStage",
     "initial-model": "tomotui.stages.initial_model:InitialModelStage",
     "refine": "tomotui.stages.refine:RefineStage",
+    "classify": "tomotui.stages.classify:ClassifyStage",
     "landscape": "tomotui.stages.landscape:LandscapeStage",
     "landscape-maps": "tomotui.stages.landscape_maps:LandscapeMapsStage",
     "map-back": "tomotui.stages.map_back:MapBackStage",

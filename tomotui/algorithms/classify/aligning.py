@@ -9,7 +9,7 @@ the other half, in which the particle has no part.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -97,6 +97,11 @@ class AligningClasses:
     ) -> None:
         self.refinement, self.plan, self.focus = refinement, plan, focus
 
+    def alone(self, n_classes: int) -> AligningClasses:
+        """Return the same for another number of classes."""
+        plan = replace(self.plan, n_classes=n_classes)
+        return AligningClasses(self.refinement, plan, self.focus)
+
     def begin(self, probabilities: Array) -> ClassState:
         """Return classes whose particles all lie as they do now."""
         now = self._poses()
@@ -132,7 +137,9 @@ class AligningClasses:
 
     def maps(self, state: ClassState) -> list[HalfMaps | None]:
         """Return the half maps of every class; ``None`` for one that has too few particles."""
-        halves = self.refinement.work.all_rows([one.halves for one in self.refinement.series])
+        halves = self.refinement.work.all_rows(
+            [one.halves.astype(float) for one in self.refinement.series]
+        )
         found: list[HalfMaps | None] = []
         for number in range(state.n_maps):
             shares = state.probabilities[:, number]

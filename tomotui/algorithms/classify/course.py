@@ -16,7 +16,6 @@ from tomotui.algorithms.classify.beginnings import Begin
 from tomotui.algorithms.classify.evidence import Evidence, Support
 from tomotui.algorithms.classify.mixture import (
     ClassPlan,
-    Round,
     Sorted,
     log_probabilities,
     small_errors,
@@ -67,7 +66,7 @@ class Outcome:
     Attributes
     ----------
     best
-        Of the runs, the one that the particles agree with most; largest class first.
+        Of the runs, the one that the particles agree with most.
     agreements
         Adjusted Rand index between the runs, of particles that are no noise, ``[r, r]``.
     gain
@@ -96,7 +95,7 @@ def classify(
     plan: ClassPlan,
     begin: Begin,
     seeds: list[int],
-    told: Callable[[int, Round], None] = lambda run, done: None,
+    told: Callable[[int, Sorted], None] = lambda run, found: None,
 ) -> Outcome:
     """Sort particles from several beginnings, and judge what has come of it.
 
@@ -105,7 +104,7 @@ def classify(
     seeds
         Of the runs.
     told
-        Is told of every round of a run; may raise to stop.
+        Is told after every round of a run; may raise to stop.
     """
     runs = [
         sort_particles(evidence, support, plan, begin(evidence, seed), partial(told, run))
@@ -115,13 +114,7 @@ def classify(
     real = best.labels < plan.n_classes
     labels = [one.labels[real] for one in runs]
     gain = held_out_gain(evidence, support, plan, begin, seeds[0])
-    return Outcome(by_population(best), agreements(labels), gain)
-
-
-def by_population(found: Sorted) -> Sorted:
-    """Return classes with the largest first; the class of noise stays the last."""
-    n = found.differences.shape[1]
-    return found.reordered(np.argsort(-found.populations[:n], kind="stable"))
+    return Outcome(best, agreements(labels), gain)
 
 
 def held_out_gain(

@@ -9,7 +9,7 @@ sorts one is always made of the other, so that classes are called the same in bo
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
@@ -130,20 +130,6 @@ class Sorted:
         """Of the last round."""
         return self.rounds[-1].score if self.rounds else -np.inf
 
-    def reordered(self, order: NDArray[np.intp]) -> Sorted:
-        """Return the same with classes in another order; the class of noise stays the last."""
-        n = self.differences.shape[1]
-        places = torch.as_tensor(order.copy(), device=self.probabilities.device)
-        rest = torch.arange(n, self.probabilities.shape[1], device=places.device)
-        columns = torch.cat([places, rest])
-        rounds = [replace(one, populations=one.populations[columns.cpu()]) for one in self.rounds]
-        return Sorted(
-            self.probabilities[:, columns],
-            self.differences[:, places],
-            self.errors[:, places],
-            rounds,
-        )
-
 
 def log_probabilities(
     scores: Tensor, base: Tensor, populations: Tensor, plan: ClassPlan, temperature: float
@@ -259,7 +245,7 @@ def sort_particles(
     support: Support,
     plan: ClassPlan,
     begin: Tensor,
-    told: Callable[[Round], None] = lambda done: None,
+    told: Callable[[Sorted], None] = lambda found: None,
 ) -> Sorted:
     """Sort particles until they stay where they are.
 
@@ -268,7 +254,7 @@ def sort_particles(
     begin
         How probably each particle is of each class, ``[p, k]``.
     told
-        Is told of every round; may raise to stop.
+        Is told after every round; may raise to stop.
     """
     is_hot = plan.first_temperature > 1
     errors = small_errors(evidence, plan)
@@ -279,7 +265,7 @@ def sort_particles(
         cooled = max(0.0, 1 - 2 * number / plan.n_rounds)
         heat = plan.temperature * plan.first_temperature**cooled
         found = _round(evidence, support, plan, found, number, heat)
-        told(found.rounds[-1])
+        told(found)
         is_cool = heat <= _COOL * plan.temperature
         calm = calm + 1 if is_cool and found.rounds[-1].changed < _SETTLED else 0
         if calm >= 2:
