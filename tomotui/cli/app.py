@@ -49,7 +49,7 @@ _GROUPS = {
         {"list": "list_recipes", "check": "check", "run": "run_recipe", "save": "save"},
     ),
     "particles": (
-        "List, make, change, clean, trace and expand particle sets.\n\n"
+        "List, make, change, clean, trace, select and expand particle sets.\n\n"
         "Example: `tomotui particles new ribosome --diameter 290 -p ~/data/cells`",
         {
             "list": "list_sets",
@@ -61,6 +61,7 @@ _GROUPS = {
             "recentre": "derive_particles:recentre",
             "subparticles": "derive_particles:subparticles",
             "split-halves": "derive_particles:split_halves",
+            "select": "select_particles:select_particles",
             "follow": "follow_particles:follow_particles",
         },
     ),
