@@ -9,19 +9,29 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from heterogeneity_structures import hinge_pivot, hinged, ribosome, spiked, write_atoms
+from heterogeneity_structures import (
+    LARGE,
+    PSEUDO_ATOM,
+    hinged,
+    large_subunit,
+    ribosome,
+    spike_bodies,
+    spiked,
+    write_atoms,
+)
 from numpy.typing import NDArray
 from torch import Tensor
 
 from tomotui.geometry.angles import rotations_of_vectors
 from tomotui.geometry.poses import angles_of_matrices
-from tomotui.imaging.potential import Matter, Scatterers, gaussian_form, sample
+from tomotui.imaging.map_masks import map_mask
+from tomotui.imaging.potential import Matter, atomic_matter, sample
 from tomotui.records import RECORD, AnyRecord, ParticleSet, Tomogram
 from tomotui.records.particle_table import ParticleTable
 from tomotui.simulate import SimulationParameters, simulate_tilt_series, write_simulation
@@ -92,25 +102,26 @@ class VariedSample:
 
     def body_masks(self, pixel_size_angstrom: float, box: int) -> list[Tensor]:
         """Return soft masks of the parts that move, at rest: the greater first."""
-        from tomotui.imaging.map_masks import map_mask
-
-        places, body = ribosome() if self.name != "spike" else (spiked((0.0, 0.0)), _spike_bodies())
-        found = []
-        for one in (0, 1):
-            volume = drawn_atoms(places[body == one], pixel_size_angstrom, box)
-            found.append(map_mask(volume, pixel_size_angstrom, low_pass_angstrom=25.0).values)
-        return [one.float() for one in found]
-
-
-def _spike_bodies() -> NDArray[np.int64]:
-    n_disc = 1400
-    return (np.arange(len(spiked((0.0, 0.0)))) >= n_disc).astype(np.int64)
+        places, bodies = ribosome()
+        if self.name == "spike":
+            places, bodies = spiked((0.0, 0.0)), spike_bodies()
+        elif self.name != "swivel":
+            bodies = (bodies != LARGE).astype(np.int64)
+        volumes = (
+            drawn_atoms(places[bodies == one], pixel_size_angstrom, box)
+            for one in range(bodies.max() + 1)
+        )
+        return [
+            map_mask(volume, pixel_size_angstrom, low_pass_angstrom=25.0).values.float()
+            for volume in volumes
+        ]
 
 
 def drawn_atoms(places: Array, pixel_size_angstrom: float, box: int) -> Tensor:
-    """Return pseudo-atoms as the simulator would see them, in a box about the frame's origin."""
-    form = gaussian_form(30.0, 2.0)
-    matter = Matter((Scatterers(places, np.ones(len(places)), form),), 1.0)
+    """Return pseudo-atoms as the simulator sees them, about the frame's origin, ``[n, n, n]``."""
+    centred = atomic_matter({PSEUDO_ATOM: (places, np.ones(len(places)))})
+    (group,) = centred.groups
+    matter = Matter((replace(group, positions_angstrom=places),), centred.mass_kda)
     whole = torch.from_numpy(sample(matter, "shape", pixel_size_angstrom).potential_v)
     n = whole.shape[-1]
     if n >= box:
@@ -145,11 +156,6 @@ def mixture(
     return _made("mixture", folder, seed, kinds, (hinged, large_subunit), noise, n_particles, junk)
 
 
-def large_subunit(angles_deg: tuple[float, float]) -> Array:
-    places, body = ribosome()
-    return places[body == 0]
-
-
 def hinge(
     folder: Path,
     seed: int,
@@ -157,7 +163,7 @@ def hinge(
     n_particles: int = PER_SERIES,
     two_motions: bool = False,
 ) -> VariedSample:
-    """Return 70S ribosomes whose 30S turns on the 50S, about one axis or two."""
+    """Return 70S ribosomes whose 30S turns on the 50S; the second motion is that of its head."""
     if two_motions:
         chance = np.random.default_rng([seed, 77])
         pairs = chance.uniform(-REACH_DEG, REACH_DEG, (60, 2)).round(1)
@@ -339,8 +345,3 @@ def _empty_places(taken: Array, n: int, chance: np.random.Generator) -> Array:
 def _number_of(particle: dict[str, Any]) -> int:
     """Return the number of a particle's conformer."""
     return int(str(particle["species"]).split("kind")[-1].split(".")[0])
-
-
-def pivot() -> Array:
-    """Return what the hinge turns about."""
-    return hinge_pivot()

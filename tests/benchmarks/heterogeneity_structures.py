@@ -23,54 +23,83 @@ PSEUDO_ATOM = "U"
 RATCHET_AXIS = np.array([0.35, 0.87, 0.35])
 SWIVEL_AXIS = np.array([-0.9, 0.2, 0.39])
 
+LARGE, SMALL, HEAD = 0, 1, 2
+"""Bodies of the ribosome: 50S with all ligands, 30S but for its head, and the 30S's head."""
+
+HEAD_BEGINS, HEAD_ENDS = 921, 1396
+"""Residues of the 16S RNA between which the head lies; at both is its neck."""
+
+_RNA, _LAST_OF_SMALL, _LAST_POLYMER = 1, 21, 56
+_PROTEINS_OF_HEAD = (3, 7, 9, 10, 13, 14, 19)
+
 
 @lru_cache(maxsize=1)
-def ribosome() -> tuple[Array, NDArray[np.int64]]:
-    """Return every thirteenth heavy atom of the 70S and its body: 0 for 50S and ligands, 1 for 30S.
+def _atoms() -> tuple[Array, NDArray[np.int64], NDArray[np.int64]]:
+    """Return every thirteenth heavy atom of the 70S, its entity and its residue's number.
 
-    Positions are about the centre of all of them, Angstrom.
+    Entities have the numbers of 4V5D: 16S RNA, proteins S2 to THX, ligands, and what the 50S is
+    made of; ions and small molecules are left out.
     """
     structure = gemmi.read_structure(str(RIBOSOME))
     structure.setup_entities()
-    number_of = {}
-    for entity in structure.entities:
-        for subchain in entity.subchains:
-            number_of[subchain] = int(entity.name) if entity.name.isdigit() else 99
-    small, places = [], []
-    for chain in structure[0]:
-        for residue in chain:
-            number = number_of.get(residue.subchain, 99)
-            for atom in residue:
-                if atom.element.name == "H" or number > 56:
-                    continue
-                places.append(atom.pos.tolist())
-                small.append(number <= 21)
-    found = np.array(places)[::ATOMS_EACH]
-    return found - found.mean(axis=0), np.array(small, dtype=np.int64)[::ATOMS_EACH]
+    entity_of = {
+        part: int(one.name)
+        for one in structure.entities
+        if one.name.isdigit() and int(one.name) <= _LAST_POLYMER
+        for part in one.subchains
+    }
+    rows = [
+        (*atom.pos.tolist(), entity_of[residue.subchain], residue.seqid.num)
+        for chain in structure[0]
+        for residue in chain
+        if residue.subchain in entity_of
+        for atom in residue
+        if atom.element.name != "H"
+    ][::ATOMS_EACH]
+    found = np.array(rows)
+    return found[:, :3], found[:, 3].astype(np.int64), found[:, 4].astype(np.int64)
+
+
+@lru_cache(maxsize=1)
+def ribosome() -> tuple[Array, NDArray[np.int64]]:
+    """Return the 70S about its centre, Angstrom, ``[n, 3]``, and the body of each atom."""
+    places, entities, residues = _atoms()
+    bodies = np.where(entities <= _LAST_OF_SMALL, SMALL, LARGE)
+    within = (residues >= HEAD_BEGINS) & (residues <= HEAD_ENDS)
+    in_head = np.where(entities == _RNA, within, np.isin(entities, _PROTEINS_OF_HEAD))
+    bodies[in_head] = HEAD
+    return places - places.mean(axis=0), bodies
+
+
+@lru_cache(maxsize=1)
+def pivots() -> tuple[Array, Array]:
+    """Return what the 30S turns about, between the subunits, and its head: the neck."""
+    places, bodies = ribosome()
+    _, entities, residues = _atoms()
+    large, small = (places[(bodies == LARGE) == side].mean(axis=0) for side in (True, False))
+    from_end = np.minimum(np.abs(residues - HEAD_BEGINS), np.abs(residues - HEAD_ENDS))
+    neck = (entities == _RNA) & (from_end < 10)
+    return 0.5 * (large + small), places[neck].mean(axis=0)
+
+
+def large_subunit(_: tuple[float, float]) -> Array:
+    """Return the 50S as it lies in the 70S."""
+    places, bodies = ribosome()
+    return places[bodies == LARGE]
 
 
 def hinged(angles_deg: tuple[float, float]) -> Array:
-    """Return the 70S with its 30S turned about two axes through the interface."""
-    places, body = ribosome()
-    turn = rotations_of_vectors(
-        np.deg2rad(
-            [
-                angles_deg[0] * RATCHET_AXIS / np.linalg.norm(RATCHET_AXIS)
-                + angles_deg[1] * SWIVEL_AXIS / np.linalg.norm(SWIVEL_AXIS)
-            ]
-        )
-    )[0]
-    pivot = hinge_pivot()
+    """Return the 70S with its 30S turned on the 50S, and the 30S's head on the rest of it."""
+    places, bodies = ribosome()
+    interface, neck = pivots()
     moved = places.copy()
-    moved[body == 1] = (places[body == 1] - pivot) @ turn.T + pivot
+    for which, angle, axis, pivot in (
+        (bodies == HEAD, angles_deg[1], SWIVEL_AXIS, neck),
+        (bodies != LARGE, angles_deg[0], RATCHET_AXIS, interface),
+    ):
+        turn = rotations_of_vectors(np.deg2rad([angle * axis / np.linalg.norm(axis)]))[0]
+        moved[which] = (moved[which] - pivot) @ turn.T + pivot
     return moved
-
-
-def hinge_pivot() -> Array:
-    """Return a point of the interface between the subunits."""
-    places, body = ribosome()
-    means = [places[body == one].mean(axis=0) for one in (0, 1)]
-    return 0.5 * (means[0] + means[1])
 
 
 def spiked(tilts_deg: tuple[float, float]) -> Array:
@@ -78,31 +107,35 @@ def spiked(tilts_deg: tuple[float, float]) -> Array:
 
     The membrane's normal is z; its middle lies 110 A below the origin.
     """
-    chance = np.random.default_rng(17)
-    disc = []
-    for z in (-18.0, 18.0):
-        polar = chance.uniform(0, 2 * np.pi, 700), 105 * np.sqrt(chance.random(700))
-        disc.append(
-            np.stack(
-                [
-                    polar[1] * np.cos(polar[0]),
-                    polar[1] * np.sin(polar[0]),
-                    z + chance.normal(0, 3.0, 700),
-                ],
-                axis=1,
-            )
-        )
-    stalk = np.stack(
-        [chance.normal(0, 12.0, 500), chance.normal(0, 12.0, 500), chance.uniform(20, 110, 500)],
-        axis=1,
-    )
-    lobes = [[35, 0, 160], [-18, 30, 160], [-18, -30, 165], [10, 5, 195]]
-    head = np.concatenate([chance.normal(one, 17.0, (450, 3)) for one in lobes])
-    top = np.concatenate([stalk, head])
+    disc, top = _spike()
     foot = np.array([0.0, 0.0, 20.0])
     turn = rotations_of_vectors(np.deg2rad([[tilts_deg[0], tilts_deg[1], 0.0]]))[0]
     tilted = (top - foot) @ turn.T + foot
-    return np.concatenate([*disc, tilted]) - [0, 0, 110.0]
+    return np.concatenate([disc, tilted]) - [0, 0, 110.0]
+
+
+def spike_bodies() -> NDArray[np.int64]:
+    """Return the body of each atom of a spike: 0 in the membrane, 1 beyond."""
+    disc, top = _spike()
+    return np.repeat([0, 1], [len(disc), len(top)])
+
+
+@lru_cache(maxsize=1)
+def _spike() -> tuple[Array, Array]:
+    """Return the atoms of the membrane and of what stands upright on it."""
+    chance = np.random.default_rng(17)
+    leaflets = []
+    for z in (-18.0, 18.0):
+        azimuth, radius = chance.uniform(0, 2 * np.pi, 700), 105 * np.sqrt(chance.random(700))
+        height = z + chance.normal(0, 3.0, 700)
+        leaflets.append(
+            np.stack([radius * np.cos(azimuth), radius * np.sin(azimuth), height], axis=1)
+        )
+    across, along = chance.normal(0, 12.0, (2, 500)), chance.uniform(20, 110, 500)
+    stalk = np.stack([*across, along], axis=1)
+    lobes = [[35, 0, 160], [-18, 30, 160], [-18, -30, 165], [10, 5, 195]]
+    head = np.concatenate([chance.normal(one, 17.0, (450, 3)) for one in lobes])
+    return np.concatenate(leaflets), np.concatenate([stalk, head])
 
 
 def write_atoms(path: Path, places: Array) -> Array:
