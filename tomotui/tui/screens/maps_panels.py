@@ -5,15 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar
 
-from textual import events, on
+from textual import on
 from textual.app import ComposeResult
 from textual.containers import Container, Vertical
-from textual.message import Message
-from textual.widget import Widget
 
 from tomotui.tui.maps_feed import MapsSnapshot
 from tomotui.tui.raster.density import Density
-from tomotui.tui.screens.base import Frame
 from tomotui.tui.screens.maps_charts import (
     QUANTITIES,
     Drawn,
@@ -31,6 +28,7 @@ from tomotui.tui.screens.maps_words import (
     iteration_rows,
     particle_words,
 )
+from tomotui.tui.screens.paneled import PaneledFrame, Panels
 from tomotui.tui.screens.quality import Pane
 from tomotui.tui.widgets.chart import ChartView, role_colour
 from tomotui.tui.widgets.heat_view import HeatView
@@ -41,26 +39,11 @@ from tomotui.tui.widgets.table import Table
 NO_MAPS = "no maps yet: average particles, or tomotui import-map FILE.mrc"
 
 
-class Panels(Container):
-    """The grid of panels; says when it has other room."""
-
-    class Resized(Message):
-        """There is more room, or less."""
-
-    def on_resize(self) -> None:
-        """Tell it."""
-        self.post_message(self.Resized())
-
-
-class MapsPanels(Frame):
+class MapsPanels(PaneledFrame):
     """Lays out the list of maps and the panels of the one that is chosen.
 
     Attributes
     ----------
-    panel
-        Number of the panel that has the focus, or had it last.
-    in_list
-        Whether the list has the focus.
     series, quantity
         Numbers of the tilt series and of what is plotted of its tilts.
     """
@@ -83,8 +66,6 @@ class MapsPanels(Frame):
     def __init__(self) -> None:
         super().__init__()
         self.snapshot = MapsSnapshot()
-        self.panel = 0
-        self.in_list = True
         self.series = 0
         self.quantity = 0
         self._page: Page | None = None
@@ -115,13 +96,14 @@ class MapsPanels(Frame):
     # ---- the parts
 
     @property
+    def panel_names(self) -> tuple[str, ...]:
+        """The panels in their order."""
+        return PANELS
+
+    @property
     def table(self) -> Table:
         """The list of maps."""
         return self.query_one("#maps-table", Table)
-
-    def filtered_table(self) -> Table | None:
-        """Return the list of maps: there is no other to filter."""
-        return self.table
 
     @property
     def surface(self) -> SurfaceView:
@@ -132,10 +114,6 @@ class MapsPanels(Frame):
     def slices(self) -> MapSlices:
         """The sections of the map."""
         return self.query_one(MapSlices)
-
-    def pane(self, name: str) -> Widget:
-        """Return the panel of a name."""
-        return self.query_one(f"#panel-{name}")
 
     # ---- layout
 
@@ -174,44 +152,6 @@ class MapsPanels(Frame):
             super().update_right()
         elif self.is_mounted:
             self.status_bar.show_right(self._page_words)
-
-    def focus_panel(self) -> None:
-        """Give the focus to what is in the panel chosen."""
-        pane = self.pane(PANELS[self.panel])
-        inner = next((one for one in pane.query("*").results(Widget) if one.focusable), pane)
-        inner.focus()
-
-    def on_descendant_focus(self, event: events.DescendantFocus) -> None:
-        """Take note of the panel that was chosen, also with the mouse."""
-        if event.widget is not self.focused:
-            return  # the focus has gone on since
-        for at, name in enumerate(PANELS):
-            pane = self.pane(name)
-            if event.widget is pane or pane in event.widget.ancestors:
-                self.panel = at
-        self.in_list = event.widget is self.table
-
-    def action_panel(self, step: int) -> None:
-        """Go to the next panel; the list comes before the first."""
-        zoomed = self.has_class("-zoomed")
-        stops = [*([] if zoomed else [-1]), *range(len(PANELS))]
-        at = stops.index(-1 if self.in_list and not zoomed else self.panel)
-        wanted = stops[(at + step) % len(stops)]
-        # Noted here: the focus itself moves later, and the next key may be there before.
-        self.in_list = wanted < 0
-        if self.in_list:
-            self.table.focus()
-            return
-        self.panel = wanted
-        self.lay_out()
-        self.focus_panel()
-
-    def action_zoom_pane(self) -> None:
-        """Give one panel all the room, or let all have some."""
-        self.toggle_class("-zoomed")
-        if self.has_class("-zoomed"):
-            self.focus_panel()
-        self.lay_out()
 
     # ---- showing
 

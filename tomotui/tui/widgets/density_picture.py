@@ -1,4 +1,4 @@
-"""What the pictures of maps share: which maps, the theme's colours, and drawing when it is time."""
+"""What the pictures of maps share: which maps, and drawing when it is time."""
 
 from __future__ import annotations
 
@@ -6,31 +6,18 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from rich.style import Style
-from textual.color import Color
-from textual.geometry import Region
-from textual.strip import Strip
 
-from tomotui.tui.raster.artist import SliceArtist
 from tomotui.tui.raster.capability import Capability
 from tomotui.tui.raster.cutouts import blank_frame
 from tomotui.tui.raster.density import Density
 from tomotui.tui.raster.emit import Frame
 from tomotui.tui.raster.glyphs import GlyphSet
 from tomotui.tui.raster.strip import strips_of
-from tomotui.tui.theme import FALLBACK, Look
-from tomotui.tui.widgets.cells import Span, strip_of
-from tomotui.tui.widgets.drawn_once import wrapped
-from tomotui.tui.widgets.pacing import PacedPicture
+from tomotui.tui.widgets.worded_picture import WordedPicture
 
 
-class DensityPicture(PacedPicture, can_focus=True):
+class DensityPicture(WordedPicture):
     """A picture of one map, or of several side by side.
-
-    Parameters
-    ----------
-    capability
-        What the terminal can show.
 
     Attributes
     ----------
@@ -38,20 +25,14 @@ class DensityPicture(PacedPicture, can_focus=True):
         The maps that are drawn; none where there is only a message.
     """
 
-    ALLOW_SELECT = False
-    DEFAULT_CSS = """
-    DensityPicture { width: 1fr; height: 1fr; background: $background; }
-    """
-
     def __init__(self, capability: Capability, *, id: str | None = None) -> None:
-        super().__init__(id=id)
-        self.expects_answers = capability.answers_cursor_report is not False
-        self.artist = SliceArtist(capability)
+        super().__init__(capability, id=id)
         self.densities: tuple[Density, ...] = ()
-        self.message = ""
-        self._strips: list[Strip] = []
 
-    # ---- what is shown
+    @property
+    def has_picture(self) -> bool:
+        """Whether there is a map."""
+        return bool(self.densities)
 
     def show(self, densities: Sequence[Density], message: str = "") -> None:
         """Draw other maps from where one looks now, or say why there is none."""
@@ -64,8 +45,7 @@ class DensityPicture(PacedPicture, can_focus=True):
         if fresh:
             self.redraw()
         else:
-            self._strips = []
-            self.refresh()
+            self.say_instead()
 
     def take(self, densities: Sequence[Density], begins: bool) -> None:
         """Take note of other maps; ``begins`` when there were none before."""
@@ -73,38 +53,6 @@ class DensityPicture(PacedPicture, can_focus=True):
     def draw_into(self, frame: Frame, cheap: bool) -> None:
         """Draw the maps; there are some, and room for them."""
         raise NotImplementedError
-
-    @property
-    def aspect(self) -> float:
-        """Height of a cell over its width."""
-        return self.artist.capability.cell_aspect
-
-    # ---- drawing
-
-    def take_colours(self) -> None:
-        """Take the colours of the theme."""
-        look: Look = getattr(self.app, "look", FALLBACK)
-        self.artist.lut = look.image.lut
-        inks = {
-            "outside": look.background,
-            "shade": look.background,
-            "text": look.foreground,
-            "dim": look.dim,
-            "accent": look.accent,
-            "cursor": look.primary,
-        }
-        self.artist.use_roles({role: Color.parse(ink).rgb for role, ink in inks.items()})
-
-    @property
-    def ground(self) -> float:
-        """How light the theme's background is, 0 to 1."""
-        look: Look = getattr(self.app, "look", FALLBACK)
-        red, green, blue = Color.parse(look.background).rgb
-        return (0.299 * red + 0.587 * green + 0.114 * blue) / 255
-
-    def on_resize(self) -> None:
-        """Drop the picture of the old size."""
-        self._strips = []
 
     def make_picture(self, cheap: bool) -> int | None:
         """Draw all maps."""
@@ -115,31 +63,6 @@ class DensityPicture(PacedPicture, can_focus=True):
         self.draw_into(frame, cheap)
         self._strips, n_bytes = strips_of(frame)
         return n_bytes
-
-    def render_lines(self, crop: Region) -> list[Strip]:
-        """Return the rows of the picture, or of the message."""
-        width, height = self.size
-        if self.densities and len(self._strips) == height:
-            self.picture_painted()
-            rows = self._strips
-        else:
-            rows = self._words(width, height)
-        rows = rows[crop.y : crop.bottom]
-        if crop.x == 0 and crop.width >= width:
-            return list(rows)
-        return [row.crop(crop.x, crop.right) for row in rows]
-
-    def render_line(self, y: int) -> Strip:
-        """Return one row."""
-        return self.render_lines(Region(0, y, self.size.width, 1))[0]
-
-    def _words(self, width: int, height: int) -> list[Strip]:
-        look: Look = getattr(self.app, "look", FALLBACK)
-        lines = wrapped(self.message, width - 2)[:height] if self.message else []
-        above = (height - len(lines)) // 2
-        said = [strip_of([Span(line.center(width), "dim")], width, look) for line in lines]
-        blank = Strip.blank(width, Style(bgcolor=look.background))
-        return [*[blank] * above, *said, *[blank] * (height - above - len(lines))]
 
 
 def places_of(height: int, width: int, n: int, aspect: float) -> list[tuple[int, int, int, int]]:
