@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 FIRST_TEMPERATURE = 8.0
 """Where classes begin by chance."""
 
+SETTLED_SHARE = 0.005
+"""Of the particles that change their class, below which aligning goes no further."""
+
 SEARCH_SHARE = 0.15
 """Detail over the diameter, of given maps that particles are searched with."""
 
@@ -67,7 +70,7 @@ class ClassifyParameters(SampleParameters):
     )
     rounds: int = parameter(40, "Of sorting, at most; it stops by itself.", ge=1, le=500)
     aligned_rounds: int = parameter(
-        3, "Of sorting and aligning together, where poses are refined.", ge=1, le=50
+        3, "Of sorting and aligning together, at most, where poses are refined.", ge=1, le=50
     )
     temperature: float = parameter(
         1.0,
@@ -313,6 +316,8 @@ class _Classifying:
             found = found.after(state, done)
             self._announce(done)
             self._keep(found)
+            if number > 1 and done.changed < SETTLED_SHARE:
+                break
         return self._ordered(found)
 
     # How it goes

@@ -145,9 +145,10 @@ def focus_mask(task: Task, name: str, averaged: AveragedParticles) -> Tensor | N
         return None
     mask, pixel = read_mask(task, name)
     work = averaged.refinement.work
+    # What lies beyond the views' box would come back in at its other side.
+    mask = mask * particle_ball(len(mask), pixel, averaged.diameter)
     here = resampled(mask, pixel, work.pixel_size_angstrom, work.box).clamp(0, 1).to(work.device)
-    ball = particle_ball(work.box, work.pixel_size_angstrom, averaged.diameter).to(work.device)
-    if float((here * ball > 0.5).sum()) < 8:
+    if float((here > 0.5).sum()) < 8:
         raise StageError(
             f"{name} holds nothing of the particle.",
             "Give a mask about the particle's centre, of its voxel size: tomotui export map NAME",

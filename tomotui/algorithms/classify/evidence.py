@@ -96,7 +96,7 @@ class Evidence:
         slope, curvature = self.normal_equations()
         # What a class explains already is no error.
         products = (self.responses[:, None].conj() * differences[None]).real
-        explained = (self.weights @ products.flatten(0, 1).T).view(-1, *products.shape[:2])
+        explained = (self.weights @ products.flatten(0, 1).T).view(len(self), *products.shape[:2])
         left = slope[:, :, None] - explained
         errors = torch.linalg.solve(curvature, left)
         # Errors are summed over as they are probable, not only taken at their best.
@@ -111,7 +111,7 @@ class Evidence:
         """
         n = len(self.responses)
         products = (self.responses[:, None].conj() * self.responses[None]).real
-        curvature = (self.weights @ products.flatten(0, 1).T).view(-1, n, n)
+        curvature = (self.weights @ products.flatten(0, 1).T).view(len(self), n, n)
         return real_product(self.values, self.responses), curvature + torch.eye(n).to(curvature)
 
     def sums(self, shares: Tensor, errors: Tensor) -> tuple[Tensor, Tensor]:
@@ -126,7 +126,7 @@ class Evidence:
         """
         values = torch.complex(shares.T @ self.values.real, shares.T @ self.values.imag)
         strayed = (shares[..., None] * errors).flatten(1).T @ self.weights
-        strayed = strayed.view(shares.shape[1], -1, strayed.shape[1])
+        strayed = strayed.view(shares.shape[1], len(self.responses), strayed.shape[1])
         return values - (strayed * self.responses).sum(dim=1), shares.T @ self.weights
 
 

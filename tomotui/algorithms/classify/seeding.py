@@ -117,7 +117,7 @@ def _coordinates(values: Tensor, weights: Tensor, components: Tensor) -> tuple[T
     """Return means and second moments of coordinates, ``[p, m]`` and ``[p, m, m]``."""
     n = len(components)
     products = (components[:, None] * components[None].conj()).real
-    system = (weights @ products.flatten(0, 1).T).view(-1, n, n)
+    system = (weights @ products.flatten(0, 1).T).view(len(values), n, n)
     system = system + torch.eye(n).to(system)
     spread = torch.linalg.inv(system)
     mean = (spread @ real_product(values, components)[..., None])[..., 0]
