@@ -30,6 +30,7 @@ _BUILT_IN = {
     "initial-model": "tomotui.stages.initial_model:InitialModelStage",
     "refine": "tomotui.stages.refine:RefineStage",
     "classify": "tomotui.stages.classify:ClassifyStage",
+    "multibody": "tomotui.stages.multibody:MultibodyStage",
     "landscape": "tomotui.stages.landscape:LandscapeStage",
     "landscape-maps": "tomotui.stages.landscape_maps:LandscapeMapsStage",
     "map-back": "tomotui.stages.map_back:MapBackStage",

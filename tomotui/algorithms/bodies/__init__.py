@@ -1,0 +1,1 @@
+"""Parts of particles that move as rigid bodies: their masks, poses, maps and motions."""
