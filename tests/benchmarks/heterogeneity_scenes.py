@@ -208,7 +208,7 @@ def _made(
     atoms = folder / f"{name}{shares}-{seed if name == 'swivel' else 0}"
     centres = _write_kinds(atoms, kinds, shapes)
     tables, truths, records = [], [], []
-    diameter = 260.0 if name == "spike" else 270.0
+    diameter = 300.0 if name == "spike" else 270.0
     whole = ParticleSet(name=name, species=name, diameter_angstrom=diameter)
     chance = np.random.default_rng([seed, 9])
     for number in range(1, n_series + 1):
