@@ -20,13 +20,13 @@ async def test_letters_go_to_panes_and_tabs_and_escape_stays(make_app: AppMaker)
         await until(pilot, lambda: app.screen.query_one(Table).total == 6)
         screen = app.screen
         await pilot.press("ctrl+o")
-        await until(pilot, lambda: [badge.letter for badge in screen.query(Badge)] == [*"asdfghjk"])
+        await until(pilot, lambda: [badge.letter for badge in screen.query(Badge)] == [*"asdfghjkl"])
         await until(pilot, lambda: all(badge.region.area for badge in screen.query(Badge)))
         side = screen.query_one("#side")
         places = {badge.letter: badge.region.offset for badge in screen.query(Badge)}
-        assert places["k"] == (side.region.x + 1, side.region.y)
+        assert places["l"] == (side.region.x + 1, side.region.y)
         assert places["a"].y == 0
-        await pilot.press("k")
+        await pilot.press("l")
         await until(pilot, lambda: side.has_focus and not screen.query(Badge))
         await pilot.press("ctrl+o", "escape")
         await until(pilot, lambda: not screen.query(Badge))

@@ -35,6 +35,19 @@ STACKS = {
         *("mode", "pane", "map", "ortho", "app.help", "app.command", "app.quit", "app.back"),
         *("app.undo", "app.redo", "app.quality", "app.palette", "app.shell", "app.redraw"),
     ),
+    "variation": ("app", "mode", "pane", "list", "vary"),
+    "shape": (
+        *("mode", "pane", "vary", "surface", "app.help", "app.command", "app.quit", "app.back"),
+        *("app.undo", "app.redo", "app.quality", "app.palette", "app.shell", "app.redraw"),
+    ),
+    "plane": (
+        *("mode", "pane", "vary", "plane", "app.help", "app.command", "app.quit", "app.back"),
+        *("app.undo", "app.redo", "app.quality", "app.palette", "app.shell", "app.redraw"),
+    ),
+    "classes": (
+        *("mode", "pane", "vary", "class", "app.help", "app.command", "app.quit", "app.back"),
+        *("app.undo", "app.redo", "app.quality", "app.palette", "app.shell", "app.redraw"),
+    ),
     "quality": ("app", "mode", "pane", "quality", "tilt.exclude", "tilt.launch"),
     "copy": ("yank", "dialog.close", "dialog.help"),
     "log": ("log",),

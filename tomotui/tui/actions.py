@@ -7,6 +7,7 @@ from textual.binding import Binding, BindingType
 from tomotui.tui.action import Action
 from tomotui.tui.map_actions import MAP_ACTIONS
 from tomotui.tui.pick_actions import PICK_ACTIONS
+from tomotui.tui.variation_actions import VARIATION_ACTIONS
 
 _DECLARED = (
     # Everywhere.
@@ -100,6 +101,13 @@ _DECLARED = (
         "The board of series as they arrive: figures, trends, what is out of the ordinary.",
         "app.mode('live')",
         word="live",
+    ),
+    Action(
+        "mode.variation",
+        "variation",
+        "How particles differ: classes, and landscapes of conformations.",
+        "app.mode('variation')",
+        word="variation",
     ),
     Action(
         "pane.jump",
@@ -211,6 +219,7 @@ _DECLARED = (
     Action("slice.recall", "to bookmark", "Go to the place kept under a letter.", "recall"),
     *PICK_ACTIONS,
     *MAP_ACTIONS,
+    *VARIATION_ACTIONS,
     # What can be copied.
     Action("yank.path", "path", "Copy the path.", "take('path')"),
     Action("yank.name", "name", "Copy the name.", "take('name')"),

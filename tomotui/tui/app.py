@@ -47,6 +47,12 @@ def _maps() -> Screen[Any]:
     return MapsScreen()
 
 
+def _variation() -> Screen[Any]:
+    from tomotui.tui.screens.variation import VariationScreen
+
+    return VariationScreen()
+
+
 class TomotuiApp(Navigation):
     """Tilt series, slices and jobs of a project, in a terminal.
 
@@ -133,6 +139,7 @@ class TomotuiApp(Navigation):
         self.add_mode("jobs", _jobs)
         self.add_mode("maps", _maps)
         self.add_mode("live", _live)
+        self.add_mode("variation", _variation)
         self.last_mode = ""
         await self.switch_mode(self.session.mode if self.session.mode in MODES else "datasets")
         if not self.read_only:

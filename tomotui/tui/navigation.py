@@ -17,7 +17,7 @@ from tomotui.tui.screens.datasets import DatasetsScreen
 from tomotui.tui.session import PicksWish, Session
 from tomotui.tui.wording import counted, short_path
 
-MODES = ("datasets", "slices", "picks", "jobs", "maps", "live")
+MODES = ("datasets", "slices", "picks", "jobs", "maps", "live", "variation")
 
 
 class Navigation(ProjectWork):
@@ -86,6 +86,15 @@ class Navigation(ProjectWork):
         if isinstance(self.screen, PicksMode):
             self.screen.on_screen_resume()
         self.go_to_mode("picks")
+
+    def show_map(self, uid: str) -> None:
+        """Look at a map."""
+        from tomotui.tui.screens.maps import MapsScreen
+
+        self.session.map = uid
+        if isinstance(self.screen, MapsScreen):
+            self.screen.on_screen_resume()
+        self.go_to_mode("maps")
 
     def take_wanted_picks(self) -> PicksWish | None:
         """Return what is to be reviewed, once."""

@@ -105,6 +105,7 @@ class Session(BaseModel):
     series: str | None = None
     job: int | None = None
     map: str | None = None
+    variation: str | None = None
     filters: dict[str, str] = Field(default_factory=dict)
     sorts: dict[str, str] = Field(default_factory=dict)
     theme: str | None = None

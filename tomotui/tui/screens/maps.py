@@ -87,6 +87,13 @@ class MapsScreen(MapsPanels):
         self.watch_feed(self._feed)
         self.app.theme_changed_signal.subscribe(self, lambda _: self._theme_changed())
 
+    def on_screen_resume(self) -> None:
+        """Go on, at the map that was asked for meanwhile."""
+        super().on_screen_resume()
+        wanted = self.tomotui.session.map
+        if self.is_mounted and wanted is not None and self.snapshot.entry(wanted) is not None:
+            self.table.go_to_key(wanted)
+
     def crumbs(self) -> tuple[str, ...]:
         """Return the map."""
         return (self.entry.name,) if self.entry is not None else ()

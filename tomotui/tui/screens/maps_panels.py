@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import ClassVar
 
@@ -30,6 +31,7 @@ from tomotui.tui.screens.maps_words import (
 )
 from tomotui.tui.screens.paneled import PaneledFrame, Panels
 from tomotui.tui.screens.quality import Pane
+from tomotui.tui.theme import Look
 from tomotui.tui.widgets.chart import ChartView, role_colour
 from tomotui.tui.widgets.heat_view import HeatView
 from tomotui.tui.widgets.map_slices import MapSlices
@@ -209,10 +211,7 @@ class MapsPanels(PaneledFrame):
         self._title(name, title)
 
     def _title(self, name: str, words: str) -> None:
-        look = self.tomotui.look
-        for role in ("series.0", "series.1", "warning"):
-            words = words.replace(f"[{role}]", f"[{role_colour(look, role)}]")
-        self.pane(name).border_title = words
+        self.pane(name).border_title = titled(self.tomotui.look, words)
 
     def action_quantity(self) -> None:
         """Plot the next quantity of the tilts."""
@@ -227,3 +226,12 @@ class MapsPanels(PaneledFrame):
             return
         self.series = (self.series + step) % len(names)
         self._show_tilts()
+
+
+def titled(look: Look, words: str) -> str:
+    """Return a title in which ``[series.0]`` and other roles are colours of the theme."""
+    return re.sub(
+        r"\[(series\.\d+|class\d|warning|accent|dim)\]",
+        lambda found: f"[{role_colour(look, found.group(1))}]",
+        words,
+    )

@@ -20,8 +20,11 @@ MODES = (
     ("jobs", "4", "Jobs"),
     ("maps", "6", "Maps"),
     ("live", "7", "Live"),
+    ("variation", "8", "Variation"),
 )
 """Name, key and title of each mode, in the order of work."""
+LETTERS = (99, 4, 0)
+"""Of the titles of other modes, where there is room for no more."""
 
 
 @dataclass(frozen=True)
@@ -80,19 +83,32 @@ class HeaderLine(Widget):
             line.append(f"{'/' if ascii_only else '·'} ", look.dim)
             line.append(project, Style(color=look.foreground))
         line.append("  ")
-        for name, key, title in MODES if state.mode else ():
+        modes = MODES if state.mode else ()
+        letters = self._letters(room - line.cell_len)
+        for name, key, title in modes:
             here = name == state.mode
             ground = look.background if here else look.panel
             start = line.cell_len
             line.append(f" {key}", Style(color=look.primary, bgcolor=ground))
             ink = look.foreground if here else look.dim
-            line.append(f" {title} ", Style(color=ink, bgcolor=ground, bold=here))
+            words = title if here else title[:letters]
+            line.append(f" {words} " if words else " ", Style(color=ink, bgcolor=ground, bold=here))
             self.places.append((start, line.cell_len, name))
         for crumb in state.crumbs:
             line.append(f" {'>' if ascii_only else '›'} ", look.dim)
             line.append(crumb, look.foreground)
         line.truncate(max(room, 1), overflow="ellipsis")
         return line
+
+    def _letters(self, room: int) -> int:
+        """Return how many letters of the titles of other modes there is room for."""
+        for letters in LETTERS:
+            shown = [
+                title if name == self.state.mode else title[:letters] for name, _, title in MODES
+            ]
+            if sum(len(title) + 4 for title in shown) <= room:
+                return letters
+        return LETTERS[-1]
 
     def _queue(self, look: Look, ascii_only: bool) -> Text:
         counts = self.state.counts
