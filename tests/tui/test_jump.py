@@ -59,7 +59,7 @@ async def test_the_palette_and_the_line_jump_too(make_app: AppMaker) -> None:
     async with app.run_test(size=(120, 32)) as pilot:
         await until(pilot, lambda: app.screen.query_one(Table).total == 6)
         await pilot.press(":", *"jump", "enter")
-        await until(pilot, lambda: len(app.screen.query(Badge)) == 8)
+        await until(pilot, lambda: len(app.screen.query(Badge)) == 9)
         await pilot.press("s")
         await until(pilot, lambda: isinstance(app.screen, SlicesMode))
 
