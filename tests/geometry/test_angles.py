@@ -10,6 +10,7 @@ from tomotui.geometry.angles import (
     orientation_grid,
     rotations_of_vectors,
     super_fibonacci,
+    vectors_of_rotations,
 )
 from tomotui.geometry.symmetry import symmetric_angle_deg, symmetry_rotations
 
@@ -91,3 +92,12 @@ def test_the_local_grid_holds_the_identity_and_its_steps() -> None:
 
 def test_super_fibonacci_takes_any_number() -> None:
     assert super_fibonacci(7).shape == (7, 3, 3)
+
+
+def test_vectors_of_rotations_are_those_that_made_them() -> None:
+    chance = np.random.default_rng(8)
+    vectors = chance.normal(size=(50, 3))
+    vectors *= chance.uniform(0, np.pi, (50, 1)) / np.linalg.norm(vectors, axis=1, keepdims=True)
+    vectors[:3] = [[0, 0, 0], [1e-9, 0, 0], [0, np.pi - 1e-9, 0]]
+    found = vectors_of_rotations(rotations_of_vectors(vectors))
+    np.testing.assert_allclose(found, vectors, atol=1e-7)

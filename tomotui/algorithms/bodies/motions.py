@@ -20,9 +20,9 @@ from tomotui.algorithms.bodies.spread import Estimates, believed, learnt_prior, 
 
 Array = NDArray[np.float64]
 
-TRIALS, TRIAL_ROUNDS = 200, 40
-CERTAINTY = 0.99
-"""Share of the trials without motion that a motion must exceed."""
+TRIALS, TRIAL_ROUNDS = 100, 30
+DEVIATIONS = 3.0
+"""Of trials without motion, by which a motion must exceed their mean, and all of them."""
 
 LEAST_AGREEMENT = 0.2
 """Correlation of two estimates below which a motion is not worth telling of."""
@@ -50,7 +50,7 @@ class Motions:
     n_motions
         How many are more than noise makes.
     by_chance
-        What agreements are not without motion, at `CERTAINTY`, ``[k]``.
+        What agreements do not exceed without motion, ``[k]``.
     """
 
     modes: Array
@@ -113,8 +113,8 @@ def find_motions(
     deviations, along = _principal(prior, metric)
     now = whole.under(prior)
     spread = np.einsum("ik,pij,jk->pk", along, now.covariances, along)
-    halves = _Halves(first, second, prior, metric)
-    agreements = halves.agreements(along)
+    halves = _Halves(first, second, metric)
+    agreements = halves.agreements()
     by_chance = halves.by_chance(seed)
     is_real = agreements > np.maximum(by_chance, LEAST_AGREEMENT)
     return Motions(
@@ -144,31 +144,35 @@ class _Halves:
     particles, and looking for principal motions of these strangers in the same way.
     """
 
-    def __init__(self, first: Estimates, second: Estimates, prior: Array, metric: Array) -> None:
-        self._evidence = first.evidence(), second.evidence()
-        self._prior, self._metric = prior, metric
-        self._means = [believed(*one, prior).means for one in self._evidence]
+    def __init__(self, first: Estimates, second: Estimates, metric: Array) -> None:
+        self._first, self._second = first.evidence(), second.evidence()
+        self._start, self._metric = first.prior, metric
 
-    def agreements(self, along: Array, order: NDArray[np.intp] | slice = slice(None)) -> Array:
-        """Return the correlation of amplitudes of both, the second of which come in an order."""
-        one, two = (
-            _straightened(one) for one in (self._means[0] @ along, self._means[1][order] @ along)
-        )
+    def agreements(self, order: NDArray[np.intp] | None = None) -> Array:
+        """Return correlations along the principal motions of pairs, ``[k]``.
+
+        Parameters
+        ----------
+        order
+            Of the second estimates; each particle with its own when not said.
+        """
+        (told, pull), (more, pulls) = self._first, self._second
+        if order is not None:
+            more, pulls = more[order], pulls[order]
+        prior = most_likely(told + more, pull + pulls, self._start, TRIAL_ROUNDS, 1e-2)
+        _, along = _principal(prior, self._metric)
+        one = _straightened(believed(told, pull, prior).means @ along)
+        two = _straightened(believed(more, pulls, prior).means @ along)
         power = np.sqrt((one**2).sum(axis=0) * (two**2).sum(axis=0))
         return np.asarray((one * two).sum(axis=0) / power.clip(1e-20))
 
     def by_chance(self, seed: int) -> Array:
-        """Return what agreements of strangers do not exceed at `CERTAINTY`, ``[k]``."""
+        """Return what agreements of strangers do not exceed, ``[k]``."""
         chance = np.random.default_rng([seed, 23])
-        (told, pull), (more, pulls) = self._evidence
-        found = []
-        for _ in range(TRIALS):
-            order = chance.permutation(len(pull))
-            prior = most_likely(
-                told + more[order], pull + pulls[order], self._prior, TRIAL_ROUNDS, 1e-2
-            )
-            found.append(self.agreements(_principal(prior, self._metric)[1], order))
-        return np.asarray(np.quantile(found, CERTAINTY, axis=0))
+        n = len(self._first[1])
+        found = [self.agreements(chance.permutation(n)) for _ in range(TRIALS)]
+        wide = np.mean(found, axis=0) + DEVIATIONS * np.std(found, axis=0)
+        return np.asarray(np.maximum(wide, np.max(found, axis=0)))
 
 
 def _straightened(amplitudes: Array) -> Array:

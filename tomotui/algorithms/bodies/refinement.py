@@ -22,6 +22,7 @@ from tomotui.algorithms.refine.particles import SeriesParticles
 from tomotui.algorithms.refine.poses import batches
 from tomotui.algorithms.refine.reconstruct import Spectra
 from tomotui.algorithms.refine.refinement import Refinement
+from tomotui.algorithms.refine.work import Work
 from tomotui.algorithms.subtomograms.views import SeriesModel, SeriesViews
 from tomotui.imaging.fsc import Fsc, fourier_shell_correlation
 from tomotui.imaging.slices import SliceSource, SliceSums
@@ -167,7 +168,7 @@ class MultibodyRefinement:
 
     def iterate(self) -> RoundResult:
         """Refine all poses, learn how far bodies move, and make maps of them."""
-        if not self.maps:
+        if not self.rounds:
             self.make_maps()
         estimates = self._refine_poses(len(self.rounds) < COARSE_ROUNDS)
         self.prior = learnt_prior(estimates)
@@ -361,7 +362,9 @@ class MultibodyRefinement:
                 work.all_rows([one.positions_angstrom for one in self.poses])
             ),
             "scores": torch.as_tensor(work.all_rows(self.scores)),
+            "motions": None if self.own is None else self.own.rows(work),
             "references": [list(one) for one in self.references],
+            "others": [[list(fold) for fold in half] for half in self.others],
             "resolution": self.resolution_angstrom,
             "prior": torch.as_tensor(self.prior),
             "rounds": [list(vars(one).values()) for one in self.rounds],
@@ -379,6 +382,13 @@ class MultibodyRefinement:
         self.references = [
             [one.to(self.work.device) for one in half] for half in state["references"]
         ]
+        self.others = [
+            [[one.to(self.work.device) for one in fold] for fold in half]
+            for half in state["others"]
+        ]
+        if state["motions"] is not None:
+            self.own = _Motions(self.poses, self.arrangement.n_numbers)
+            self.own.take_up(state["motions"], self.work)
         self.resolution_angstrom = state["resolution"]
         self.prior = state["prior"].cpu().numpy()
         self.rounds = [RoundResult(*one) for one in state["rounds"]]
@@ -404,6 +414,17 @@ class _Motions:
         """Take down what was found of some particles."""
         self.means[series][rows] = found.means
         self.covariances[series][rows] = found.covariances
+
+    def rows(self, work: Work) -> list[Tensor]:
+        """Return the motions of the particles of all processes by row."""
+        both = (self.means, self.covariances)
+        return [torch.as_tensor(work.all_rows(one)) for one in both]
+
+    def take_up(self, rows: Sequence[Tensor], work: Work) -> None:
+        """Take up what `rows` has given."""
+        means, covariances = (one.cpu().numpy() for one in rows)
+        self.means = [means[one.rows] for one in work.series]
+        self.covariances = [covariances[one.rows] for one in work.series]
 
 
 def _of_tilts(views: SeriesViews, one: SeriesParticles, kind: str) -> SeriesViews:
