@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter, map_coordinates, spline_filter
+from scipy.ndimage import gaussian_filter, gaussian_filter1d, map_coordinates, spline_filter
 from scipy.optimize import minimize
 
 Array = NDArray[np.float64]
@@ -16,13 +16,15 @@ Floats = NDArray[np.float32]
 LEAST_CONTRAST = 4.5
 """Standard errors by which a plane must be brighter than what lies either side of it."""
 
-BILAYER_ANGSTROM = 12.0
-"""Standard deviation of smoothing that makes one sheet of two leaflets."""
+SMOOTH_ANGSTROM, BILAYER_ANGSTROM = 12.0, 20.0
+"""Standard deviations of smoothing: of the tomogram, and across the membrane besides, which makes
+one sheet of two leaflets."""
 
-BESIDE_ANGSTROM = 45.0
+BESIDE_ANGSTROM = 60.0
 """How far from a membrane's middle there is none of it."""
 
 _MOST_TILT_DEG, _TILT_STEP_DEG = 48.0, 8.0
+_LOOKS = 2
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,8 @@ class Normals:
     depths_angstrom
         How far below the particle the membrane lies, ``[n]``.
     errors_deg
-        Standard error, from two halves of the patch, ``[n]``.
+        Standard error, from two halves of the patch, ``[n]``. They share some noise: it may be
+        twice that.
     """
 
     directions: Array
@@ -111,7 +114,8 @@ def membrane_normals(
         From the membrane to the particle, roughly, ``[n, 3]``; NaN where that is not known.
     """
     search = where or MembraneSearch()
-    smooth = gaussian_filter(volume.astype(np.float32), BILAYER_ANGSTROM / voxel_size_angstrom)
+    near = replace(search, nearest_angstrom=-30.0, farthest_angstrom=30.0)
+    smooth = gaussian_filter(volume.astype(np.float32), SMOOTH_ANGSTROM / voxel_size_angstrom)
     n = len(positions_angstrom)
     found = Normals(np.full((n, 3), np.nan), np.full(n, np.nan), np.full(n, np.nan))
     for row in np.flatnonzero(np.isfinite(directions).all(axis=1)):
@@ -122,16 +126,11 @@ def membrane_normals(
             continue
         found.depths_angstrom[row] = -plane[0]
         foot = positions_angstrom[row] + plane[0] * axes[2]
-        axes = _axes(_normal(plane, axes))
-        # Once more as seen along the normal: of a curved membrane seen askew the patch is lopsided.
-        patch = _patch(
-            smooth,
-            voxel_size_angstrom,
-            foot,
-            axes,
-            replace(search, nearest_angstrom=-30.0, farthest_angstrom=30.0),
-        )
-        plane = _climbed(patch, np.zeros(4))
+        # Again as seen along the normal: of a curved membrane seen askew the patch is lopsided.
+        for _ in range(_LOOKS):
+            axes = _axes(_normal(plane, axes))
+            patch = _patch(smooth, voxel_size_angstrom, foot, axes, near)
+            plane = _climbed(patch, np.array([0.0, 0.0, 0.0, plane[3]]))
         found.directions[row] = _normal(plane, axes)
         found.errors_deg[row] = _error_deg(patch, plane)
     return found
@@ -163,7 +162,7 @@ def _patch(
     centre = np.array(smooth.shape[::-1]) // 2
     at = (points / voxel + centre)[..., ::-1]
     density = map_coordinates(smooth, at.reshape(-1, 3).T, order=1, mode="nearest")
-    density = density.reshape(len(u), len(w))
+    density = gaussian_filter1d(density.reshape(len(u), len(w)), BILAYER_ANGSTROM / voxel, axis=1)
     middle, n = density[:, beside:-beside], len(w) - 2 * beside
     ridge = middle - 0.5 * (density[:, :n] + density[:, -n:])
     return _Patch(spline_filter(ridge, output=np.float32), u, v, float(w[beside]), voxel)
@@ -184,7 +183,7 @@ def _best_plane(patch: _Patch, search: MembraneSearch) -> tuple[Array, float]:
     best = _climbed(patch, planes[means.argmax()])
     values = patch.on(best[None])[0]
     # Columns nearer than the smoothing is wide tell the same.
-    alone = len(values) * patch.step**2 / (4 * np.pi * BILAYER_ANGSTROM**2)
+    alone = len(values) * patch.step**2 / (4 * np.pi * SMOOTH_ANGSTROM**2)
     error = float(values.std()) / np.sqrt(max(alone - 1, 1.0)) + 1e-12
     if not -search.farthest_angstrom <= best[0] <= -search.nearest_angstrom:
         return best, 0.0
@@ -210,7 +209,7 @@ def _simplex(x: Array) -> Array:
 
 def _error_deg(patch: _Patch, plane: Array) -> float:
     """Return half the angle between the planes of the patch's two halves, dealt like a board."""
-    squares = np.floor(np.stack([patch.u, patch.v]) / (4 * BILAYER_ANGSTROM)).astype(int)
+    squares = np.floor(np.stack([patch.u, patch.v]) / (4 * SMOOTH_ANGSTROM)).astype(int)
     is_black = squares.sum(axis=0) % 2 == 0
     one, two = (_normal(_climbed(patch, plane, half), np.eye(3)) for half in (is_black, ~is_black))
     return float(np.rad2deg(np.arccos(np.clip(one @ two, -1, 1)))) / 2
