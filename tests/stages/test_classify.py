@@ -27,7 +27,7 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 
 KINDS = ("ribosome", "proteasome")
 PIXEL_ANGSTROM, BOX = 12.0, 34
-QUICK = {"box_px": 24, "runs": 1, "rounds": 10}
+QUICK = {"box_px": 24, "box_angstrom": 330.0, "resolution_angstrom": 36.0, "runs": 1, "rounds": 10}
 
 
 @dataclass(frozen=True)
@@ -238,6 +238,21 @@ def test_particles_all_alike_are_not_called_different(
     result = stage_runner.run_stage("classify", task, posed.records, QUICK, table)
     assert "the classes are not different beyond noise" in result.summary
     assert any("not different" in warning for warning in task.warnings)
+
+
+def test_poses_stay_where_none_are_to_be_refined(mixed: Mixed, sorted_twice: Any) -> None:
+    (table,) = sorted_twice[0].particles
+    np.testing.assert_allclose(table.positions_angstrom, mixed.table.positions_angstrom)
+    np.testing.assert_allclose(table.angles_deg, mixed.table.angles_deg, atol=1e-6)
+
+
+def test_places_where_nothing_is_are_told(mixed: Mixed, classify: Classify, tmp_path: Path) -> None:
+    n = len(mixed.table)
+    beside = mixed.table.positions_angstrom.copy()
+    beside[n // 5 :, 2] += 2000.0
+    result, task = classify(tmp_path, replace(mixed.table, positions_angstrom=beside))
+    assert "most particles look like noise" in result.summary
+    assert any("look like noise" in warning for warning in task.warnings)
 
 
 # Going on

@@ -55,8 +55,8 @@ class ClassifyParameters(SampleParameters):
     )
     alignment: Literal["none", "local", "full"] = parameter(
         "none",
-        "Poses: none keeps them, but for errors so small that they make no class; local refines "
-        "them with each class map; full looks over all orientations first.",
+        "Poses: none leaves them as they are; local refines them with each class map; full looks "
+        "over all orientations first.",
     )
     focus: str = parameter(
         "", "File of a mask: classes differ only within, and are the map of all elsewhere."
@@ -71,6 +71,12 @@ class ClassifyParameters(SampleParameters):
     rounds: int = parameter(40, "Of sorting, at most; it stops by itself.", ge=1, le=500)
     aligned_rounds: int = parameter(
         3, "Of sorting and aligning together, at most, where poses are refined.", ge=1, le=50
+    )
+    settle: bool = parameter(
+        True,
+        "Refine poses with the map of all first, so that their errors make no classes; with "
+        "alignment none that is only to sort by.",
+        group="advanced",
     )
     temperature: float = parameter(
         1.0,
@@ -198,7 +204,12 @@ class _Classifying:
         from tomotui.algorithms.classify.course import classify
         from tomotui.stages.classify_files import Found
 
-        begin = self._begin_everywhere() if self.parameters.alignment == "full" else None
+        begin = None
+        as_given = [one.poses.copied() for one in self.averaged.subjects.series]
+        if self.parameters.alignment == "full":
+            begin = self._begin_everywhere()
+        elif self.parameters.settle:
+            self._settle()
         evidence, support = self._evidence()
         begins = begin or self._beginning(support)
         seeds = [self.parameters.seed + run for run in range(self._n_runs())]
@@ -209,15 +220,29 @@ class _Classifying:
             self.files.show(support.terms.volumes(common), now.populations)
 
         outcome = classify(evidence, support, self.plan, begins, seeds, told)
+        if self.parameters.alignment == "none":
+            for one, poses in zip(self.averaged.subjects.series, as_given, strict=True):
+                one.poses = poses
         state = self.aligning.begin(self._by_row(evidence, outcome.best))
         found = Found(
             state,
             outcome.best.rounds,
             outcome.agreements,
-            (outcome.gain.mean, outcome.gain.error),
+            outcome.gain,
         )
         self.files.say(found)
         return self._ordered(found)
+
+    def _settle(self) -> None:
+        """Refine poses with the map of all, so that errors of theirs are taken for no class."""
+        done = self.averaged.refinement.iterate("p")
+        maps = self.averaged.refinement.maps
+        assert maps is not None
+        self.averaged.maps = maps
+        self.task.log(
+            f"beside the map of all particles lie by {done.change_deg:.1f} deg and "
+            f"{done.change_angstrom:.1f} A otherwise (median)"
+        )
 
     def _ordered(self, found: Found) -> Found:
         """Return classes in the order of their maps where those were given, or by population."""

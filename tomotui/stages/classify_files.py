@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from tomotui.algorithms.classify.aligning import AligningClasses, ClassState
+    from tomotui.algorithms.classify.course import Gain
     from tomotui.algorithms.classify.mixture import ClassPlan, Round
     from tomotui.algorithms.refine.maps import HalfMaps
     from tomotui.records.particle_table import ParticleTable
@@ -33,6 +34,9 @@ NOISE = "noise"
 EMPTY_SHARE = 0.005
 """Of the particles, below which a class is called empty."""
 
+MOSTLY_NOISE = 0.7
+"""Share of the class of noise, above which something is wrong."""
+
 
 @dataclass(frozen=True)
 class Found:
@@ -45,8 +49,7 @@ class Found:
     agreements
         Adjusted Rand index between runs, ``[r, r]``.
     gain
-        Of the log-likelihood of a particle held out, by several classes over one, and its
-        standard error.
+        How much better several classes foretell particles than one does.
     n_aligned
         Rounds with alignment.
     """
@@ -54,7 +57,7 @@ class Found:
     state: ClassState
     rounds: Sequence[Round]
     agreements: Array
-    gain: tuple[float, float]
+    gain: Gain
     n_aligned: int = 0
 
     def after(self, state: ClassState, done: Round) -> Found:
@@ -72,6 +75,11 @@ class Found:
         return replace(self, state=self.state.reordered(order), rounds=rounds)
 
     @property
+    def noise_share(self) -> float:
+        """Of the particles, in classes without a map."""
+        return float(self.state.probabilities[:, self.state.n_maps :].sum(axis=1).mean())
+
+    @property
     def reproducibility(self) -> float | None:
         """Mean agreement of two runs; ``None`` for a single run."""
         n = len(self.agreements)
@@ -87,7 +95,7 @@ class Found:
                 {**asdict(one), "populations": one.populations.tolist()} for one in self.rounds
             ],
             "agreements": torch.as_tensor(self.agreements),
-            "gain": list(self.gain),
+            "gain": asdict(self.gain),
             "n_aligned": self.n_aligned,
         }
 
@@ -95,6 +103,7 @@ class Found:
     def of_state(cls, state: dict[str, Any]) -> Found:
         """Return what `as_state` has kept."""
         from tomotui.algorithms.classify.aligning import ClassState
+        from tomotui.algorithms.classify.course import Gain
         from tomotui.algorithms.classify.mixture import Round
 
         rounds = [
@@ -104,7 +113,7 @@ class Found:
             ClassState.of_state(state),
             rounds,
             state["agreements"].cpu().numpy(),
-            (state["gain"][0], state["gain"][1]),
+            Gain(**state["gain"]),
             state["n_aligned"],
         )
 
@@ -161,10 +170,11 @@ class ClassFiles:
 
     def say(self, found: Found) -> None:
         """Say whether there are classes at all, and whether the same come out again."""
-        mean, error = found.gain
+        gain = found.gain
         self.task.log(
-            f"several classes foretell a particle they do not know by {mean:.2f} +- {error:.2f} "
-            "better than one does (log-likelihood)"
+            f"several classes foretell a particle they do not know by {gain.mean:.2f} +- "
+            f"{gain.error:.2f} better than one does (log-likelihood; the map of all by "
+            f"{gain.of_map:.0f} better than nothing)"
         )
         if found.reproducibility is not None:
             self.task.log(f"adjusted Rand index between runs: {found.reproducibility:.2f}")
@@ -172,10 +182,12 @@ class ClassFiles:
             self.task.warn(words)
 
     def _doubts(self, found: Found) -> list[str]:
-        from tomotui.algorithms.classify.course import ALIKE, Gain
+        from tomotui.algorithms.classify.course import ALIKE
 
         doubts = []
-        if self.plan.n_classes > 1 and not Gain(*found.gain).is_evident:
+        if self.plan.has_noise_class and found.noise_share > MOSTLY_NOISE:
+            doubts.append("most particles look like noise: too few of them, or wrong orientations")
+        if self.plan.n_classes > 1 and not found.gain.is_evident:
             doubts.append("the classes are not different beyond noise")
         if found.reproducibility is not None and found.reproducibility < ALIKE:
             doubts.append(
@@ -215,7 +227,7 @@ class ClassFiles:
             reproducibility=found.reproducibility,
         )
         records: list[AnyRecord] = [made, *reversed(maps), record]
-        metrics = {"particles": float(len(table)), "gain": found.gain[0]}
+        metrics = {"particles": float(len(table)), "gain": found.gain.mean}
         if found.reproducibility is not None:
             metrics["reproducibility"] = found.reproducibility
         return StageResult(
@@ -276,7 +288,7 @@ class ClassFiles:
             "changed": np.array([one.changed for one in found.rounds]),
             "scores": np.array([one.score for one in found.rounds]),
             "agreements": found.agreements,
-            "gain": np.array(found.gain),
+            "gain": np.array([found.gain.mean, found.gain.error, found.gain.of_map]),
         }
 
     def _summary(self, found: Found, populations: Array) -> str:

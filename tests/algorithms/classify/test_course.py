@@ -77,11 +77,12 @@ def test_particles_that_are_nothing_are_noise(make_kinds: MakeKinds) -> None:
 
 
 def test_small_errors_of_poses_make_no_classes(make_kinds: MakeKinds) -> None:
-    kinds = make_kinds(1.0, shift_px=0.3, strength=3.0)
-    begin = beginning(kinds, TWO)
-    assert held_out_gain(kinds.evidence, kinds.support, TWO, begin, 0).is_evident
+    kinds = make_kinds(1.0, n=60, shift_px=0.3, strength=3.0)
+    plan = replace(TWO, n_rounds=15)
+    begin = beginning(kinds, plan)
+    assert held_out_gain(kinds.evidence, kinds.support, plan, begin, 0).is_evident
     free = with_freedom(kinds.evidence)
-    assert not held_out_gain(free, kinds.support, TWO, begin, 0).is_evident
+    assert not held_out_gain(free, kinds.support, plan, begin, 0).is_evident
 
 
 def test_small_errors_of_poses_hide_no_classes(make_kinds: MakeKinds) -> None:
@@ -124,7 +125,7 @@ def test_a_round_that_is_told_may_stop_it(make_kinds: MakeKinds) -> None:
 
 
 def test_more_classes_than_kinds_leave_none_broken(make_kinds: MakeKinds) -> None:
-    kinds, plan = make_kinds(0.5), ClassPlan(4, has_noise_class=False)
+    kinds, plan = make_kinds(0.5, n=60), ClassPlan(4, has_noise_class=False, n_rounds=12)
     found = classify(kinds.evidence, kinds.support, plan, beginning(kinds, plan), [1, 2])
     assert torch.isfinite(found.best.probabilities).all()
     assert found.best.populations.sum() == pytest.approx(1.0)

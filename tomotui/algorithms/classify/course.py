@@ -34,6 +34,9 @@ CLEARLY = 3.0
 WORTH = 0.5
 """Log-likelihood of a particle that classes must gain to tell it from the others."""
 
+MODEL_ERROR = 1e-3
+"""Of what the map of all tells, below which differences may be those of images and their model."""
+
 ALIKE = 0.6
 """Adjusted Rand index between runs, below which classes are called not reproducible."""
 
@@ -48,15 +51,19 @@ class Gain:
         Of the log-likelihood of a particle.
     error
         Standard error of that.
+    of_map
+        What the map of all gains a particle beside noise.
     """
 
     mean: float
     error: float
+    of_map: float = 0.0
 
     @property
     def is_evident(self) -> bool:
         """Whether the particles are of several kinds beyond what chance makes."""
-        return self.mean > max(CLEARLY * self.error, WORTH)
+        least = max(CLEARLY * self.error, WORTH, MODEL_ERROR * self.of_map)
+        return self.mean > least
 
 
 @dataclass(frozen=True)
@@ -134,7 +141,8 @@ def held_out_gain(
         held = torch.as_tensor(fold == number, device=evidence.weights.device)
         gains.append(_gain(evidence.select(~held), evidence.select(held), support, plan, begin))
     found = np.concatenate(gains)
-    return Gain(float(found.mean()), float(found.std() / np.sqrt(max(1, len(found)))))
+    error = float(found.std() / np.sqrt(max(1, len(found))))
+    return Gain(float(found.mean()), error, float(evidence.base.clamp_min(0).mean()))
 
 
 def _gain(

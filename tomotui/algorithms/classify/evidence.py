@@ -23,6 +23,10 @@ from tomotui.imaging.slices import SliceSource
 
 Array = NDArray[np.float64]
 
+LEAST_WEIGHT = 0.01
+"""Of a particle's mean weight at a frequency, that every term has at least: what a view leaves at
+the edge of its slice is a little more than its weight there says."""
+
 
 @dataclass(frozen=True)
 class Evidence:
@@ -153,6 +157,13 @@ def real_product(left: Tensor, right: Tensor) -> Tensor:
     return flat[0] @ flat[1].T
 
 
+def shell_means(values: Tensor, shells: Tensor) -> Tensor:
+    """Return the mean by shell, ``[..., s]`` of ``[..., k]``."""
+    n = int(shells.max()) + 1
+    total = values.new_zeros(*values.shape[:-1], n).index_add_(-1, shells, values)
+    return total / torch.bincount(shells, minlength=n).clamp_min(1)
+
+
 def gather_evidence(
     work: Work, common: Tensor, of_halves: tuple[Tensor, Tensor], resolution_angstrom: float
 ) -> Evidence:
@@ -175,10 +186,13 @@ def gather_evidence(
     base = np.concatenate(fits(work, swapped, poses, resolution_angstrom))
     device = sums.values.device
     spectrum = sums.terms.of(common.to(device))
+    weights = sums.weights.sum(dim=0)
+    shells = sums.terms.length.round().long()
+    least = LEAST_WEIGHT * shell_means(weights, shells)[:, shells]
     return Evidence(
         sums.terms,
         sums.values.sum(dim=0),
-        sums.weights.sum(dim=0),
+        torch.maximum(weights, least),
         torch.as_tensor(base, dtype=torch.float32, device=device),
         spectrum,
         torch.as_tensor(sums.halves, device=device),

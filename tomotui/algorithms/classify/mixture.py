@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from tomotui.algorithms.classify.evidence import Evidence, Judged, Support
+from tomotui.algorithms.classify.evidence import Evidence, Judged, Support, shell_means
 
 Array = NDArray[np.float64]
 
@@ -182,7 +182,7 @@ def solve_differences(
         weights.append(of_half[1])
     v, w = torch.stack(values), torch.stack(weights)
     power = agreed_power(v, w, evidence.shells) * plan.trust
-    floor = _LEAST_POWER * _mean_by_shell(evidence.common.abs().square(), evidence.shells)
+    floor = _LEAST_POWER * shell_means(evidence.common.abs().square(), evidence.shells)
     prior = 1 / torch.maximum(power, floor).clamp_min(1e-30) / support.n_copies
     if is_joined or plan.compared_with == "everyone":
         v, w = (one.sum(dim=0, keepdim=True).expand(2, -1, -1) for one in (v, w))
@@ -210,12 +210,6 @@ def agreed_power(values: Tensor, weights: Tensor, shells: Tensor) -> Tensor:
 def _smooth(curves: Tensor) -> Tensor:
     padded = torch.cat([curves[:, :1], curves, curves[:, -1:]], dim=1)
     return (padded[:, :-2] + 2 * padded[:, 1:-1] + padded[:, 2:]) / 4
-
-
-def _mean_by_shell(values: Tensor, shells: Tensor) -> Tensor:
-    n = int(shells.max()) + 1
-    total = values.new_zeros(n).index_add_(0, shells, values)
-    return total / torch.bincount(shells, minlength=n).clamp_min(1)
 
 
 def judged_by_halves(evidence: Evidence, differences: Tensor) -> Judged:

@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from tomotui.algorithms.classify.evidence import Evidence, Support, real_product
+from tomotui.algorithms.classify.evidence import Evidence, Support, real_product, shell_means
 
 Array = NDArray[np.float64]
 
@@ -77,7 +77,7 @@ def principal_differences(
     z[:, n:] = 0
     second = 0.1 * torch.eye(m).to(z) + z[:, :, None] * z[:, None, :]
     shells = evidence.shells
-    prior = PRIOR_SHARE * _shell_mean(some_weights.sum(dim=0), shells)[shells]
+    prior = PRIOR_SHARE * shell_means(some_weights.sum(dim=0), shells)[shells]
     components = values.new_zeros(n, values.shape[1])
     for _ in range(ROUNDS):
         components = _components(some, some_weights, z, second, small, prior) * inside
@@ -85,12 +85,6 @@ def principal_differences(
         z, second = _coordinates(some, some_weights, torch.cat([components, small]))
     everyone, _ = _coordinates(values, weights, torch.cat([components, small]))
     return PrincipalDifferences(components, everyone[:, :n])
-
-
-def _shell_mean(weights: Tensor, shells: Tensor) -> Tensor:
-    n = int(shells.max()) + 1
-    total = weights.new_zeros(n).index_add_(0, shells, weights)
-    return (total / torch.bincount(shells, minlength=n).clamp_min(1)).clamp_min(1e-12)
 
 
 def _components(
