@@ -21,6 +21,7 @@ class Everything(Parameters):
     kind: Literal["none", "auto", "fine"] = parameter("fine", "")
     perhaps_kind: Literal["fine", "rough"] | None = parameter(None, "")
     several: tuple[int, ...] = parameter((), "")
+    points: tuple[str, ...] = parameter((), "")
     size: int | Literal["all"] = parameter(1, "")
 
 
@@ -55,6 +56,8 @@ class Everything(Parameters):
         ("several=1,2", (1, 2)),
         ("several=7", (7,)),
         ("several=", ()),
+        ("points=1,2; 3,-4", ("1,2", "3,-4")),
+        ("points=1,2;", ("1,2",)),
         ("size=all", "all"),
         ("size=4", 4),
     ],

@@ -20,7 +20,9 @@ async def test_letters_go_to_panes_and_tabs_and_escape_stays(make_app: AppMaker)
         await until(pilot, lambda: app.screen.query_one(Table).total == 6)
         screen = app.screen
         await pilot.press("ctrl+o")
-        await until(pilot, lambda: [badge.letter for badge in screen.query(Badge)] == [*"asdfghjkl"])
+        await until(
+            pilot, lambda: "".join(one.letter for one in screen.query(Badge)) == "asdfghjkl"
+        )
         await until(pilot, lambda: all(badge.region.area for badge in screen.query(Badge)))
         side = screen.query_one("#side")
         places = {badge.letter: badge.region.offset for badge in screen.query(Badge)}

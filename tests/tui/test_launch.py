@@ -17,6 +17,7 @@ from tomotui.tui.screens.launch import LaunchScreen
 from tomotui.tui.widgets.facts import Facts
 from tomotui.tui.widgets.fields import Choice, Field, choices_of, parsed
 from tomotui.tui.widgets.table import Table
+from tomotui.tui.wording import plain_value
 
 
 class Submitter:
@@ -168,6 +169,8 @@ def info(kind: Any, default: Any = None) -> ParameterInfo:
         (float | None, "auto", None),
         (str, "none", "none"),
         (tuple[int, int, int], "1, 2,3", ["1", "2", "3"]),
+        (tuple[str, ...], plain_value(("1,2", "3,4")), ["1,2", "3,4"]),
+        (tuple[str, ...], plain_value(("1,2",)), ["1,2"]),
     ],
 )
 def test_what_is_typed_becomes_what_the_stage_checks(kind: Any, words: str, value: Any) -> None:

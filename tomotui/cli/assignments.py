@@ -20,7 +20,8 @@ def parse_assignments(
 
     Values are JSON where they can be and text otherwise; ``none`` and ``auto`` mean no value. A
     parameter that takes text gets the text as it stands: ``dataset=2024`` is no number. One that
-    takes several gets what stands between commas.
+    takes several gets what stands between commas; between semicolons where there are any, as for
+    points, whose words hold commas themselves.
 
     Parameters
     ----------
@@ -68,7 +69,8 @@ def _value(text: str, allowed: set[Any]) -> Any:
     if text.lower() in ("none", "auto", "") and (allowed & {type(None), Any}):
         return None
     if tuple in allowed and not text.startswith("["):
-        return [part.strip() for part in text.split(",") if part.strip()]
+        mark = ";" if ";" in text else ","
+        return [part.strip() for part in text.split(mark) if part.strip()]
     if str in allowed and not allowed & {int, float, bool}:
         return text
     try:

@@ -92,7 +92,9 @@ def plain_value(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:g}" if float(f"{value:g}") == value else repr(value)
     if isinstance(value, list | tuple):
-        return ",".join(plain_value(item) for item in value)
+        items = [plain_value(item) for item in value]
+        # Items that hold commas themselves, such as points, are parted by semicolons.
+        return "".join(f"{item};" for item in items) if "," in "".join(items) else ",".join(items)
     if isinstance(value, Mapping):
         return ",".join(f"{key}={plain_value(item)}" for key, item in value.items())
     return str(getattr(value, "value", value))

@@ -44,6 +44,8 @@ class LandscapeWork:
     ----------
     axes
         Directions across and up the plane.
+    places
+        Where particles stand along the axes; made once for each choice of axes.
     state
         How the plane is looked at; ``None`` before it was seen.
     selected, selection
@@ -59,6 +61,7 @@ class LandscapeWork:
     """
 
     axes: tuple[int, int] = (0, 1)
+    places: dict[tuple[int, int], tuple[Floats, Floats]] = field(default_factory=dict)
     state: PlaneState | None = None
     selected: NDArray[np.bool_] | None = None
     selection: str = ""
@@ -91,6 +94,7 @@ class LandscapeScreen(VariationPanels):
     def __init__(self) -> None:
         super().__init__()
         self._works: dict[str, LandscapeWork] = {}
+        self._shown_space: LatentSpace | None = None
         self.workshop = Workshop(lambda *made: self.post_message(self.Made(*made)))
         self._player: Timer | None = None
         self._rest_of_point: Timer | None = None
@@ -129,10 +133,14 @@ class LandscapeScreen(VariationPanels):
             self.show_verdict("warning" if words and landscape else "none", words)
             return
         work = self.work_here
+        if space is not self._shown_space:
+            # Read anew: what was selected among other particles means nothing any more.
+            self._shown_space, work.places = space, {}
+            if work.selected is not None and len(work.selected) != len(space):
+                work.selected, work.clusters = None, None
         work.axes = _known(work.axes, space)
         if work.state is None:
-            x, y = (space.along(axis) for axis in work.axes)
-            work.state = PlaneState(span=span_of(x, y))
+            work.state = PlaneState(span=span_of(*self._places(space)))
         self.plane.state = work.state
         self.show_verdict(*landscape_verdict(landscape, len(space)))
         rows = motion_rows(
@@ -149,7 +157,7 @@ class LandscapeScreen(VariationPanels):
         if space is None:
             return
         across, up = work.axes
-        x, y = space.along(across), space.along(up)
+        x, y = self._places(space)
         path = np.array([self._on_plane(space, one) for one in work.path]).reshape(-1, 2)
         labels = [
             Label(self._on_plane(space, centre), chr(ord("A") + number), f"class{number % 9 + 1}")
@@ -176,6 +184,14 @@ class LandscapeScreen(VariationPanels):
         drawn = histogram(space, across, cursor, self.work_here.selected, degrees)
         words = histogram_words(space, across, degrees, self.tomotui.ascii_only)
         self.show_chart("along", words, drawn)
+
+    def _places(self, space: LatentSpace) -> tuple[Floats, Floats]:
+        """Return where particles stand on the plane; the same arrays as long as it is the same."""
+        work = self.work_here
+        across, up = work.axes
+        if work.axes not in work.places:
+            work.places = {work.axes: (space.along(across), space.along(up))}
+        return work.places[work.axes]
 
     def _on_plane(self, space: LatentSpace, point: Floats) -> Place:
         across, up = self.work_here.axes
@@ -252,7 +268,7 @@ class LandscapeScreen(VariationPanels):
     def _look_at_all(self, cursor: Place) -> None:
         space, work = self.space, self.work_here
         assert space is not None
-        span = span_of(space.along(work.axes[0]), space.along(work.axes[1]))
+        span = span_of(*self._places(space))
         work.state = PlaneState(cursor, span.containing(cursor))
         self.plane.state = work.state
         self.show_plane()
@@ -271,14 +287,13 @@ class LandscapeScreen(VariationPanels):
 
     @on(LatentPlane.Enclosed)
     def _enclosed(self, event: LatentPlane.Enclosed) -> None:
-        space, axes = self.space, self.work_here.axes
+        space = self.space
         if space is None:
             return
         if len(event.corners) < 3:
             self.say("a line about particles needs three corners: a marks one", "warning")
             return
-        inside = are_inside(space.along(axes[0]), space.along(axes[1]), event.corners)
-        self._select(inside, "enclosed")
+        self._select(are_inside(*self._places(space), event.corners), "enclosed")
 
     def action_threshold(self, is_above: bool) -> None:
         """Select the particles on one side of the cursor, along the axis across."""

@@ -60,7 +60,8 @@ def parsed(info: ParameterInfo, words: str) -> Any:
     if not words or (words.lower() in ("none", "auto") and is_optional(info)):
         return None
     if any(get_origin(kind) in (list, tuple) for kind in members(info.type)):
-        return [part.strip() for part in words.strip("[]()").split(",") if part.strip()]
+        mark = ";" if ";" in words else ","
+        return [part.strip() for part in words.strip("[]()").split(mark) if part.strip()]
     return words
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +17,7 @@ from tomotui.tui.raster.capability import Capability
 from tomotui.tui.raster.emit import Frame
 from tomotui.tui.raster.glyphs import GlyphSet
 from tomotui.tui.raster.picture import Trail, compose, draw_trails
-from tomotui.tui.raster.plane import Place, Span, density_of
+from tomotui.tui.raster.plane import Image, Place, Span, density_of
 from tomotui.tui.raster.resample import Grid
 from tomotui.tui.raster.strip import strips_of
 from tomotui.tui.raster.window import Window
@@ -108,6 +108,15 @@ class PlaneState:
         return (*self.corners, self.cursor) if self.corners else ()
 
 
+class _Smooth(NamedTuple):
+    """A density, and of what it was made."""
+
+    x: Floats
+    y: Floats
+    way: tuple[Span, tuple[int, int]]
+    density: Image
+
+
 def box_corners(one: Place, other: Place) -> tuple[Place, ...]:
     """Return the corners of a box in their order."""
     return one, (other[0], one[1]), other, (one[0], other[1])
@@ -136,6 +145,7 @@ class LatentPlane(WordedPicture):
         super().__init__(capability, id=id)
         self.picture: PlanePicture | None = None
         self.state = PlaneState()
+        self._smooth: _Smooth | None = None
         self._held: Place | None = None
         self._dragged: list[Place] = []
 
@@ -185,7 +195,7 @@ class LatentPlane(WordedPicture):
 
     def _drawn(self, picture: PlanePicture, cells: tuple[int, int], glyphs: GlyphSet) -> Frame:
         shape = (cells[0] * glyphs.rows, cells[1] * glyphs.columns)
-        density = density_of(picture.x, picture.y, self.state.span, shape)
+        density = self._density(picture, shape)
         # Square roots: thin regions between dense ones are what one looks for.
         split = density.reshape(cells[0], glyphs.rows, cells[1], glyphs.columns)
         inside = split.max(axis=(1, 3)) > _EMPTY
@@ -207,6 +217,14 @@ class LatentPlane(WordedPicture):
         frame.write(0, 0, f"{high} {picture.names[1]}"[: cells[1]], "dim")
         frame.write(cells[0] - 1, 0, low, "dim")
         return frame
+
+    def _density(self, picture: PlanePicture, shape: tuple[int, int]) -> Image:
+        """Return the density; made once for the same particles, span and size."""
+        kept, way = self._smooth, (self.state.span, shape)
+        if kept is None or kept.x is not picture.x or kept.y is not picture.y or kept.way != way:
+            made = density_of(picture.x, picture.y, self.state.span, shape)
+            kept = self._smooth = _Smooth(picture.x, picture.y, way, made)
+        return kept.density
 
     def _lines(self, picture: PlanePicture, shape: tuple[int, int]) -> list[Trail]:
         lines = []
