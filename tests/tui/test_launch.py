@@ -171,6 +171,8 @@ def info(kind: Any, default: Any = None) -> ParameterInfo:
         (tuple[int, int, int], "1, 2,3", ["1", "2", "3"]),
         (tuple[str, ...], plain_value(("1,2", "3,4")), ["1,2", "3,4"]),
         (tuple[str, ...], plain_value(("1,2",)), ["1,2"]),
+        (tuple[Any, ...], plain_value(((1, 2.5), (3, 4))), [[1, 2.5], [3, 4]]),
+        (tuple[Any, ...], "[[1,2", ["1", "2"]),
     ],
 )
 def test_what_is_typed_becomes_what_the_stage_checks(kind: Any, words: str, value: Any) -> None:

@@ -15,14 +15,16 @@ from tests.tui.maps_project import PIXEL, blob, details, make_maps
 from tomotui.formats.mrc import write_volume
 from tomotui.project import Project
 from tomotui.records import Status
-from tomotui.stages.base import Parameters
+from tomotui.stages.base import Parameters, parameter
 from tomotui.tui.app import TomotuiApp
 from tomotui.tui.maps_feed import MapsReader
 from tomotui.tui.screens.gallery import GalleryScreen
+from tomotui.tui.screens.launch import LaunchScreen
 from tomotui.tui.screens.maps import MapsScreen
 from tomotui.tui.screens.maps_layout import pages_of
 from tomotui.tui.screens.maps_panels import NO_MAPS
 from tomotui.tui.widgets.chart import ChartView
+from tomotui.tui.widgets.fields import Field
 from tomotui.tui.widgets.heat_view import HeatView
 from tomotui.tui.widgets.table import Table
 
@@ -285,3 +287,43 @@ def test_details_are_told_by_the_set_where_the_map_has_none(place: Path) -> None
     assert [one.name for one in seen.entries] == ["ribosome", "initial"]
     assert seen.particles.table is not None
     assert [part.name for part in seen.entries[0].parts] == ["map", "half 1", "half 2"]
+
+
+class MultibodyParameters(Parameters):
+    particles: tuple[str, ...] = parameter((), "Set.")
+    points: tuple[tuple[tuple[float, float, float], ...], ...] = parameter((), "Points.")
+
+
+class Multibody(FakeStage):
+    name, title, summary = "multibody", "Multibody", "Refine bodies."
+    parameters_type = MultibodyParameters
+    gives = ("map",)
+    scope = "sample"
+
+
+async def test_bodies_are_painted_and_their_points_fill_the_form(
+    make_app: AppMaker, place: Path
+) -> None:
+    app = make_app(place, stages=(*STAGES, Multibody()))
+    async with app.run_test(size=(120, 34)) as pilot:
+        screen = await opened(pilot)
+        await pilot.press("tab", "tab")
+        await until(pilot, lambda: screen.focused is screen.slices)
+        await pilot.press("a", "L")
+        assert "two bodies at least" in screen.status_bar.query_one("Hints").message
+        await pilot.press("l", "l", "a", "n", "k", "a", "a", "x")
+        assert "body 2 · points of bodies 1: 2, 2: 1" in str(screen.pane("slices").border_title)
+        await until(pilot, lambda: not screen.slices.is_waiting)
+        rows = [screen.slices.render_line(y).text for y in range(screen.slices.size.height)]
+        assert "2" in "".join(rows[:-1])
+        await pilot.press("L")
+        await until(
+            pilot, lambda: isinstance(app.screen, LaunchScreen) and len(app.screen.query(Field)) > 1
+        )
+        wish = app.screen.wish()  # type: ignore[attr-defined]
+        assert wish.stage == "multibody"
+        assert list(wish.parameters["particles"]) == ["ribosome-refined"]
+        assert [[list(one) for one in body] for body in wish.parameters["points"]] == [
+            [[0.0, 0.0, 0.0], [2 * PIXEL, 0.0, 0.0]],
+            [[2 * PIXEL, -PIXEL, 0.0]],
+        ]

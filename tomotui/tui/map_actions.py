@@ -72,4 +72,21 @@ MAP_ACTIONS = (
     Action("ortho.contrast_down", "contrast", "Let greys span less.", "contrast(-1)"),
     Action("ortho.contrast_up", "flatter", "Let greys span more.", "contrast(1)"),
     Action("ortho.reset", "begin again", "Look as at the beginning.", "reset"),
+    Action(
+        "ortho.point",
+        "mark body",
+        "Mark a point of the present body at the cursor.",
+        "screen.mark_body",
+        True,
+    ),
+    Action("ortho.body", "next body", "Mark the next body from here on.", "screen.body(1)", True),
+    Action("ortho.body_back", "body back", "Mark the body before again.", "screen.body(-1)"),
+    Action("ortho.unmark", "drop point", "Drop the point nearest to the cursor.", "screen.unmark"),
+    Action(
+        "ortho.bodies",
+        "move bodies",
+        "Refine the marked bodies one by one: a form opens, with the points in it.",
+        "screen.launch_bodies",
+        True,
+    ),
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from collections.abc import Mapping, Sequence
@@ -92,6 +93,8 @@ def plain_value(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:g}" if float(f"{value:g}") == value else repr(value)
     if isinstance(value, list | tuple):
+        if any(isinstance(item, list | tuple) for item in value):
+            return json.dumps(value, separators=(",", ":"))
         items = [plain_value(item) for item in value]
         # Items that hold commas themselves, such as points, are parted by semicolons.
         return "".join(f"{item};" for item in items) if "," in "".join(items) else ",".join(items)

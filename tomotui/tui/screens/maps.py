@@ -14,7 +14,7 @@ from tomotui.tui.feeds import Feed, Observation
 from tomotui.tui.maps_feed import PARTS, Entry, MapsReader, MapsSnapshot, Part
 from tomotui.tui.raster.density import Density, read_density
 from tomotui.tui.raster.loader import SliceError
-from tomotui.tui.screens.maps_panels import MapsPanels
+from tomotui.tui.screens.maps_bodies import BodyPainting
 from tomotui.tui.screens.maps_words import map_row
 from tomotui.tui.session import PicksWish
 from tomotui.tui.widgets.table import Table
@@ -26,7 +26,7 @@ SECTIONS_ONLY = "local resolution"
 """A part without a surface: that of the map is shown with it."""
 
 
-class MapsScreen(MapsPanels):
+class MapsScreen(BodyPainting):
     """Shows the maps of a project, and the averages that jobs are making."""
 
     mode = "maps"
@@ -35,8 +35,9 @@ class MapsScreen(MapsPanels):
         "Averages and what they are worth: the surface, sections, the FSC of the half maps with "
         "that of random phases, what each iteration changed, from where particles were seen, what "
         "was found of single tilts, and how particles drifted. tab goes from panel to panel, z "
-        "enlarges one. Arrows turn the surface or move the cursor of the sections. w shows half "
-        "maps and mask; space marks another map, b shows both in turn, d side by side. P reviews "
+        "enlarges one. Arrows turn the surface or move the cursor of the sections, where a marks "
+        "points of bodies, n goes to the next body and L refines them. w shows half maps and "
+        "mask; space marks another map, b shows both in turn, d side by side. P reviews "
         "the particles in the map. An average under way is shown as it grows."
     )
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("map")]
@@ -188,6 +189,7 @@ class MapsScreen(MapsPanels):
         """Draw the maps that are in memory."""
         entries = self._shown()
         sections = self._in_memory([part_of(one, self.part) for one in entries])
+        self.show_points()
         part = PARTS[0] if self.part == SECTIONS_ONLY else self.part
         surfaces = self._in_memory([part_of(one, part) for one in entries])
         message = error or self._why_nothing(entries)

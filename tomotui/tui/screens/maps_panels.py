@@ -174,7 +174,7 @@ class MapsPanels(PaneledFrame):
         self.pane("iterations").query_one(Table).set_rows(rows)
         self._title("iterations", "iterations")
         self._title("surface", "surface")
-        self._title("slices", "sections nm")
+        self._title("slices", self.slices_words())
         self._chart(
             "fsc",
             "FSC [series.0]corrected[/] [series.1]masked[/] [warning]random phases[/]",
@@ -183,6 +183,10 @@ class MapsPanels(PaneledFrame):
         self._chart("particles", particle_words(seen.particles), scores(seen.particles))
         self._show_views()
         self._show_tilts()
+
+    def slices_words(self) -> str:
+        """Return the title of the sections."""
+        return "sections nm"
 
     def _show_views(self) -> None:
         heat = views(self.snapshot.details, self.snapshot.particles)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import types
 from collections.abc import Sequence
 from typing import Any, ClassVar, Union, get_args, get_origin
@@ -60,6 +62,9 @@ def parsed(info: ParameterInfo, words: str) -> Any:
     if not words or (words.lower() in ("none", "auto") and is_optional(info)):
         return None
     if any(get_origin(kind) in (list, tuple) for kind in members(info.type)):
+        if words.startswith("[["):
+            with contextlib.suppress(json.JSONDecodeError):
+                return json.loads(words)
         mark = ";" if ";" in words else ","
         return [part.strip() for part in words.strip("[]()").split(mark) if part.strip()]
     return words

@@ -26,6 +26,8 @@ ROOM_FOR_BAR = 26
 """Cells across a section that also has room for a bar of a round length."""
 ARM = 0.35
 """Of a picture: how far the lines of the cursor reach in from its rim."""
+NEAR = 0.06
+"""Of the map's radius: how near to a section a point of a body must be to show its number."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,13 @@ class SlicesState:
     cursor_angstrom: tuple[float, float, float] = (0.0, 0.0, 0.0)
     zoom: float = 1.0
     contrast: float = 1.0
+
+
+class BodyPoint(NamedTuple):
+    """A point that belongs to a body: the body's number from 1, (x, y, z) from the middle."""
+
+    body: int
+    place_angstrom: tuple[float, float, float]
 
 
 class Tile(NamedTuple):
@@ -97,6 +106,7 @@ class MapSlices(DensityPicture):
     def __init__(self, *words: object, **settings: object) -> None:
         super().__init__(*words, **settings)  # type: ignore[arg-type]
         self.state = SlicesState()
+        self.points: tuple[BodyPoint, ...] = ()
         self._tiles: list[Tile] = []
 
     def take(self, densities: Sequence[Density], begins: bool) -> None:
@@ -139,6 +149,7 @@ class MapSlices(DensityPicture):
         bottom = top + grid.rows * grid.row_step
         right = left + grid.columns * grid.column_step
         trails = _cross(row, column, (top, bottom), (left, right))
+        trails += self._marks(tile, density, step, side)
         draw_trails(frame, grid, glyphs, trails, self.artist.capability.ascii_only)
         if tile.axis == "z":
             frame.write(0, 0, density.label[: tile.width], "text")
@@ -147,6 +158,27 @@ class MapSlices(DensityPicture):
         words = f"{PLANES[tile.axis]} {place[tile.axis] / 10:.1f}"
         frame.write(tile.height - 1, 0, words[: tile.width], "dim")
         return frame
+
+    def _marks(self, tile: Tile, density: Density, step: float, side: int) -> list[Trail]:
+        """Return the points of bodies: their numbers near the section, dots further away."""
+        found = []
+        reach = NEAR * density.radius_angstrom
+        here = dict(zip("xyz", self.state.cursor_angstrom, strict=True))[tile.axis]
+        for point in self.points:
+            place = dict(zip("xyz", point.place_angstrom, strict=True))
+            row, column = (
+                np.array([place[one] / step + (side - 1) / 2]) for one in AXES if one != tile.axis
+            )
+            mark = str(point.body) if abs(place[tile.axis] - here) <= reach else "·"
+            found.append(Trail(row, column, f"class{(point.body - 1) % 9 + 1}", mark))
+        return found
+
+    def show_points(self, points: Sequence[BodyPoint]) -> None:
+        """Draw other points of bodies."""
+        if tuple(points) != self.points:
+            self.points = tuple(points)
+            if self.densities:
+                self.redraw()
 
     # ---- looking
 
