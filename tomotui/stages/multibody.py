@@ -50,7 +50,9 @@ class MultibodyParameters(SampleParameters):
         unit="angstrom",
     )
     fixed: int = parameter(
-        0, "Body beside which the others are said to move; the one of most mass when 0.", ge=0
+        0,
+        "Body beside which the others are said to move; the one that the map shows best when 0.",
+        ge=0,
     )
     rounds: int = parameter(5, "Rounds of poses and maps of bodies.", ge=1, le=50)
     consensus_rounds: int = parameter(
@@ -232,7 +234,7 @@ class _Course:
         if parameters.fixed > len(masks):
             raise StageError(
                 f"there is no body {parameters.fixed} of {len(masks)} to hold fixed.",
-                f"Name one from 1 to {len(masks)}, or 0 for the one of most mass.",
+                f"Name one from 1 to {len(masks)}, or 0 for the one that is seen best.",
             )
         plan = BodyPlan(
             parameters.fixed - 1 if parameters.fixed else None,

@@ -16,8 +16,9 @@ from tomotui.stages.map_files import fsc_curves, half_maps_record, write_arrays
 from tomotui.stages.multibody_stances import Stances, measured_stances
 
 if TYPE_CHECKING:
+    from tomotui.algorithms.bodies.gathering import Measured
     from tomotui.algorithms.bodies.motions import Motions
-    from tomotui.algorithms.bodies.refinement import Measured, MultibodyRefinement
+    from tomotui.algorithms.bodies.refinement import MultibodyRefinement
     from tomotui.algorithms.refine.maps import HalfMaps
     from tomotui.records.particle_table import ParticleTable
     from tomotui.stages.multibody import MultibodyParameters

@@ -13,7 +13,7 @@ from tomotui.stages.base import StageError, Task
 from tomotui.stages.landscape_inputs import AveragedParticles
 
 if TYPE_CHECKING:
-    from tomotui.algorithms.bodies.refinement import Measured
+    from tomotui.algorithms.bodies.gathering import Measured
     from tomotui.algorithms.bodies.stance import Stance, Sway
 
 Array = NDArray[np.float64]

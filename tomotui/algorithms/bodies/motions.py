@@ -110,8 +110,8 @@ def find_motions(
         Of displacement, see `displacement_metric`.
     """
     prior = learnt_prior(whole)
-    deviations, along = _principal(prior, metric)
     now = whole.under(prior)
+    deviations, along = _principal(now, metric)
     spread = np.einsum("ik,pij,jk->pk", along, now.covariances, along)
     halves = _Halves(first, second, metric)
     agreements = halves.agreements()
@@ -129,12 +129,16 @@ def find_motions(
     )
 
 
-def _principal(prior: Array, metric: Array) -> tuple[Array, Array]:
-    """Return deviations ``[k]``, and what to multiply motions by for amplitudes, ``[d, k]``."""
+def _principal(estimates: Estimates, metric: Array) -> tuple[Array, Array]:
+    """Return deviations ``[k]``, and what to multiply motions by for amplitudes, ``[d, k]``.
+
+    Those come first along which particles are seen to differ most, whatever is thought of others.
+    """
     root = _root(metric)
-    values, vectors = np.linalg.eigh(root @ prior @ root)
-    order = np.argsort(-values)
-    return np.sqrt(values[order].clip(0)), root @ vectors[:, order]
+    values, vectors = np.linalg.eigh(root @ estimates.prior @ root)
+    along = root @ vectors
+    order = np.argsort(-(estimates.means @ along).var(axis=0))
+    return np.sqrt(values[order].clip(0)), along[:, order]
 
 
 class _Halves:
@@ -160,7 +164,8 @@ class _Halves:
         if order is not None:
             more, pulls = more[order], pulls[order]
         prior = most_likely(told + more, pull + pulls, self._start, TRIAL_ROUNDS, 1e-2)
-        _, along = _principal(prior, self._metric)
+        both = believed(told + more, pull + pulls, prior)
+        _, along = _principal(both, self._metric)
         one = _straightened(believed(told, pull, prior).means @ along)
         two = _straightened(believed(more, pulls, prior).means @ along)
         power = np.sqrt((one**2).sum(axis=0) * (two**2).sum(axis=0))

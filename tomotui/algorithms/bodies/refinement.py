@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from tomotui.algorithms.bodies.gathering import Measured, MotionRows
 from tomotui.algorithms.bodies.maps import about_pivot, add_bodies, body_maps, joined
 from tomotui.algorithms.bodies.masks import pivots_of
 from tomotui.algorithms.bodies.poses import Arrangement, BodyPoses
@@ -22,7 +23,6 @@ from tomotui.algorithms.refine.particles import SeriesParticles
 from tomotui.algorithms.refine.poses import batches
 from tomotui.algorithms.refine.reconstruct import Spectra
 from tomotui.algorithms.refine.refinement import Refinement
-from tomotui.algorithms.refine.work import Work
 from tomotui.algorithms.subtomograms.views import SeriesModel, SeriesViews
 from tomotui.imaging.fsc import Fsc, fourier_shell_correlation
 from tomotui.imaging.slices import SliceSource, SliceSums
@@ -44,7 +44,7 @@ class BodyPlan:
     Attributes
     ----------
     fixed
-        Body beside which others are said to move; ``None`` for the one of most mass.
+        Body beside which others are said to move; ``None`` for the one that is seen best.
     turn_spread_deg, shift_spread_angstrom
         How far bodies are thought to move before any was seen: standard deviations.
     coarse_angstrom
@@ -81,34 +81,6 @@ class RoundResult:
     shift_angstrom: tuple[float, ...]
 
 
-@dataclass(frozen=True)
-class Measured:
-    """Motions of all particles by row, from several sides.
-
-    Attributes
-    ----------
-    own
-        With maps of each particle's half.
-    other
-        With maps of the other half.
-    first, second
-        The same, from every other tilt image alone: of the same motion, with noise of their own.
-    rows
-        Of the particles.
-    rotations, turns_rad2
-        With maps of the other half: rotations of bodies and covariances of their turns in the
-        specimen, ``[p, b, 3, 3]`` each.
-    """
-
-    rows: NDArray[np.intp]
-    own: Estimates
-    other: Estimates
-    first: Estimates
-    second: Estimates
-    rotations: Array
-    turns_rad2: Array
-
-
 class MultibodyRefinement:
     """Refines bodies of particles whose poses and consensus map are known.
 
@@ -137,8 +109,9 @@ class MultibodyRefinement:
         mean = 0.5 * (self.consensus.references[0] + self.consensus.references[1])
         self.pivots_px = pivots_of(mean, self.masks)
         pivots: Array = self.pivots_px.astype(np.float64) * self.work.pixel_size_angstrom
-        mass = (mean * self.masks).sum(dim=(1, 2, 3))
-        fixed = int(mass.argmax()) if self.plan.fixed is None else self.plan.fixed
+        # A body that the consensus does not follow is blurred, whatever its mass.
+        strength = (mean.square() * self.masks).sum(dim=(1, 2, 3))
+        fixed = int(strength.argmax()) if self.plan.fixed is None else self.plan.fixed
         self.arrangement = Arrangement(fixed, pivots)
         shares = self.masks / self.consensus.mask.to(self.masks).clamp_min(1e-3)
         # Of each half and body; and the same without each of the folds.
@@ -156,7 +129,7 @@ class MultibodyRefinement:
             len(masks), self.plan.turn_spread_deg, self.plan.shift_spread_angstrom
         )
         self.maps: list[HalfMaps] = []
-        self.own: _Motions | None = None
+        self.own: MotionRows | None = None
         self.rounds: list[RoundResult] = []
 
     @property
@@ -188,7 +161,7 @@ class MultibodyRefinement:
 
     def _refine_poses(self, is_coarse: bool) -> Estimates:
         """Refine the poses of all bodies, and return the motions that they mean."""
-        motions = _Motions(self.poses, self.arrangement.n_numbers)
+        motions = MotionRows(self.poses, self.arrangement.n_numbers)
         for half, fold in itertools.product((0, 1), range(FOLDS)):
             search = self._search(self.others[half][fold])
             for number, rows, views in self._parts("poses of bodies", half, fold):
@@ -203,7 +176,7 @@ class MultibodyRefinement:
                 self.scores[number][rows] = found.scores
                 motions.put(number, rows, found.estimates)
         self.own = motions
-        return self._gathered(motions)[1]
+        return motions.gathered(self.work, self.prior)[1]
 
     def _search(self, references: Sequence[Tensor]) -> BodySearch:
         sources = self._sources(references, with_gradient=True)
@@ -250,13 +223,6 @@ class MultibodyRefinement:
             views = work.store.views(one)
             for part in batches(len(mine), n_terms * one.model.n_tilts * self.n_bodies):
                 yield number, mine[part], views.select(mine[part])
-
-    def _gathered(self, motions: _Motions) -> tuple[NDArray[np.intp], Estimates]:
-        """Return rows and estimates of the particles of all processes."""
-        mean = self.work.all_rows(motions.means)
-        covariance = self.work.all_rows(motions.covariances)
-        rows = np.flatnonzero(np.isfinite(mean).all(axis=1))
-        return rows, Estimates(mean[rows], covariance[rows], self.prior)
 
     # Maps
 
@@ -320,7 +286,7 @@ class MultibodyRefinement:
     def measure(self) -> Measured:
         """Find all motions anew, beginning with none, with the maps of the other half."""
         kinds = ("whole", "first", "second")
-        motions = {kind: _Motions(self.poses, self.arrangement.n_numbers) for kind in kinds}
+        motions = {kind: MotionRows(self.poses, self.arrangement.n_numbers) for kind in kinds}
         rotations = [one.rotations.copy() for one in self.poses]
         turns = [np.zeros_like(one) for one in rotations]
         for half in (0, 1):
@@ -337,9 +303,9 @@ class MultibodyRefinement:
                         if kind == "whole":
                             rotations[number][rows] = found.poses.rotations
                             turns[number][rows] = found.turns_rad2
-        gathered = [self._gathered(motions[kind]) for kind in kinds]
+        gathered = [motions[kind].gathered(self.work, self.prior) for kind in kinds]
         assert self.own is not None
-        _, own = self._gathered(self.own)
+        _, own = self.own.gathered(self.work, self.prior)
         rows, whole = gathered[0]
         return Measured(
             rows,
@@ -387,7 +353,7 @@ class MultibodyRefinement:
             for half in state["others"]
         ]
         if state["motions"] is not None:
-            self.own = _Motions(self.poses, self.arrangement.n_numbers)
+            self.own = MotionRows(self.poses, self.arrangement.n_numbers)
             self.own.take_up(state["motions"], self.work)
         self.resolution_angstrom = state["resolution"]
         self.prior = state["prior"].cpu().numpy()
@@ -401,30 +367,6 @@ def _dealt_folds(halves: Array) -> NDArray[np.int64]:
         mine = np.flatnonzero(halves == half)
         folds[mine] = np.arange(len(mine)) % FOLDS
     return folds
-
-
-class _Motions:
-    """Motions of the particles of each series, as they are found."""
-
-    def __init__(self, poses: Sequence[BodyPoses], n_numbers: int) -> None:
-        self.means = [np.zeros((len(one), n_numbers)) for one in poses]
-        self.covariances = [np.zeros((len(one), n_numbers, n_numbers)) for one in poses]
-
-    def put(self, series: int, rows: NDArray[np.intp], found: Estimates) -> None:
-        """Take down what was found of some particles."""
-        self.means[series][rows] = found.means
-        self.covariances[series][rows] = found.covariances
-
-    def rows(self, work: Work) -> list[Tensor]:
-        """Return the motions of the particles of all processes by row."""
-        both = (self.means, self.covariances)
-        return [torch.as_tensor(work.all_rows(one)) for one in both]
-
-    def take_up(self, rows: Sequence[Tensor], work: Work) -> None:
-        """Take up what `rows` has given."""
-        means, covariances = (one.cpu().numpy() for one in rows)
-        self.means = [means[one.rows] for one in work.series]
-        self.covariances = [covariances[one.rows] for one in work.series]
 
 
 def _of_tilts(views: SeriesViews, one: SeriesParticles, kind: str) -> SeriesViews:

@@ -18,8 +18,9 @@ ROUNDS = 400
 LEAST_SPREAD = 0.05
 """Standard deviation of every motion at least, degrees or Angstrom."""
 
-_OWN_WEIGHT, _OWN_SPREAD = 1.0, 1.0
-"""How many particles of how wide a spread are thought to have been seen before."""
+_OWN_WEIGHT, _OWN_SPREAD = 5.0, 0.5
+"""How many particles of how wide a spread are thought to have been seen before: what no image
+tells, such as the turn of a round body about its axis, is thought to be still."""
 
 
 @dataclass(frozen=True)
