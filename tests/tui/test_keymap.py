@@ -7,6 +7,7 @@ import pytest
 from tomotui.tui import keymap
 from tomotui.tui.actions import ACTIONS, bindings
 from tomotui.tui.keymap import BUILT_IN, FORBIDDEN, KeymapError, conflicts, read_keymap
+from tomotui.tui.screens.help import SECTIONS
 from tomotui.tui.screens.slice_keys import SliceKeysScreen
 from tomotui.tui.screens.slices import SlicesScreen
 
@@ -100,6 +101,10 @@ def test_every_action_has_an_id_of_its_scope_a_title_and_help() -> None:
         assert action.scope
         assert action.title
         assert action.help.endswith(".")
+
+
+def test_the_help_has_a_heading_for_every_action_with_a_key() -> None:
+    assert {ACTIONS[name].scope for name in keymap.default_keys()} <= set(SECTIONS)
 
 
 def test_every_key_of_the_default_keymap_belongs_to_an_action_that_is_bound() -> None:

@@ -198,4 +198,4 @@ def draw_trails(
 _STRONG_CORNERS = "┏┓┗┛"
 _ROOM_FOR_ARMS = 4
 """Cells across a bracket from which its corners have arms."""
-_ASCII_MARKS = {"·": ".", "●": "o", "○": ".", "◆": "#", "✗": "x", "━": "-", "┃": "|"}
+_ASCII_MARKS = {"●": "o", "○": ".", "◆": "#", "✗": "x", "━": "-", "┃": "|"}

@@ -15,6 +15,13 @@ from tomotui.tui.actions import ACTIONS
 from tomotui.tui.screens.base import Modal
 
 SECTIONS = {
+    "plane": "the plane",
+    "class": "classes",
+    "surface": "surfaces",
+    "ortho": "sections",
+    "vary": "variation",
+    "map": "maps",
+    "live": "the live board",
     "dataset": "tilt series",
     "quality": "quality",
     "tilt": "single tilts",

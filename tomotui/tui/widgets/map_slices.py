@@ -160,7 +160,7 @@ class MapSlices(DensityPicture):
         return frame
 
     def _marks(self, tile: Tile, density: Density, step: float, side: int) -> list[Trail]:
-        """Return the points of bodies: their numbers near the section, dots further away."""
+        """Return the points of bodies: their numbers near the section, rings further away."""
         found = []
         reach = NEAR * density.radius_angstrom
         here = dict(zip("xyz", self.state.cursor_angstrom, strict=True))[tile.axis]
@@ -169,7 +169,7 @@ class MapSlices(DensityPicture):
             row, column = (
                 np.array([place[one] / step + (side - 1) / 2]) for one in AXES if one != tile.axis
             )
-            mark = str(point.body) if abs(place[tile.axis] - here) <= reach else "·"
+            mark = str(point.body) if abs(place[tile.axis] - here) <= reach else "○"
             found.append(Trail(row, column, f"class{(point.body - 1) % 9 + 1}", mark))
         return found
 
