@@ -13,6 +13,8 @@ Floats = NDArray[np.float64]
 
 _ROUNDS = 100
 _BEGINNINGS = 8
+_SAMPLE = 4000
+"""Points among which the best beginning is looked for."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,8 +135,12 @@ def k_means(points: Floats, k: int, seed: int = 0) -> tuple[NDArray[np.intp], Fl
     if not 1 <= k <= len(points):
         raise ValueError(f"{len(points)} points cannot be parted into {k} clusters")
     random = np.random.default_rng(seed)
-    runs = [_lloyd(points, _begun(points, k, random)) for _ in range(_BEGINNINGS)]
-    labels, centres, _ = min(runs, key=lambda run: run[2])
+    some = points
+    if len(points) > max(_SAMPLE, k):
+        some = points[random.choice(len(points), max(_SAMPLE, k), replace=False)]
+    runs = [_lloyd(some, _begun(some, k, random)) for _ in range(_BEGINNINGS)]
+    _, best, _ = min(runs, key=lambda run: run[2])
+    labels, centres, _ = _lloyd(points, best)
     order = np.argsort(centres[:, 0], kind="stable")
     return np.argsort(order)[labels], centres[order]
 
