@@ -1,4 +1,4 @@
-"""Conformations as the pages of a book, and the charts beside them."""
+"""Conformations as the pages of a book, the charts beside them, and what is said of classes."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import pytest
 from tests.tui.variation_project import hinge
 from tomotui.geometry.landscapes import LatentSpace
 from tomotui.geometry.mixtures import MovingMixture
+from tomotui.records import Classification
 from tomotui.tui.details import Details
 from tomotui.tui.flip_book import SPEEDS, FlipBook, motion_book, path_book
 from tomotui.tui.raster.chart import Chart
@@ -18,6 +19,8 @@ from tomotui.tui.screens.variation_charts import (
     populations,
     way_angstrom,
 )
+from tomotui.tui.screens.variation_words import classes_verdict
+from tomotui.tui.variation_feed import ClassEntry
 
 
 def test_a_motion_goes_from_end_to_end_and_back() -> None:
@@ -93,3 +96,24 @@ def test_of_a_single_run_there_is_no_agreement() -> None:
     assert agreements(one) is None
     assert isinstance(populations(one), Chart)
     assert populations(Details(problem="gone")) == "gone"
+
+
+def test_classes_are_doubted_where_they_should_be() -> None:
+    def said(reproducibility: float | None, is_evident: bool = True) -> tuple[str, str]:
+        record = Classification(
+            name="c",
+            particle_set_uid="s",
+            path="c.npz",
+            n_classes=2,
+            reproducibility=reproducibility,
+        )
+        classes = (ClassEntry(1, "class 1", 0.7), ClassEntry(2, "class 2", 0.3))
+        details = Details(arrays={"is_evident": np.array(is_evident)})
+        return classes_verdict(record, classes, details)
+
+    assert said(0.9) == ("done", "class 1 70%, class 2 30%; runs agree by 0.90")
+    assert said(0.3)[0] == "warning"
+    assert said(None)[0] == "none"
+    mood, words = said(0.9, is_evident=False)
+    assert mood == "warning"
+    assert "not different beyond noise" in words

@@ -23,8 +23,9 @@ class Classification(Record):
         What each particle is how probably, and how classes came about, as ``.npz``; relative to
         the project folder or absolute. Arrays: ``uids`` ``[n]`` of the particles of the set,
         ``probabilities`` ``[n, k]``, ``names`` ``[k]``, ``populations`` ``[iterations, k]`` as
-        shares, ``changed`` ``[iterations]`` share of particles that went elsewhere, and
-        ``agreements`` ``[runs, runs]``, the adjusted Rand index between runs of other seeds.
+        shares, ``changed`` ``[iterations]`` share of particles that went elsewhere,
+        ``agreements`` ``[runs, runs]``, the adjusted Rand index between runs of other seeds, and
+        ``is_evident``, whether the classes differ beyond noise.
     populations
         Share of the particles in each class.
     reproducibility

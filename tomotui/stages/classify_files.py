@@ -289,6 +289,7 @@ class ClassFiles:
             "scores": np.array([one.score for one in found.rounds]),
             "agreements": found.agreements,
             "gain": np.array([found.gain.mean, found.gain.error, found.gain.of_map]),
+            "is_evident": np.array(found.gain.is_evident),
         }
 
     def _summary(self, found: Found, populations: Array) -> str:

@@ -187,7 +187,7 @@ class VariationScreen(LandscapeScreen):
 
     def _show_classes(self, record: Classification) -> None:
         chosen = self.snapshot.chosen
-        self.show_verdict(*classes_verdict(record, self.class_entries))
+        self.show_verdict(*classes_verdict(record, self.class_entries, chosen.details))
         self._show_gallery()
         legend = " ".join(
             f"[{class_role(number)}]{one.name}[/]" for number, one in enumerate(self.class_entries)

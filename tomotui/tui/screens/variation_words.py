@@ -7,6 +7,7 @@ import numpy as np
 from tomotui.geometry.landscapes import LatentSpace
 from tomotui.geometry.mixtures import MovingMixture
 from tomotui.records import Classification, Landscape
+from tomotui.tui.details import Details
 from tomotui.tui.screens.variation_charts import degrees_of, way_angstrom
 from tomotui.tui.status import Mood
 from tomotui.tui.theme import Look
@@ -30,7 +31,7 @@ MOTION_COLUMNS = (
 )
 
 NO_MOTION = "the particles show no motion beyond noise"
-REPRODUCIBLE = 0.5
+REPRODUCIBLE = 0.6
 """Agreement of runs from which classes count as found again."""
 
 
@@ -68,10 +69,15 @@ def landscape_verdict(record: Landscape, n_particles: int) -> tuple[Mood, str]:
     return "done", words
 
 
-def classes_verdict(record: Classification, classes: tuple[ClassEntry, ...]) -> tuple[Mood, str]:
+def classes_verdict(
+    record: Classification, classes: tuple[ClassEntry, ...], details: Details
+) -> tuple[Mood, str]:
     """Return what a classification comes to, with the mood it is said in."""
     shares = ", ".join(f"{one.name} {one.share:.0%}" for one in classes)
     agreed = record.reproducibility
+    evident = details.arrays.get("is_evident")
+    if evident is not None and not evident.any():
+        return "warning", f"the classes are not different beyond noise: {shares}"
     if agreed is None:
         return "none", f"{shares}; a single run: nothing tells whether it would come out again"
     if agreed < REPRODUCIBLE:

@@ -204,10 +204,7 @@ class LatentPlane(WordedPicture):
         grid = Grid(shape[0], shape[1], 0.0, 0.0, 1.0, 1.0)
         ascii_only = self.artist.capability.ascii_only
         if picture.selected is not None:
-            which = picture.selected
-            places = np.stack([picture.x[which], picture.y[which]], axis=1)
-            marks = self._trail(places, shape, "accepted", "•" if not ascii_only else "*")
-            draw_trails(frame, grid, glyphs, [marks], ascii_only)
+            self._mark_selected(frame, picture, picture.selected)
         draw_trails(frame, grid, glyphs, self._lines(picture, shape), ascii_only)
         for label in self._labels(picture, ascii_only):
             row, column = self._cell(label.place, cells)
@@ -226,6 +223,17 @@ class LatentPlane(WordedPicture):
             kept = self._smooth = _Smooth(picture.x, picture.y, way, made)
         return kept.density
 
+    def _mark_selected(self, frame: Frame, picture: PlanePicture, which: NDArray[np.bool_]) -> None:
+        """Put a dot into every cell with a particle that is selected."""
+        height, width = frame.shape
+        down, across = self.state.span.shares(picture.x[which], picture.y[which])
+        rows = np.floor(down * height).astype(np.intp)
+        columns = np.floor(across * width).astype(np.intp)
+        seen = (rows >= 0) & (rows < height) & (columns >= 0) & (columns < width)
+        cells = (rows[seen], columns[seen])
+        frame.characters[cells] = "*" if self.artist.capability.ascii_only else "•"
+        frame.foreground[cells] = frame.palette.role("accepted")
+
     def _lines(self, picture: PlanePicture, shape: tuple[int, int]) -> list[Trail]:
         lines = []
         outline = self.state.outline()
@@ -239,9 +247,9 @@ class LatentPlane(WordedPicture):
             lines.append(self._trail(ends, shape, "unsure"))
         return lines
 
-    def _trail(self, places: Floats, shape: tuple[int, int], role: str, mark: str = "") -> Trail:
+    def _trail(self, places: Floats, shape: tuple[int, int], role: str) -> Trail:
         down, across = self.state.span.shares(places[:, 0], places[:, 1])
-        return Trail(down * shape[0] - 0.5, across * shape[1] - 0.5, role, mark)
+        return Trail(down * shape[0] - 0.5, across * shape[1] - 0.5, role)
 
     def _labels(self, picture: PlanePicture, ascii_only: bool) -> list[Label]:
         corners = [Label(one, "o" if ascii_only else "○", "cursor") for one in self.state.corners]
