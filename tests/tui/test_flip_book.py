@@ -14,8 +14,10 @@ from tomotui.tui.flip_book import SPEEDS, FlipBook, motion_book, path_book
 from tomotui.tui.raster.chart import Chart
 from tomotui.tui.screens.variation_charts import (
     agreements,
+    angles,
     degrees_of,
     histogram,
+    known_angles,
     populations,
     way_angstrom,
 )
@@ -117,3 +119,15 @@ def test_classes_are_doubted_where_they_should_be() -> None:
     mood, words = said(0.9, is_evident=False)
     assert mood == "warning"
     assert "not different beyond noise" in words
+
+
+def test_angles_of_bodies_are_told_with_their_spread() -> None:
+    tilts = np.stack([np.full(50, 30.0), np.linspace(-20, 20, 50)], axis=1)
+    tilts[0] = np.nan
+    details = Details(arrays={"tilt_deg": tilts})
+    assert [key for key, _ in known_angles(details)] == ["tilt_deg"]
+    drawn, words = angles(details, "tilt_deg", "tilt")
+    assert isinstance(drawn, Chart)
+    assert [one.y.sum() for one in drawn.layers] == [49, 49]
+    assert "body 1 30 ±0" in words
+    assert isinstance(angles(Details(), "tilt_deg", "tilt")[0], str)

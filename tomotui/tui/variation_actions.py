@@ -25,6 +25,12 @@ VARIATION_ACTIONS = (
         True,
     ),
     Action("vary.play", "play", "Play the path or the motion, or stop it.", "play", True),
+    Action(
+        "vary.angle",
+        "angle",
+        "Show the histogram of the next angle of bodies, or of the axis across again.",
+        "angle",
+    ),
     Action("vary.page_next", "next page", "To the next conformation.", "leaf(1)"),
     Action("vary.page_back", "page back", "To the conformation before.", "leaf(-1)"),
     Action("vary.faster", "faster", "Play faster.", "faster(1)"),

@@ -134,13 +134,17 @@ class VariationReader:
         record = entry.record
         if record is None:
             return Chosen(entry.key, problem="under way: 4 shows how far it is")
-        details = read_details(project.folder, record.path)
+        before = self._before.details
+        is_same = before.path == record.path and before.modified_ns
+        if is_same and before.modified_ns == _modified_ns(project.folder / record.path):
+            details = before
+        else:
+            details = read_details(project.folder, record.path)
         if isinstance(record, Classification):
             classes = _classes(project, record, details)
             return Chosen(entry.key, details, classes, details.problem)
-        before = self._before
-        if before.key == entry.key and before.details == details and not before.problem:
-            return before
+        if self._before.key == entry.key and details is before:
+            return self._before
         return _landscape(entry, details)
 
 

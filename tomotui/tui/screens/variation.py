@@ -18,7 +18,7 @@ from tomotui.tui.feeds import Feed, Observation
 from tomotui.tui.raster.density import Density, binned, read_density
 from tomotui.tui.raster.loader import SliceError
 from tomotui.tui.screens.variation_charts import agreements, class_role, populations, sureness
-from tomotui.tui.screens.variation_landscape import LandscapeScreen
+from tomotui.tui.screens.variation_playing import PlayingScreen
 from tomotui.tui.screens.variation_words import class_figures, classes_verdict, entry_row
 from tomotui.tui.session import PicksWish
 from tomotui.tui.variation_feed import ClassEntry, VariationReader, VariationSnapshot
@@ -31,14 +31,14 @@ from tomotui.tui.wording import counted
 TILE_VOXELS = 64
 """Longest edge of the maps of classes in the gallery."""
 
-OF_LANDSCAPES = frozenset({"motion", "play", "leaf", "faster", "launch_maps"})
+OF_LANDSCAPES = frozenset({"motion", "play", "leaf", "faster", "launch_maps", "angle"})
 """Actions that classes have no use for."""
 
 Source = tuple[Path, int]
 """File of a map, and when it was written."""
 
 
-class VariationScreen(LandscapeScreen):
+class VariationScreen(PlayingScreen):
     """Shows landscapes and classes, makes particle sets of parts of them, and plays motions."""
 
     mode = "variation"
@@ -48,9 +48,10 @@ class VariationScreen(LandscapeScreen):
         "beside it the conformation under the cursor. a marks corners of a lasso (enter closes "
         "it; the mouse draws one), b a box, t and T part along the axis across, c makes clusters; "
         "w makes a particle set of what is selected. i marks a path: p plays it, L averages the "
-        "real particles along it. m plays the motions. Classes are marked with space, and w makes "
-        "one set of those marked; enter opens the map of one. tab goes from panel to panel, z "
-        "enlarges one, esc takes back what is drawn, played or selected, one thing at a time."
+        "real particles along it. m plays the motions, e shows angles of bodies. Classes are "
+        "marked with space, and w makes one set of those marked; enter opens the map of one. "
+        "tab goes from panel to panel, z enlarges one, esc takes back what is drawn, played or "
+        "selected, one thing at a time."
     )
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("vary")]
 

@@ -106,6 +106,37 @@ def histogram_words(
     )
 
 
+ANGLES = (("tilt_deg", "tilt from the normal"), ("azimuth_deg", "azimuth about it"))
+"""What a landscape of bodies may tell of each body, degrees ``[particles, bodies]``."""
+
+
+def known_angles(details: Details) -> list[tuple[str, str]]:
+    """Return which angles of bodies are known, each with its title."""
+    return [(key, title) for key, title in ANGLES if details.get(key, 2) is not None]
+
+
+def angles(details: Details, key: str, title: str) -> tuple[Drawn, str]:
+    """Return how many particles have a body at which angle, and words with means and spreads."""
+    found = details.get(key, 2)
+    if found is None:
+        return "no such angles are known", title
+    known = found[np.isfinite(found)]
+    if not known.size:
+        return "no particle has such an angle", title
+    low, high = float(known.min()), float(known.max())
+    n_bins = int(np.clip(2 * np.sqrt(len(found)), *_BINS))
+    edges = np.linspace(low, high if high > low else low + 1.0, n_bins + 1)
+    layers, words = [], []
+    for number, column in enumerate(found.T):
+        mine = column[np.isfinite(column)]
+        counts = np.histogram(mine, edges)[0]
+        layers.append(layer((edges[1:] + edges[:-1]) / 2, counts, class_role(number)))
+        if len(mine):
+            told = f"body {number + 1} {mine.mean():.0f} ±{mine.std():.0f}"
+            words.append(f"[{class_role(number)}]{told}[/]")
+    return Chart(tuple(layers)), f"{title} {' '.join(words)}"
+
+
 def class_role(number: int) -> str:
     """Return the colour role of a class, counted from 0."""
     return f"class{number % 9 + 1}"
