@@ -13,8 +13,7 @@ into the time.
 
 Both are judged alike: by the rank correlation of the true angle with the first principal component
 of the coordinates, and with the direction in them that tells the angle best on half of the
-particles, on the other half. Of the landscape also its own first axis is told, which weighs
-coordinates by what they change in the map.
+particles, on the other half. Of the landscape also its own first axis is told.
 """
 
 from __future__ import annotations
