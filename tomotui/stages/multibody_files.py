@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from tomotui.records import AnyRecord, Landscape, Map, ParticleSet
 from tomotui.stages.base import StageError, StageResult, Task
 from tomotui.stages.landscape_inputs import AveragedParticles
-from tomotui.stages.map_files import fsc_curves, half_maps_record, write_arrays
+from tomotui.stages.map_files import fsc_curves, half_maps_record, write_arrays, write_map
 from tomotui.stages.multibody_stances import Stances, measured_stances
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.float64]
 
-LANDSCAPE_FILE, ANGLES_FILE = "landscape.npz", "angles.csv"
+LANDSCAPE_FILE, ANGLES_FILE, CONSENSUS_FILE = "landscape.npz", "angles.csv", "consensus.mrc"
 FEWEST_COORDINATES = 3
 """Principal motions that are kept even where they are no more than noise."""
 
@@ -144,11 +144,14 @@ class MultibodyFiles:
         return found
 
     def _composite(self, name: str) -> Map:
-        """Write the bodies' maps put together."""
+        """Write the bodies' maps put together, and the consensus that they are better than."""
         from tomotui.algorithms.bodies.maps import composite
 
+        path, consensus = self.task.folder / CONSENSUS_FILE, self.bodies.consensus
+        write_map(path, consensus.whole, consensus.pixel_size_angstrom)
+        self.task.artifact("consensus", path)
         return self._record(
-            composite(self.bodies.maps, self.bodies.consensus),
+            composite(self.bodies.maps, consensus),
             "composite",
             f"{name} composite",
             self.averaged.set.uid,
