@@ -140,6 +140,10 @@ class VariationScreen(PlayingScreen):
     def _row_changed(self, event: Table.CursorMoved) -> None:
         if event.key is None or event.key == self._last:
             return
+        before = self.works.get(self._last or "")
+        if before is not None and before.book is not None:
+            before.book = before.book.played(False)
+        self.stop_player()
         self._last = event.key
         self.tomotui.session.variation = event.key
         self.panel = 0
