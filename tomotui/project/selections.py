@@ -75,9 +75,7 @@ def select_classes(
         asked = ", ".join(str(one) for one in sorted(classes))
         raise ProjectError(
             f"{source.name} has no particles of class {asked}.",
-            f"It has classes {there}."
-            if there
-            else "Its particles have none: classify them.",
+            f"It has classes {there}." if there else "Its particles have none: classify them.",
         )
     return keep_selection(project, source, chosen, name, "class", n_before=len(table))
 
