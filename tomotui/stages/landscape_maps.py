@@ -36,8 +36,8 @@ class LandscapeMapsParameters(SampleParameters):
     landscape: str = parameter("", "Name of the landscape; the newest when empty.")
     path: tuple[str, ...] = parameter(
         (),
-        "Points as numbers with commas between, such as -1,0,0,0 1,0,0,0; along the first motion "
-        "when none is given.",
+        "Points as numbers with commas between, and semicolons between points, such as "
+        "-1,0,0,0;1,0,0,0; along the first motion when none is given.",
     )
     maps: int = parameter(5, "Maps along the path.", ge=2, le=50)
     share: float = parameter(0.2, "Of the particles, that count for one map together.", gt=0, le=1)

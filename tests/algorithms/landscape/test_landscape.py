@@ -107,9 +107,13 @@ def test_principal_axes_and_agreement_of_known_coordinates() -> None:
     chance = np.random.default_rng(0)
     plain = torch.from_numpy(chance.normal(size=(4000, 2)) * [3.0, 1.0])
     turn = torch.tensor([[0.6, 0.8], [-0.8, 0.6]], dtype=torch.float64)
-    axes, deviations = principal_axes(plain @ turn, Ranks())
+    axes, deviations = principal_axes(plain @ turn, torch.ones_like(plain), Ranks())
     assert deviations == pytest.approx([3, 1], rel=0.05)
     assert abs(axes[0] @ turn[0].numpy()) == pytest.approx(1, abs=0.01)
+    # As wide as another, but told better.
+    even = torch.from_numpy(chance.normal(size=(4000, 2)))
+    axes, _ = principal_axes(even, torch.tensor([[0.9, 0.1]]).expand(4000, 2), Ranks())
+    assert abs(axes[0]) == pytest.approx([0, 1], abs=0.05)
     noise = torch.from_numpy(chance.normal(size=(4000, 2)))
     assert canonical_correlation(plain, plain @ turn + 5, 2, Ranks()) == pytest.approx(1)
     assert canonical_correlation(plain, noise, 1, Ranks()) < 0.1

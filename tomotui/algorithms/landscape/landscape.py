@@ -78,7 +78,7 @@ class FoundLandscape:
     places
         Of the particles.
     axes
-        Principal directions of the coordinates, unit length, ``[d, d]``, the widest first.
+        Directions of the coordinates, unit length, ``[d, d]``, the one told best first.
     deviations
         Standard deviation along each, ``[d]``.
     agreement
@@ -167,7 +167,7 @@ class LandscapeLearning:
         if self.n_motions:
             first, second = (self._encoded(*one) for one in networks[1:])
             agreement = canonical_correlation(first, second, self.n_motions, self.ranks)
-        axes, deviations = principal_axes(places.coordinates, self.ranks)
+        axes, deviations = principal_axes(places.coordinates, places.spread, self.ranks)
         return FoundLandscape(network, linear, self.n_motions, places, axes, deviations, agreement)
 
     def _encoded(self, network: LandscapeNetwork, linear: LinearMotions) -> Tensor:
@@ -212,21 +212,34 @@ class LandscapeLearning:
         return network, linear
 
 
-def principal_axes(coordinates: Tensor, ranks: Ranks) -> tuple[Array, Array]:
-    """Return the principal directions of coordinates and the deviation along each."""
+def principal_axes(coordinates: Tensor, spread: Tensor, ranks: Ranks) -> tuple[Array, Array]:
+    """Return directions of coordinates, the one told best first, and the deviation along each.
+
+    A coordinate's width says little: each was learnt to have about that of its prior. What tells
+    motions from noise is the variance of coordinates over that of their errors.
+
+    Parameters
+    ----------
+    coordinates, spread
+        Of particles, and their standard deviations, ``[p, d]``.
+
+    Returns
+    -------
+    Unit directions ``[d, d]``, and standard deviations ``[d]``.
+    """
     d = coordinates.shape[1]
-    moments = torch.zeros(d + 1, d + 1, dtype=torch.float64, device=coordinates.device)
-    one = torch.cat([coordinates.double(), torch.ones_like(coordinates[:, :1]).double()], dim=1)
-    moments += one.T @ one
+    one = torch.cat([coordinates, torch.ones_like(coordinates[:, :1])], dim=1).double()
+    moments = torch.cat([one.T @ one, torch.zeros_like(one[:1])])
+    moments[-1, :d] = spread.double().square().sum(dim=0)
     ranks.sum_(moments)
-    moments /= moments[-1, -1].clamp_min(1)
-    covariance = moments[:d, :d] - torch.outer(moments[:d, -1], moments[:d, -1])
-    values, vectors = torch.linalg.eigh(covariance)
-    order = values.argsort(descending=True)
-    return (
-        vectors[:, order].T.cpu().numpy(),
-        values[order].clamp_min(0).sqrt().cpu().numpy(),
-    )
+    moments /= moments[d, d].clamp_min(1)
+    covariance = moments[:d, :d] - torch.outer(moments[:d, d], moments[:d, d])
+    noise = moments[-1, :d].clamp_min(1e-12).sqrt()
+    values, vectors = torch.linalg.eigh(covariance / torch.outer(noise, noise))
+    directions = (vectors / noise[:, None])[:, values.argsort(descending=True)].T
+    directions = directions / directions.norm(dim=1, keepdim=True)
+    widths = torch.einsum("md,de,me->m", directions, covariance, directions)
+    return directions.cpu().numpy(), widths.clamp_min(0).sqrt().cpu().numpy()
 
 
 def canonical_correlation(first: Tensor, second: Tensor, n: int, ranks: Ranks) -> float:
