@@ -28,6 +28,11 @@ LEAST_AGREEMENT = 0.2
 """Correlation of two estimates below which a motion is not worth telling of."""
 
 
+LEAST_SHARE = 0.1
+"""Of the greatest motion, below which another is taken for what the model of rigid bodies misses
+of it: their maps are not perfect, and follow it a little."""
+
+
 @dataclass(frozen=True)
 class Motions:
     """How bodies of particles move.
@@ -117,6 +122,7 @@ def find_motions(
     agreements = halves.agreements()
     by_chance = halves.by_chance(seed)
     is_real = agreements > np.maximum(by_chance, LEAST_AGREEMENT)
+    is_real &= deviations >= LEAST_SHARE * deviations.max()
     return Motions(
         np.asarray(np.linalg.solve(metric, along).T),
         deviations,
