@@ -111,12 +111,13 @@ def spike_figures(run: Run, name: str) -> None:
     figure(f"{name} motions reported", run.landscape.n_motions, "", "2")
     if "stance_deg" not in run.arrays:
         return
-    sways = run.arrays["sway_deviations_deg"][:, 0]
-    body = int(sways.argmax())
-    stance = canonical_correlations(run.arrays["stance_deg"][:, body], run.true)
-    figure(f"{name} tilts from the normal (weaker)", stance.min(), "canonical", ">= 0.8")
     seen, true = run.arrays["membrane_seen"], run.sample.normals
     figure(f"{name} membranes seen", 100 * float(seen.mean()), "%")
+    stance = run.arrays["stance_deg"][:, run.moving_body()]
+    for which, words in ((seen, "normals of membranes"), (~seen, "axes of particles")):
+        if which.sum() > 10:
+            found = canonical_correlations(stance[which], run.true[which]).min()
+            figure(f"{name} tilts from {words} (weaker)", found, "canonical", ">= 0.8")
     if true is not None and seen.any():
         cosine = (run.arrays["normals"] * true[run.rows]).sum(axis=1)[seen]
         error = np.rad2deg(np.arccos(np.clip(cosine, -1, 1)))

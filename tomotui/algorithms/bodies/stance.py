@@ -10,6 +10,10 @@ from numpy.typing import ArrayLike, NDArray
 Array = NDArray[np.float64]
 
 
+MOST_NOISE = 9.0
+"""Variance over that of most particles, beyond which one tells nothing of modes."""
+
+
 @dataclass(frozen=True)
 class Stance:
     """How a body of each particle stands.
@@ -109,6 +113,8 @@ def stance_noise(
 def sway_of(components_deg: Array, noise_deg2: Array) -> Sway:
     """Return the modes of a body's stance, its noise taken off.
 
+    Particles that tell next to nothing, such as those at the rim of the images, are not asked.
+
     Parameters
     ----------
     components_deg
@@ -116,10 +122,13 @@ def sway_of(components_deg: Array, noise_deg2: Array) -> Sway:
     noise_deg2
         Covariances, ``[n, 2, 2]``.
     """
-    mean = components_deg.mean(axis=0)
+    strength = np.trace(noise_deg2, axis1=1, axis2=2)
+    sure = strength <= MOST_NOISE * np.median(strength)
+    mean = components_deg[sure].mean(axis=0)
     about = components_deg - mean
-    noise = noise_deg2.mean(axis=0)
-    values, vectors = np.linalg.eigh(about.T @ about / max(len(about) - 1, 1) - noise)
+    noise = noise_deg2[sure].mean(axis=0)
+    spread = about[sure].T @ about[sure] / max(int(sure.sum()) - 1, 1)
+    values, vectors = np.linalg.eigh(spread - noise)
     order = np.argsort(-values)
     directions = vectors[:, order].T
     return Sway(
