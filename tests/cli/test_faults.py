@@ -91,7 +91,7 @@ def test_a_stack_that_has_gone_is_named(call: Call, simulated: Path, folder: Pat
     assert [job["status"] for job in shown] == ["done", "failed", "failed"]
     table = call.well("status", "-p", folder).out
     assert "failed" in table
-    assert max(map(len, table.splitlines())) < 320
+    assert max(map(len, table.splitlines())) < 240
 
 
 def test_a_full_disk_and_a_crash_are_told_apart(call: Call, three: Path) -> None:

@@ -73,7 +73,7 @@ def status(*, project: ProjectOption = None, watch: bool = False, json: JsonOpti
 
 
 def _print_matrix(rows: Sequence[SeriesRow]) -> None:
-    stages = [stage.name for stage in all_stages()]
+    stages = [stage.name for stage in all_stages() if stage.scope == "series"]
     stages += sorted({name for row in rows for name in row.cells} - set(stages))
     table = [
         [row.name, row.dataset]
