@@ -74,9 +74,8 @@ class AveragingFiles:
         maps = self.refinement.maps
         if self.ranks.rank or maps is None:
             return
-        mean = 0.5 * (maps.references[0] + maps.references[1])
         path = self.task.folder / PROGRESS_MAP_FILE
-        write_map(path, mean, maps.pixel_size_angstrom)
+        write_map(path, maps.reference, maps.pixel_size_angstrom)
         details = self.task.folder / PROGRESS_FILE
         write_arrays(details, {**self._iterations(), **fsc_curves(maps.fsc)})
         self.task.artifact("progress-map", path)

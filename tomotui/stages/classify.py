@@ -259,7 +259,7 @@ class _Classifying:
         from tomotui.algorithms.refine.maps import particle_ball
 
         maps, work = self.averaged.maps, self.averaged.refinement.work
-        common = 0.5 * (maps.references[0] + maps.references[1])
+        common = maps.reference
         pixel = maps.pixel_size_angstrom
         resolution = max(self.parameters.resolution_angstrom or 0.0, 2.1 * pixel)
         self._say_memory(resolution)

@@ -171,11 +171,10 @@ class _Learning:
             is_forced=parameters.force,
             seed=parameters.seed,
         )
-        mean = 0.5 * (maps.references[0] + maps.references[1])
         return LandscapeLearning(
             sums,
             mixture,
-            sums.terms.of(mean),
+            sums.terms.of(maps.reference),
             plan,
             ranks=self.averaged.ranks,
             told=self._told,
@@ -191,7 +190,7 @@ class _Learning:
 
         parameters, maps = self.parameters, self.averaged.maps
         pixel, work = maps.pixel_size_angstrom, self.averaged.refinement.work
-        mean = 0.5 * (maps.references[0] + maps.references[1])
+        mean = maps.reference
         n = parameters.gaussians or automatic_number(mean, pixel, resolution_angstrom)
         try:
             found = gaussians_of_map(mean, pixel, n, seed=parameters.seed)

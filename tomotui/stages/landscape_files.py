@@ -148,7 +148,7 @@ class LandscapeFiles:
     def _write_motions(self, model_file: str) -> None:
         """Write every motion that stands out as maps, and as an atomic model where there is one."""
         maps = self.averaged.maps
-        mean = (0.5 * (maps.references[0] + maps.references[1])).cpu().numpy()
+        mean = maps.reference.cpu().numpy()
         box = mean.shape[-1]
         still = drawn(
             self.moving.centres_angstrom,

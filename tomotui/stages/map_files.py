@@ -127,7 +127,7 @@ def half_maps_record(
         "half2": maps.halves[1],
         "mask": maps.mask,
         "unfiltered": maps.whole,
-        "map": 0.5 * (maps.references[0] + maps.references[1]),
+        "map": maps.reference,
     }
     paths = {}
     for what, values in files.items():

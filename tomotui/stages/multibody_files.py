@@ -62,8 +62,7 @@ class MultibodyFiles:
 
         bodies, measured = self.bodies, self.measured
         maps, moving = bodies.consensus, bodies.arrangement.moving
-        mean = 0.5 * (maps.references[0] + maps.references[1])
-        shares, moments = inertia_of(mean, bodies.masks, bodies.pivots_px)
+        shares, moments = inertia_of(maps.reference, bodies.masks, bodies.pivots_px)
         metric = displacement_metric(shares[moving], moments[moving] * maps.pixel_size_angstrom**2)
         halves = self.averaged.subjects.halves[measured.rows]
         whole, first, second = (
@@ -241,7 +240,7 @@ class MultibodyFiles:
 
         bodies, pixel = self.bodies, self.bodies.work.pixel_size_angstrom
         whole = composite(bodies.maps, bodies.consensus)
-        mean = 0.5 * (whole.references[0] + whole.references[1])
+        mean = whole.reference
         try:
             centres, amplitudes, widths = gaussians_of_map(
                 mean, pixel, self.parameters.gaussians, seed=self.parameters.seed

@@ -62,7 +62,7 @@ def body_masks(
         softened,
     )
 
-    pixel, mean = maps.pixel_size_angstrom, 0.5 * (maps.references[0] + maps.references[1])
+    pixel, mean = maps.pixel_size_angstrom, maps.reference
     edge = max(3.0, overlap_angstrom / pixel)
     given = len(files) or len(seeds)
     if given and not FEWEST <= given <= MOST:

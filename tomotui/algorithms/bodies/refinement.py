@@ -106,7 +106,7 @@ class MultibodyRefinement:
         self.work, self.plan = refinement.work, plan or BodyPlan()
         self.consensus: HalfMaps = refinement.maps
         self.masks = masks.to(self.work.device)
-        mean = 0.5 * (self.consensus.references[0] + self.consensus.references[1])
+        mean = self.consensus.reference
         self.pivots_px = pivots_of(mean, self.masks)
         pivots: Array = self.pivots_px.astype(np.float64) * self.work.pixel_size_angstrom
         # A body that the consensus does not follow is blurred, whatever its mass.

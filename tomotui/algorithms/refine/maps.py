@@ -54,6 +54,11 @@ class HalfMaps:
         """Mean of the halves, without filter."""
         return 0.5 * (self.halves[0] + self.halves[1])
 
+    @property
+    def reference(self) -> Tensor:
+        """Mean of the references: filtered, and empty outside the particle."""
+        return 0.5 * (self.references[0] + self.references[1])
+
 
 def half_maps(
     spectra: Sequence[Spectra],
