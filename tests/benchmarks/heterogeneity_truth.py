@@ -31,8 +31,8 @@ from tomotui.geometry.poses import angles_of_matrices
 from tomotui.imaging.fsc import fourier_shell_correlation
 from tomotui.imaging.slices import SliceSource
 from tomotui.records import AnyRecord
+from tomotui.stages.averaged_particles import AveragedParticles
 from tomotui.stages.base import Inputs
-from tomotui.stages.landscape_inputs import AveragedParticles
 
 Array = NDArray[np.float64]
 RESOLUTION_ANGSTROM = 20.0

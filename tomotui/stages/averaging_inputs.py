@@ -16,6 +16,7 @@ from tomotui.stages.particle_choice import in_tomograms
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from tomotui.algorithms.parallel import Ranks
     from tomotui.algorithms.refine.particles import SeriesParticles
     from tomotui.algorithms.subtomograms.views import SeriesModel
     from tomotui.records.particle_table import ParticleTable
@@ -58,6 +59,31 @@ class Subjects:
     subjects: list[Subject]
     images: list[AlignedImages]
     pixel_size_angstrom: float
+
+    def check_halves(self) -> None:
+        """Refuse halves of too few particles.
+
+        Raises
+        ------
+        StageError
+            When a half has fewer than two.
+        """
+        of_half = np.bincount(self.halves, minlength=2)
+        if of_half.min() < 2:
+            name = self.particle_set.name
+            raise StageError(
+                f"the halves of {name} have {of_half[0]} and {of_half[1]} particles; "
+                "each needs two at least, for a map to be judged by the other.",
+                f"Deal them out anew: tomotui particles split-halves {name}",
+            )
+
+    def share_out(self, ranks: Ranks) -> None:
+        """Keep the particles of this process, where several share the work."""
+        if ranks.count == 1:
+            return
+        for number, one in enumerate(self.series):
+            mine = np.arange(len(one)) % ranks.count == ranks.rank
+            self.series[number] = one.part(np.flatnonzero(mine))
 
 
 def subjects_with_particles(

@@ -184,7 +184,8 @@ class _Classifying:
         found = self.found or self._sorted()
         self._keep(found)
         found = self._aligned(found)
-        task.progress(0.95, "class maps")
+        self.averaged.span(0.95, 1.0)
+        self.averaged.told(0.0, "class maps")
         return self.files.result(found, self.aligning)
 
     def _check(self) -> None:
@@ -335,8 +336,11 @@ class _Classifying:
         if self.parameters.alignment == "none":
             return found
         for number in range(found.n_aligned + 1, self.parameters.aligned_rounds + 1):
-            share = (number - 1) / self.parameters.aligned_rounds
-            self.task.progress(0.5 + 0.45 * share, f"aligning with each class, round {number}")
+            first, last = (
+                0.5 + 0.45 * (number - 1 + step) / self.parameters.aligned_rounds for step in (0, 1)
+            )
+            self.averaged.span(first, last)
+            self.averaged.told(0.0, f"aligning with each class, round {number}")
             state, done = self.aligning.advance(found.state, number)
             found = found.after(state, done)
             self._announce(done)

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tomotui.records import AnyRecord, Classification, Map, ParticleSet
+from tomotui.stages.averaged_particles import AveragedParticles
 from tomotui.stages.base import StageResult, Task
-from tomotui.stages.landscape_inputs import AveragedParticles
 from tomotui.stages.map_files import half_maps_record, write_arrays, write_map
 
 if TYPE_CHECKING:

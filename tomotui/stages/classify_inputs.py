@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tomotui.records import Map
+from tomotui.stages.averaged_particles import AveragedParticles
 from tomotui.stages.base import Inputs, StageError, Task
-from tomotui.stages.landscape_inputs import AveragedParticles
 from tomotui.stages.particle_choice import one_set, read_reference
 
 if TYPE_CHECKING:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from tomotui.stages.averaged_particles import AveragedParticles
 from tomotui.stages.base import (
     Inputs,
     SampleParameters,
@@ -16,7 +17,6 @@ from tomotui.stages.base import (
     parameter,
 )
 from tomotui.stages.checkpoints import Checkpoint
-from tomotui.stages.landscape_inputs import AveragedParticles
 from tomotui.stages.particle_choice import Decisions, chosen_particles
 
 if TYPE_CHECKING:
@@ -131,6 +131,7 @@ class _Learning:
             )
         self._say_symmetry()
         learning = self._learning()
+        self.averaged.span(0.3, 0.95)
         self.checkpoint.resume(learning.take_up, self.task.device)
         self._say_motions(learning)
         found = learning.run()
@@ -162,6 +163,7 @@ class _Learning:
         limit = parameters.resolution_angstrom or (reached if np.isfinite(reached) else 0.0)
         resolution = max(limit, 1.05 * nyquist)
         self.task.log(f"{resolution:.1f} A of {nyquist / 2:.2f} A pixels, box {work.box}")
+        self.averaged.span(0.2, 0.3)
         with torch.no_grad():
             sums = gather_sums(work, maps.references, resolution)
             mixture = self._mixture(resolution, sums.terms)
@@ -177,7 +179,7 @@ class _Learning:
             sums.terms.of(maps.reference),
             plan,
             ranks=self.averaged.ranks,
-            told=self._told,
+            told=self.averaged.told,
             keep=self._keep,
         )
 
@@ -244,9 +246,6 @@ class _Learning:
             self.task.metric("strength", strength, float(number))
         if learning.n_motions == 0:
             self.task.warn("the particles show no motion beyond noise")
-
-    def _told(self, share: float, words: str) -> None:
-        self.task.progress(0.2 + 0.75 * share, words)
 
     def _keep(self, state: dict[str, Any]) -> None:
         course = state["under_way"]["course"]

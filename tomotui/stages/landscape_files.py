@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from tomotui.geometry.mixtures import MovingMixture, drawn
 from tomotui.records import AnyRecord, Landscape
+from tomotui.stages.averaged_particles import AveragedParticles
 from tomotui.stages.base import StageError, StageResult, Task
-from tomotui.stages.landscape_inputs import AveragedParticles
 from tomotui.stages.map_files import half_maps_record, write_arrays, write_map
 
 if TYPE_CHECKING:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tomotui.records import AnyRecord, Landscape
+from tomotui.stages.averaged_particles import AveragedParticles
 from tomotui.stages.base import (
     Inputs,
     SampleParameters,
@@ -17,7 +18,6 @@ from tomotui.stages.base import (
     Task,
     parameter,
 )
-from tomotui.stages.landscape_inputs import AveragedParticles
 from tomotui.stages.map_files import half_maps_record
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ class _PathMaps:
 
     def run(self) -> StageResult:
         """Read, average, write."""
-        from tomotui.algorithms.landscape.paths import along_path, weighted_maps, weights_about
+        from tomotui.algorithms.landscape.paths import along_path, weights_about
 
         kept = self._kept()
         table = self._table(kept["uids"])
@@ -106,10 +106,10 @@ class _PathMaps:
         records: list[AnyRecord] = []
         reached = []
         for number, point in enumerate(points, start=1):
-            share = 0.2 + 0.78 * number / len(points)
-            self.task.progress(share, f"map {number} of {len(points)}")
+            ends = (0.2 + 0.78 * (number - 1 + step) / len(points) for step in (0, 1))
+            averaged.span(*ends)
             weights, width = weights_about(coordinates[own], point, wanted)
-            maps = weighted_maps(averaged.refinement, weights)
+            maps = averaged.refinement.weighted_maps(weights)
             self.task.log(
                 f"map {number}: {int((weights > 0).sum())} particles within {width:.2f}, "
                 f"{maps.resolution_angstrom:.1f} A"

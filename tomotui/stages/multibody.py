@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from tomotui.stages.averaged_particles import AveragedParticles
 from tomotui.stages.base import (
     Inputs,
     SampleParameters,
@@ -16,7 +17,6 @@ from tomotui.stages.base import (
     parameter,
 )
 from tomotui.stages.checkpoints import Checkpoint
-from tomotui.stages.landscape_inputs import AveragedParticles
 from tomotui.stages.multibody_inputs import FEWEST, MOST, Point, body_masks
 from tomotui.stages.particle_choice import Decisions, chosen_particles
 
@@ -142,7 +142,6 @@ class _Course:
         if not np.linalg.norm(parameters.axis) > 0:
             raise StageError("axis: give a direction, such as 0,0,1.")
         self.checkpoint = Checkpoint(task, parameters.model_dump_json(), "multibody refinement")
-        self.begin, self.end = 0.2, 0.3
 
     def run(self) -> StageResult:
         """Average, cut into bodies, refine them, measure their motions, write."""
@@ -163,7 +162,7 @@ class _Course:
             seed=parameters.seed,
         )
         self._say_symmetry()
-        self.averaged.refinement.work.told = self._told
+        self.averaged.span(0.2, 0.3)
         states: list[dict[str, Any]] = []
         self.checkpoint.resume(lambda state: states.append(self._checked(state)), self.task.device)
         before = states[0] if states else None
@@ -172,7 +171,7 @@ class _Course:
         if before is not None:
             bodies.take_up(before["bodies"])
         self._refine_bodies(bodies)
-        self._span(0.85, 0.95)
+        self.averaged.span(0.85, 0.95)
         measured = bodies.measure()
         files = MultibodyFiles(self.task, self.averaged, bodies, measured, parameters)
         result = files.result(parameters.name or f"{self.averaged.set.name}-bodies")
@@ -186,13 +185,6 @@ class _Course:
                 f"{whole.name} has symmetry {whole.symmetry}: bodies are refined without; those "
                 f"that it makes several of need tomotui particles expand {whole.name} before"
             )
-
-    def _span(self, begin: float, end: float) -> None:
-        """Let what is told from now on be this part of the task."""
-        self.begin, self.end = begin, end
-
-    def _told(self, share: float, words: str) -> None:
-        self.task.progress(self.begin + (self.end - self.begin) * min(1.0, share), words)
 
     # The course
 
@@ -209,7 +201,7 @@ class _Course:
             return
         n = self.parameters.consensus_rounds
         for number in range(n):
-            self._span(0.2 + 0.1 * number / n, 0.2 + 0.1 * (number + 1) / n)
+            self.averaged.span(0.2 + 0.1 * number / n, 0.2 + 0.1 * (number + 1) / n)
             found = refinement.iterate("p")
             self.task.log(
                 f"whole particle: {found.resolution_angstrom:.2f} A, poses changed by "
@@ -254,7 +246,7 @@ class _Course:
         n, first = self.parameters.rounds, len(bodies.rounds)
         consensus = self.averaged.refinement.state()
         for number in range(first, n):
-            self._span(0.3 + 0.55 * number / n, 0.3 + 0.55 * (number + 1) / n)
+            self.averaged.span(0.3 + 0.55 * number / n, 0.3 + 0.55 * (number + 1) / n)
             self._announce(bodies.iterate())
             state = {"consensus": consensus, "bodies": bodies.state()}
             if self.averaged.ranks.rank == 0:

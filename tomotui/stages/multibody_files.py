@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tomotui.records import AnyRecord, Landscape, Map, ParticleSet
+from tomotui.stages.averaged_particles import AveragedParticles
 from tomotui.stages.base import StageError, StageResult, Task
-from tomotui.stages.landscape_inputs import AveragedParticles
 from tomotui.stages.map_files import fsc_curves, half_maps_record, write_arrays, write_map
 from tomotui.stages.multibody_stances import Stances, measured_stances
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tomotui.stages.averaged_particles import AveragedParticles
 from tomotui.stages.base import StageError, Task
-from tomotui.stages.landscape_inputs import AveragedParticles
 
 if TYPE_CHECKING:
     from tomotui.algorithms.bodies.gathering import Measured

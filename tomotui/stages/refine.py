@@ -183,8 +183,8 @@ class _Refining:
         )
         task.progress(0.0, "gathering particles")
         self.subjects = subjects_with_particles(task, self.inputs, self.set, table, parameters.seed)
-        self._check_halves()
-        self._share_out()
+        self.subjects.check_halves()
+        self.subjects.share_out(self.ranks)
         plan = RefinementPlan(
             self.diameter,
             self.symmetry,
@@ -206,23 +206,6 @@ class _Refining:
         self._refine()
         self._cut()
         return self._result()
-
-    def _check_halves(self) -> None:
-        of_half = np.bincount(self.subjects.halves, minlength=2)
-        if of_half.min() < 2:
-            raise StageError(
-                f"the halves of {self.set.name} have {of_half[0]} and {of_half[1]} particles; "
-                "each needs two at least, for a map to be judged by the other.",
-                f"Deal them out anew: tomotui particles split-halves {self.set.name}",
-            )
-
-    def _share_out(self) -> None:
-        """Keep the particles of this process, where several share the work."""
-        if self.ranks.count == 1:
-            return
-        for number, one in enumerate(self.subjects.series):
-            mine = np.arange(len(one)) % self.ranks.count == self.ranks.rank
-            self.subjects.series[number] = one.part(np.flatnonzero(mine))
 
     def _say_memory(self) -> None:
         """Say how much the views need, and what happens where that is more than there is room."""

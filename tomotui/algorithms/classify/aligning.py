@@ -19,7 +19,6 @@ from torch import Tensor
 
 from tomotui.algorithms.classify.evidence import fits
 from tomotui.algorithms.classify.mixture import ClassPlan, Round, log_probabilities
-from tomotui.algorithms.landscape.paths import weighted_maps
 from tomotui.algorithms.refine.maps import HalfMaps
 from tomotui.algorithms.refine.pose_rounds import PoseRound
 from tomotui.algorithms.refine.poses import Poses
@@ -148,7 +147,7 @@ class AligningClasses:
                 found.append(None)
                 continue
             self.lay(state, number)
-            found.append(weighted_maps(self.refinement, shares))
+            found.append(self.refinement.weighted_maps(shares))
         return found
 
     def advance(self, state: ClassState, number: int) -> tuple[ClassState, Round]:

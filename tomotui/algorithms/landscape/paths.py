@@ -1,16 +1,9 @@
-"""Maps of the real particles along a path through a landscape."""
+"""Paths through a landscape, and which particles count at a point of one."""
 
 from __future__ import annotations
 
 import numpy as np
-import torch
 from numpy.typing import ArrayLike, NDArray
-
-from tomotui.algorithms.refine.maps import HalfMaps, half_maps
-from tomotui.algorithms.refine.poses import batches
-from tomotui.algorithms.refine.reconstruct import Spectra, add_views
-from tomotui.algorithms.refine.refinement import Refinement
-from tomotui.imaging.slices import SliceSums
 
 Array = NDArray[np.float64]
 
@@ -70,43 +63,3 @@ def weights_about(
     weights = np.exp(-0.5 * squares / high**2)
     weights[weights < LEAST_WEIGHT] = 0
     return weights, high
-
-
-def weighted_maps(refinement: Refinement, weights: Array) -> HalfMaps:
-    """Make half maps in which particles count by weights.
-
-    Parameters
-    ----------
-    refinement
-        At its level, with the particles as they lie.
-    weights
-        By row, ``[n]``.
-    """
-    work = refinement.work
-    group = torch.as_tensor(work.group, dtype=torch.float32, device=work.device)
-    sums = [SliceSums(work.box, work.radius_limit, work.device) for _ in (0, 1)]
-    n_terms = len(work.store.plane.radius)
-    for one in work.series:
-        own = weights[one.rows]
-        if not (own > 0).any():
-            continue
-        views = work.store.views(one)
-        for half in (0, 1):
-            mine = np.flatnonzero((one.halves == half) & (own > 0))
-            for part in batches(len(mine), n_terms * one.model.n_tilts):
-                rows = mine[part]
-                poses, some = one.poses.select(rows), views.select(rows)
-                # Both sums have two factors of a view: each takes the root of the weight.
-                root = torch.as_tensor(own[rows] ** 0.5, dtype=torch.float32, device=work.device)
-                some.data = some.data * root[:, None, None]
-                some.transfer = some.transfer * root[:, None, None]
-                add_views(
-                    sums[half],
-                    some,
-                    poses.cameras(one.model, work.device),
-                    some.offsets_px(one.model, poses.positions_angstrom),
-                    n_terms,
-                )
-    spectra = [Spectra.of(one, group, work.ranks) for one in sums]
-    mask = refinement.maps.mask if refinement.maps is not None else None
-    return half_maps(spectra, work.pixel_size_angstrom, work.plan.diameter_angstrom, mask)

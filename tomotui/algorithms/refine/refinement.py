@@ -17,13 +17,14 @@ from tomotui.algorithms.refine.maps import HalfMaps, half_maps, resampled
 from tomotui.algorithms.refine.particles import Level, SeriesParticles, ViewStore
 from tomotui.algorithms.refine.plan import LETTERS, IterationResult, RefinementPlan
 from tomotui.algorithms.refine.pose_rounds import PoseRound
-from tomotui.algorithms.refine.poses import Poses, batches
-from tomotui.algorithms.refine.reconstruct import Spectra, add_views
+from tomotui.algorithms.refine.poses import Poses
+from tomotui.algorithms.refine.reconstruct import Spectra
 from tomotui.algorithms.refine.state import take_up_work, work_state
 from tomotui.algorithms.refine.tilts import Judged, TiltRefiner
 from tomotui.algorithms.refine.work import Work
+from tomotui.algorithms.refine.work_sums import half_spectra
 from tomotui.geometry.symmetry import symmetric_angle_deg, symmetry_rotations
-from tomotui.imaging.slices import SliceSource, SliceSums
+from tomotui.imaging.slices import SliceSource
 
 Array = NDArray[np.float64]
 
@@ -255,36 +256,29 @@ class Refinement:
 
     def make_maps(self) -> HalfMaps:
         """Make half maps of the particles as they lie, and references of them."""
-        work = self.work
-        group = torch.as_tensor(work.group, dtype=torch.float32, device=work.device)
-        sums = [SliceSums(work.box, work.radius_limit, work.device) for _ in (0, 1)]
-        n_terms = len(work.store.plane.radius)
-        for number, one in enumerate(self.series):
-            work.told(number / len(self.series), f"maps: {one.name}")
-            views = work.store.views(one)
-            for half in (0, 1):
-                mine = one.of_half(half)
-                for part in batches(len(mine), n_terms * one.model.n_tilts):
-                    rows = mine[part]
-                    poses, some = one.poses.select(rows), views.select(rows)
-                    add_views(
-                        sums[half],
-                        some,
-                        poses.cameras(one.model, work.device),
-                        some.offsets_px(one.model, poses.positions_angstrom),
-                        n_terms,
-                    )
-        spectra = [Spectra.of(one, group, work.ranks) for one in sums]
-        self.maps = half_maps(
-            spectra, work.pixel_size_angstrom, self.plan.diameter_angstrom, self._mask_here()
-        )
+        self.maps = self._solved(half_spectra(self.work), self._mask_here())
         self.references = self.maps.references
-        nyquist = 2 * work.pixel_size_angstrom
+        nyquist = 2 * self.work.pixel_size_angstrom
         reached = self.maps.resolution_angstrom
         if not np.isfinite(reached):
             reached = self.plan.first_resolution_angstrom
         self.resolution_angstrom = max(nyquist, min(reached, self.plan.first_resolution_angstrom))
         return self.maps
+
+    def weighted_maps(self, weights: Array) -> HalfMaps:
+        """Return half maps in which particles count by weights, judged as the last maps were.
+
+        Parameters
+        ----------
+        weights
+            By row, ``[n]``; particles of none are left out.
+        """
+        mask = None if self.maps is None else self.maps.mask
+        return self._solved(half_spectra(self.work, weights), mask)
+
+    def _solved(self, spectra: Sequence[Spectra], mask: Tensor | None) -> HalfMaps:
+        pixel, diameter = self.work.pixel_size_angstrom, self.plan.diameter_angstrom
+        return half_maps(spectra, pixel, diameter, mask)
 
     def cut(self, share: float) -> NDArray[np.int64]:
         """Leave out the particles that agree least with their half's map.

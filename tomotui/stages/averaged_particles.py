@@ -1,14 +1,12 @@
-"""What landscapes are learnt from: oriented particles at a binning, and their own average."""
+"""Oriented particles at a binning, and their own average: what their variation is told beside."""
 
 from __future__ import annotations
 
 import math
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from tomotui.stages.averaging_inputs import Subjects, box_of, diameter_of, subjects_with_particles
-from tomotui.stages.base import Inputs, StageError, Task
+from tomotui.stages.base import Inputs, Task
 from tomotui.stages.particle_choice import one_set, with_orientation
 
 if TYPE_CHECKING:
@@ -18,6 +16,8 @@ if TYPE_CHECKING:
     from tomotui.records.particle_table import ParticleTable
 
 LEAST_BOX_PX = 24
+GATHERING = 0.2
+"""Share of the whole work that it is to gather and average the particles."""
 
 
 class AveragedParticles:
@@ -33,8 +33,6 @@ class AveragedParticles:
         About how many pixels the views are to have: binning follows from it.
     memory_gb
         Room for views.
-    span
-        Part of the task's progress that gathering takes.
 
     Attributes
     ----------
@@ -58,35 +56,21 @@ class AveragedParticles:
         box_px: int,
         memory_gb: float,
         seed: int,
-        span: float = 0.2,
     ) -> None:
         from tomotui.algorithms.parallel import Ranks
 
-        self.task, self.span = task, span
+        self.task = task
+        self.span(0.0, GATHERING)
         self.ranks: Ranks = Ranks()
         self.set = one_set(inputs)
         self.diameter = diameter_of(self.set, diameter_angstrom)
         table = with_orientation(task, table, self.set.name)
         task.progress(0.0, "gathering particles")
         self.subjects: Subjects = subjects_with_particles(task, inputs, self.set, table, seed)
-        halves = np.bincount(self.subjects.halves, minlength=2)
-        if halves.min() < 2:
-            raise StageError(
-                f"the halves of {self.set.name} have {halves[0]} and {halves[1]} particles; "
-                "each needs two at least.",
-                f"Deal them out anew: tomotui particles split-halves {self.set.name}",
-            )
-        self._share_out()
+        self.subjects.check_halves()
+        self.subjects.share_out(self.ranks)
         self.refinement = self._at_level(box_of(self.diameter, box_angstrom), box_px, memory_gb)
         self.maps: HalfMaps = self.refinement.make_maps()
-
-    def _share_out(self) -> None:
-        """Keep the particles of this process, where several share the work."""
-        if self.ranks.count == 1:
-            return
-        for number, one in enumerate(self.subjects.series):
-            mine = np.arange(len(one)) % self.ranks.count == self.ranks.rank
-            self.subjects.series[number] = one.part(np.flatnonzero(mine))
 
     def _at_level(self, box_angstrom: float, box_px: int, memory_gb: float) -> Refinement:
         from tomotui.algorithms.refine.particles import Level
@@ -106,11 +90,16 @@ class AveragedParticles:
             int(memory_gb * 2**30),
             self.task.device,
             self.ranks,
-            self._told,
+            self.told,
         )
         refinement.go_to(Level(binning, box), pixel)
         refinement.work.store.prepare(refinement.series)
         return refinement
 
-    def _told(self, share: float, words: str) -> None:
-        self.task.progress(self.span * min(1.0, share), words)
+    def span(self, begin: float, end: float) -> None:
+        """Let what is told of the particles from now on be this part of the task."""
+        self._begin, self._end = begin, end
+
+    def told(self, share: float, words: str) -> None:
+        """Tell how far the part of the task has come."""
+        self.task.progress(self._begin + (self._end - self._begin) * min(1.0, share), words)
