@@ -82,8 +82,9 @@ class Found:
     @property
     def reproducibility(self) -> float | None:
         """Mean agreement of two runs; ``None`` for a single run."""
-        n = len(self.agreements)
-        return float(self.agreements[np.triu_indices(n, 1)].mean()) if n > 1 else None
+        from tomotui.algorithms.classify.agreement import mean_agreement
+
+        return mean_agreement(self.agreements)
 
     def as_state(self) -> dict[str, Any]:
         """Return it as tensors and plain values."""

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from tomotui.algorithms.landscape.landscape import LandscapeLearning
     from tomotui.algorithms.landscape.mixture import Mixture
-    from tomotui.algorithms.landscape.sums import Terms
+    from tomotui.algorithms.subtomograms.reference_sums import Terms
 
 
 class LandscapeParameters(SampleParameters):
@@ -154,7 +154,7 @@ class _Learning:
         import torch
 
         from tomotui.algorithms.landscape.landscape import LandscapeLearning, LandscapePlan
-        from tomotui.algorithms.landscape.sums import gather_sums
+        from tomotui.algorithms.subtomograms.reference_sums import gather_sums
 
         parameters, work = self.parameters, self.averaged.refinement.work
         maps = self.averaged.maps

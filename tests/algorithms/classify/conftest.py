@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from tomotui.algorithms.classify.evidence import Evidence, Support
-from tomotui.algorithms.landscape.sums import Terms
+from tomotui.algorithms.subtomograms.reference_sums import Terms
 from tomotui.geometry.angles import rotations_of_vectors
 from tomotui.imaging.masks import soft_ball
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from tomotui.algorithms.landscape.mixture import Mixture, What
 from tomotui.algorithms.landscape.seeding import gaussians_of_map
-from tomotui.algorithms.landscape.sums import ParticleSums, SumMaker, Terms
+from tomotui.algorithms.subtomograms.reference_sums import ParticleSums, SumMaker, Terms
 from tomotui.algorithms.subtomograms.views import SeriesModel
 from tomotui.geometry import TiltGeometry
 from tomotui.geometry.angles import rotations_of_vectors

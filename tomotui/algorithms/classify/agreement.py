@@ -48,3 +48,15 @@ def matched(labels: Labels, to: Labels, n: int) -> Labels:
 def agreements(runs: list[Labels]) -> Array:
     """Return the adjusted Rand index between all runs, ``[r, r]``."""
     return np.array([[adjusted_rand(a, b) for b in runs] for a in runs])
+
+
+def mean_agreement(agreements: Array) -> float | None:
+    """Return the mean agreement of two runs; ``None`` for a single run.
+
+    Parameters
+    ----------
+    agreements
+        Between all runs, ``[r, r]``.
+    """
+    n = len(agreements)
+    return float(agreements[np.triu_indices(n, 1)].mean()) if n > 1 else None

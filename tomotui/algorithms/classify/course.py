@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from tomotui.algorithms.classify.agreement import agreements
+from tomotui.algorithms.classify.agreement import agreements, mean_agreement
 from tomotui.algorithms.classify.beginnings import Begin
 from tomotui.algorithms.classify.evidence import Evidence, Support
 from tomotui.algorithms.classify.mixture import (
@@ -87,13 +87,7 @@ class Outcome:
     @property
     def reproducibility(self) -> float | None:
         """Mean agreement of two runs; ``None`` for a single run."""
-        n = len(self.agreements)
-        return float(self.agreements[np.triu_indices(n, 1)].mean()) if n > 1 else None
-
-    @property
-    def is_reproducible(self) -> bool:
-        """Whether runs that began differently have come to the same."""
-        return self.reproducibility is None or self.reproducibility >= ALIKE
+        return mean_agreement(self.agreements)
 
 
 def classify(

@@ -1,8 +1,9 @@
 """What particles say about how they differ from their common map, gathered once for all rounds.
 
 With poses known, every class is the common map and a difference, and how probable a difference
-makes a particle follows from two sums over its views (`tomotui.algorithms.landscape.sums`). A
-round of classification is then a few products of matrices, whatever the number of tilts.
+makes a particle follows from two sums over its views
+(`tomotui.algorithms.subtomograms.reference_sums`). A round of classification is then a few products
+of matrices, whatever the number of tilts.
 """
 
 from __future__ import annotations
@@ -14,18 +15,18 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from tomotui.algorithms.landscape.sums import Terms, gather_sums
 from tomotui.algorithms.refine.equations import view_fits
 from tomotui.algorithms.refine.maps import turned
 from tomotui.algorithms.refine.poses import Poses, batches
 from tomotui.algorithms.refine.work import Work
+from tomotui.algorithms.subtomograms.reference_sums import Terms, gather_sums, real_product
 from tomotui.imaging.slices import SliceSource
 
 Array = NDArray[np.float64]
 
 LEAST_WEIGHT = 0.01
-"""Of a particle's mean weight at a frequency, that every term has at least: what a view leaves at
-the edge of its slice is a little more than its weight there says."""
+"""Of a particle's mean weight about a frequency, that every term has at least: what a view leaves
+at the edge of its slice is a little more than its weight there says."""
 
 
 @dataclass(frozen=True)
@@ -151,17 +152,28 @@ class Judged:
     errors: Tensor
 
 
-def real_product(left: Tensor, right: Tensor) -> Tensor:
-    """Return the real part of products over frequencies, ``[p, k]`` by ``[c, k]``."""
-    flat = torch.view_as_real(left).flatten(-2), torch.view_as_real(right.contiguous()).flatten(-2)
-    return flat[0] @ flat[1].T
-
-
 def shell_means(values: Tensor, shells: Tensor) -> Tensor:
     """Return the mean by shell, ``[..., s]`` of ``[..., k]``."""
     n = int(shells.max()) + 1
     total = values.new_zeros(*values.shape[:-1], n).index_add_(-1, shells, values)
     return total / torch.bincount(shells, minlength=n).clamp_min(1)
+
+
+def no_less_than_least(weights: Tensor, shells: Tensor) -> Tensor:
+    """Return the weights of particles, `LEAST_WEIGHT` of what is usual about a frequency or more.
+
+    The origin is a shell by itself, and a transfer near nothing leaves it no weight at all: shells
+    learn from those beside them.
+
+    Parameters
+    ----------
+    weights
+        ``[p, k]``.
+    shells
+        ``[k]``.
+    """
+    usual = torch.max_pool1d(shell_means(weights, shells), 3, stride=1, padding=1)
+    return torch.maximum(weights, LEAST_WEIGHT * usual[:, shells])
 
 
 def gather_evidence(
@@ -188,11 +200,10 @@ def gather_evidence(
     spectrum = sums.terms.of(common.to(device))
     weights = sums.weights.sum(dim=0)
     shells = sums.terms.length.round().long()
-    least = LEAST_WEIGHT * shell_means(weights, shells)[:, shells]
     return Evidence(
         sums.terms,
         sums.values.sum(dim=0),
-        torch.maximum(weights, least),
+        no_less_than_least(weights, shells),
         torch.as_tensor(base, dtype=torch.float32, device=device),
         spectrum,
         torch.as_tensor(sums.halves, device=device),

@@ -14,7 +14,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from tomotui.algorithms.classify.evidence import Evidence, Support, real_product, shell_means
+from tomotui.algorithms.classify.evidence import Evidence, Support, shell_means
+from tomotui.algorithms.subtomograms.reference_sums import real_product
 
 Array = NDArray[np.float64]
 

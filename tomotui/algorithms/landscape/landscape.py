@@ -20,7 +20,6 @@ from tomotui.algorithms.landscape.linear import (
 )
 from tomotui.algorithms.landscape.mixture import Mixture
 from tomotui.algorithms.landscape.network import LandscapeNetwork
-from tomotui.algorithms.landscape.sums import ParticleSums
 from tomotui.algorithms.landscape.training import (
     LandscapeTraining,
     Lessons,
@@ -28,6 +27,7 @@ from tomotui.algorithms.landscape.training import (
     place_particles,
 )
 from tomotui.algorithms.parallel import Ranks
+from tomotui.algorithms.subtomograms.reference_sums import ParticleSums
 
 Array = NDArray[np.float64]
 

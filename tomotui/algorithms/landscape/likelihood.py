@@ -5,9 +5,12 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from tomotui.algorithms.landscape.linear import real_product
 from tomotui.algorithms.landscape.mixture import N_COMPONENTS, Mixture
-from tomotui.algorithms.landscape.sums import ParticleSums, log_likelihood
+from tomotui.algorithms.subtomograms.reference_sums import (
+    ParticleSums,
+    log_likelihood,
+    real_product,
+)
 
 SHIFT_SPREAD_PX, TURN_SPREAD_RAD, SCALE_SPREAD = 1.0, 0.05, 0.3
 """Standard deviations that a particle's place, orientation and contrast may err by."""

@@ -16,8 +16,8 @@ import torch
 from torch import Tensor
 
 from tomotui.algorithms.landscape.mixture import Mixture
-from tomotui.algorithms.landscape.sums import ParticleSums
 from tomotui.algorithms.parallel import Ranks
+from tomotui.algorithms.subtomograms.reference_sums import ParticleSums, real_product
 
 LEAST_CURVATURE = 1e-3
 """Of the greatest, below which a motion is not told by the views."""
@@ -136,11 +136,6 @@ def slopes_of(
     free = gradients[..., motions] - gradients[..., rest] @ taken.float()
     left_over = curvature[motions, motions] - curvature[motions, rest] @ taken
     return Slopes(free, left_over)
-
-
-def real_product(left: Tensor, right: Tensor) -> Tensor:
-    """Return the real part of products over frequencies, ``[..., k]`` by ``[m, k]``."""
-    return left.real @ right.real.T + left.imag @ right.imag.T
 
 
 def linear_motions(

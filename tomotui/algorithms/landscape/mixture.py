@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.cluster.vq import kmeans2
 from torch import Tensor
 
-from tomotui.algorithms.landscape.sums import Terms
+from tomotui.algorithms.subtomograms.reference_sums import Terms
 
 REACH = 3.5
 """Standard deviations of a Gaussian that are drawn."""
@@ -231,11 +231,6 @@ class Mixture:
         share = self.amplitudes / self.amplitudes.sum()
         moving = field[..., :3] if bool(self.components[0]) else field[..., 3:]
         return (moving.square().sum(dim=-1) @ share).sqrt()
-
-    def on(self, device: torch.device) -> Mixture:
-        """Return it on a device."""
-        names = ("centres", "amplitudes", "anchors", "following", "components")
-        return replace(self, **{name: getattr(self, name).to(device) for name in names})
 
 
 def _shares(places: NDArray[np.float64], anchors: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -17,6 +17,7 @@ from tomotui.algorithms.landscape.linear import LinearMotions
 from tomotui.algorithms.landscape.network import LandscapeNetwork
 from tomotui.algorithms.learning import Learner, cosine_rate
 from tomotui.algorithms.parallel import Ranks
+from tomotui.algorithms.subtomograms.reference_sums import real_product
 
 LEARNING_RATE, WEIGHT_DECAY = 1e-3, 1e-2
 WARM_UP_STEPS, LEAST_RATE = 20, 0.02
@@ -274,9 +275,9 @@ def _expansion(
     curvature = (weighed.conj()[:, :, None] * slopes[:, None]).real.sum(dim=-1)
     # What a particle's pose and contrast could explain as well is no evidence.
     nuisance = likelihood.nuisance
-    mixed = weighed.real @ nuisance.real.T + weighed.imag @ nuisance.imag.T
+    mixed = real_product(weighed, nuisance)
     covariance = likelihood.covariance[rows]
-    of_pose = left[:, 0].real @ nuisance.real.T + left[:, 0].imag @ nuisance.imag.T
+    of_pose = real_product(left[:, 0], nuisance)
     slope = slope - torch.einsum("bdi,bij,bj->bd", mixed, covariance, of_pose)
     curvature = curvature - torch.einsum("bdi,bij,bej->bde", mixed, covariance, mixed)
     return slope, curvature + torch.eye(at.shape[1], device=at.device)

@@ -246,14 +246,7 @@ def log_likelihood(difference: Tensor, values: Tensor, weights: Tensor) -> Tenso
     return (agreement - 0.5 * weights * power).sum(dim=-1)
 
 
-def joined(parts: Sequence[ParticleSums]) -> ParticleSums:
-    """Return the particles of several sums, one after another."""
-    first = parts[0]
-    return ParticleSums(
-        first.terms,
-        torch.cat([one.values for one in parts], dim=1),
-        torch.cat([one.weights for one in parts], dim=1),
-        np.concatenate([one.rows for one in parts]),
-        np.concatenate([one.halves for one in parts]),
-        first.pixel_size_angstrom,
-    )
+def real_product(left: Tensor, right: Tensor) -> Tensor:
+    """Return the real part of products over frequencies, ``[..., k]`` by ``[m, k]``."""
+    first, second = (torch.view_as_real(one.contiguous()).flatten(-2) for one in (left, right))
+    return first @ second.T

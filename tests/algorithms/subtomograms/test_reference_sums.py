@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from tomotui.algorithms.landscape.sums import SumMaker, Terms, log_likelihood
 from tomotui.algorithms.refine.equations import view_fits
+from tomotui.algorithms.subtomograms.reference_sums import SumMaker, Terms, log_likelihood
 from tomotui.algorithms.subtomograms.views import SeriesModel
 from tomotui.geometry import TiltGeometry
 from tomotui.imaging.slices import SliceSource
