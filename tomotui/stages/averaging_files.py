@@ -36,6 +36,9 @@ DETAILS_FILE = "details.npz"
 PROGRESS_FILE = "progress.npz"
 PROGRESS_MAP_FILE = "progress.mrc"
 
+MUCH_COARSER = 1.4
+"""Resolution of what is not round over that of the whole map, from which on a map is doubted."""
+
 
 class AveragingFiles:
     """Writes what a refinement has reached.
@@ -104,10 +107,13 @@ class AveragingFiles:
         )
         table = self._particles(refined)
         record = self._map_record(name, symmetry, refined, len(table), maps, mass_kda, b_factor_a2)
-        reached = maps.resolution_angstrom
+        reached, of_directions = maps.resolution_angstrom, maps.fsc_of_directions().resolution()
         metrics = {"particles": float(len(table))}
-        if math.isfinite(reached):
-            metrics["resolution"] = reached
+        for key, value in (("resolution", reached), ("resolution_of_directions", of_directions)):
+            if math.isfinite(value):
+                metrics[key] = value
+        if of_directions > MUCH_COARSER * reached:
+            self._doubt_orientations(reached, of_directions)
         words = f"{reached:.2f} A" if math.isfinite(reached) else "the halves agree on nothing"
         records: list[AnyRecord] = [*alignments, *ctfs, refined, record]
         return StageResult(
@@ -115,6 +121,16 @@ class AveragingFiles:
             particles=(table,),
             metrics=metrics,
             summary=f"{len(table)} particles, {words}",
+        )
+
+    def _doubt_orientations(self, reached: float, of_directions: float) -> None:
+        """Warn of halves that agree in little but what is round."""
+        found = f"to {of_directions:.1f} A" if math.isfinite(of_directions) else "on nothing"
+        self.task.warn(
+            f"the halves agree to {reached:.1f} A, but {found} in what is not round about the "
+            "middle: the orientations may be wrong. Begin with a map that shows what tells "
+            "directions apart (initial-model with a finer resolution), and use that detail "
+            "(first_resolution_angstrom)"
         )
 
     def _particles(self, refined: ParticleSet) -> ParticleTable:

@@ -15,6 +15,7 @@ from tomotui.algorithms.refine.reconstruct import Spectra
 from tomotui.imaging.fsc import Fsc, fourier_shell_correlation
 from tomotui.imaging.map_masks import map_mask
 from tomotui.imaging.masks import soft_ball
+from tomotui.imaging.round_part import without_round_part
 from tomotui.imaging.slices import SliceSource
 
 Array = NDArray[np.float64]
@@ -58,6 +59,15 @@ class HalfMaps:
     def reference(self) -> Tensor:
         """Mean of the references: filtered, and empty outside the particle."""
         return 0.5 * (self.references[0] + self.references[1])
+
+    def fsc_of_directions(self) -> Fsc:
+        """Return the correlation of what is not round about the middle of the halves.
+
+        Only that tells whether orientations are right: the round part of a cage or a capsid
+        agrees whatever they are.
+        """
+        first, second = (without_round_part(one) for one in self.halves)
+        return fourier_shell_correlation(first, second, self.pixel_size_angstrom, self.mask)
 
 
 def half_maps(

@@ -55,8 +55,13 @@ Chain = Callable[[Tensor], Tensor]
 SHIFT_SPREAD_ANGSTROM = 15.0
 """How far, as a standard deviation, tilts may be shifted from where they are in one round."""
 
-LEAST_GAIN = 2.0
-"""Of the held-out particles' log-likelihood: less may be chance."""
+LEAST_GAIN = 5.0
+"""Of the held-out particles' log-likelihood: less may be chance.
+
+Where a map and the views share nothing, either half's log-likelihood at the best scale is half the
+square of a normal deviate, and the sum of both is above 5 once in 150 tilts, above 2 in every
+seventh.
+"""
 
 TURN_SPREAD_DEG = 0.5
 """How far, as a standard deviation, tilts may be turned from where they were aligned."""
