@@ -13,6 +13,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+from tests.stages.hinged import Hinged, atoms_at, make_hinged, write_atoms
 from tomotui.formats.mrc import write_volume
 from tomotui.geometry.angles import rotations_of_vectors
 from tomotui.geometry.poses import angles_of_matrices, matrices_of_angles
@@ -30,6 +31,7 @@ Run = Callable[..., Any]
 PIXEL_ANGSTROM, BOX = 12.0, 32
 MISALIGNED_ANGSTROM = 6.0
 DIAMETER_ANGSTROM = 270.0
+QUICK_LANDSCAPE = {"coordinates": 2, "box_px": 24, "epochs": 1, "gaussians": 60, "anchors": 8}
 
 
 @dataclass(frozen=True)
@@ -253,3 +255,40 @@ def polished(posed: PosedSample, refine: Run, tmp_path_factory: pytest.TempPathF
     folder = tmp_path_factory.mktemp("polished")
     result, task = refine(folder, records=records, iterations="p2,t,p,t,d,p")
     return Polished(result, task, records, errors)
+
+
+@pytest.fixture(scope="session")
+def hinged(tmp_path_factory: pytest.TempPathFactory) -> Hinged:
+    """A series of particles whose head turns on their body."""
+    return make_hinged(tmp_path_factory.mktemp("hinged"))
+
+
+@pytest.fixture(scope="session")
+def landscape(hinged: Hinged, stage_runner: ModuleType) -> Run:
+    def run(
+        folder: Path,
+        table: ParticleTable | None = None,
+        records: list[AnyRecord] | None = None,
+        cancel_at: float | None = None,
+        **choices: Any,
+    ) -> tuple[StageResult, Any]:
+        task = stage_runner.RecordingTask(folder, "all", threads=1, cancel_at=cancel_at)
+        result = stage_runner.run_stage(
+            "landscape",
+            task,
+            hinged.records if records is None else records,
+            {**QUICK_LANDSCAPE, **choices},
+            hinged.table if table is None else table,
+        )
+        return result, task
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def learnt(landscape: Run, tmp_path_factory: pytest.TempPathFactory) -> tuple[StageResult, Any]:
+    """The landscape of the hinge, along which a model moves that was fitted to a larger map."""
+    folder = tmp_path_factory.mktemp("learnt")
+    write_volume(folder / "fitted.mrc", np.zeros((40,) * 3, dtype=np.float32), PIXEL_ANGSTROM)
+    write_atoms(folder / "fitted.pdb", atoms_at(0.0) + 20 * PIXEL_ANGSTROM)
+    return landscape(folder, model="fitted.pdb", reference=str(folder / "fitted.mrc"))

@@ -26,6 +26,17 @@ if TYPE_CHECKING:
     from tomotui.algorithms.landscape.mixture import Mixture
     from tomotui.algorithms.subtomograms.reference_sums import Terms
 
+    Focus = tuple[Tensor, float]
+
+
+LEAST_DETAILS = 3
+"""That a diameter must hold, for parts to be seen to move."""
+
+FEWEST_GAUSSIANS = 8
+
+LARGE_MOTION = 0.08
+"""Of the diameter, root mean square: more is rarely true, and often what wrong poses make."""
+
 
 class LandscapeParameters(SampleParameters):
     """The choices of a landscape."""
@@ -41,7 +52,10 @@ class LandscapeParameters(SampleParameters):
         "", "File of a mask: only what lies within may differ, relative to the rest."
     )
     model: str = parameter(
-        "", "File of an atomic model (PDB or mmCIF) fitted to the map, to be moved along."
+        "", "File of an atomic model (PDB or mmCIF) fitted to a map of them, to be moved along."
+    )
+    reference: str = parameter(
+        "", "Map that the model was fitted to; the newest map of the particles when empty."
     )
     gaussians: int = parameter(
         0, "Gaussians that stand for the map; found from its resolution when 0.", ge=0, le=20000
@@ -87,7 +101,7 @@ class LandscapeStage(Stage):
     summary = "Learn the conformational landscape of particles: motions, and who stands where."
     parameters_type = LandscapeParameters
     takes = ("tilt_series", "tomogram", "alignment", "particle_set")
-    optional = ("ctf",)
+    optional = ("ctf", "map")
     gives = ("landscape", "map")
     needs = "gpu"
     scope = "sample"
@@ -112,9 +126,13 @@ class _Learning:
         """Average, place Gaussians, learn, write."""
         import torch
 
-        from tomotui.stages.landscape_files import LandscapeFiles
+        from tomotui.stages.landscape_files import LandscapeFiles, fitted_model
+        from tomotui.stages.map_files import read_mask
 
         parameters = self.parameters
+        # Files that cannot be used are told of before hours of work, not after.
+        focus = read_mask(self.task, parameters.focus) if parameters.focus else None
+        model = fitted_model(self.task, self.inputs, parameters.model, parameters.reference)
         table = chosen_particles(
             self.inputs, parameters.decisions, parameters.min_score, parameters.classes
         )
@@ -130,14 +148,16 @@ class _Learning:
                 seed=parameters.seed,
             )
         self._say_symmetry()
-        learning = self._learning()
+        if model is not None:
+            model = model.centred(self.averaged)
+        learning = self._learning(focus)
         self.averaged.span(0.3, 0.95)
         self.checkpoint.resume(learning.take_up, self.task.device)
         self._say_motions(learning)
         found = learning.run()
         files = LandscapeFiles(self.task, self.averaged, learning.mixture, found)
         name = parameters.name or f"{self.averaged.set.name} landscape"
-        result = files.result(name, parameters.model)
+        result = files.result(name, model)
         self.checkpoint.forget()
         return result
 
@@ -150,23 +170,21 @@ class _Learning:
                 f"once each after tomotui particles expand {whole.name}"
             )
 
-    def _learning(self) -> LandscapeLearning:
+    def _learning(self, focus: Focus | None) -> LandscapeLearning:
         import torch
 
         from tomotui.algorithms.landscape.landscape import LandscapeLearning, LandscapePlan
         from tomotui.algorithms.subtomograms.reference_sums import gather_sums
 
         parameters, work = self.parameters, self.averaged.refinement.work
-        maps = self.averaged.maps
-        reached = maps.resolution_angstrom
-        nyquist = 2 * maps.pixel_size_angstrom
-        limit = parameters.resolution_angstrom or (reached if np.isfinite(reached) else 0.0)
-        resolution = max(limit, 1.05 * nyquist)
-        self.task.log(f"{resolution:.1f} A of {nyquist / 2:.2f} A pixels, box {work.box}")
+        maps, resolution = self.averaged.maps, self._resolution_angstrom()
+        self.task.log(
+            f"{resolution:.1f} A of {maps.pixel_size_angstrom:.2f} A pixels, box {work.box}"
+        )
         self.averaged.span(0.2, 0.3)
         with torch.no_grad():
             sums = gather_sums(work, maps.references, resolution)
-            mixture = self._mixture(resolution, sums.terms)
+            mixture = self._mixture(resolution, sums.terms, focus)
         plan = LandscapePlan(
             parameters.coordinates,
             parameters.epochs,
@@ -183,7 +201,26 @@ class _Learning:
             keep=self._keep,
         )
 
-    def _mixture(self, resolution_angstrom: float, terms: Terms) -> Mixture:
+    def _resolution_angstrom(self) -> float:
+        """Return the finest detail to use: what was asked for, or what the map shows."""
+        averaged, asked = self.averaged, self.parameters.resolution_angstrom
+        reached, coarsest = averaged.maps.resolution_angstrom, averaged.diameter / LEAST_DETAILS
+        if reached > coarsest:
+            shown = f"{reached:.0f} A at best" if np.isfinite(reached) else "at no resolution"
+            raise StageError(
+                f"the halves of {averaged.set.name} agree {shown}, for a particle of "
+                f"{averaged.diameter:.0f} A: how it varies cannot be told.",
+                "Refine the particles first: tomotui run refine",
+            )
+        if asked is not None and asked > coarsest:
+            raise StageError(
+                f"resolution_angstrom: {asked:g} A shows nothing of a particle of "
+                f"{averaged.diameter:.0f} A.",
+                f"Ask for {coarsest:.0f} A or less, or for none: the map's own is found.",
+            )
+        return max(asked or reached, 1.05 * 2 * averaged.maps.pixel_size_angstrom)
+
+    def _mixture(self, resolution_angstrom: float, terms: Terms, focus: Focus | None) -> Mixture:
         """Return Gaussians of the map, with anchors that may move."""
         import torch
 
@@ -201,6 +238,11 @@ class _Learning:
                 f"{error}: the particles' average shows nothing.",
                 "Refine the particles first: tomotui run refine",
             ) from error
+        if len(found[0]) < FEWEST_GAUSSIANS:
+            raise StageError(
+                f"gaussians: {len(found[0])} are too few to move.",
+                f"Ask for {FEWEST_GAUSSIANS} or more, or for none: as many as needed are found.",
+            )
         centres, amplitudes, widths = (torch.from_numpy(one).to(work.device) for one in found)
         self.task.log(f"{len(centres)} Gaussians of {float(widths[0]):.1f} A")
         return Mixture.of(
@@ -209,17 +251,12 @@ class _Learning:
             amplitudes,
             float(widths[0]) / pixel,
             parameters.anchors,
-            self._moving(centres),
+            None if focus is None else self._moving(centres, *focus),
             parameters.what,
         )
 
-    def _moving(self, centres_angstrom: Tensor) -> Tensor | None:
+    def _moving(self, centres_angstrom: Tensor, mask: Tensor, pixel: float) -> Tensor:
         """Return which Gaussians lie within the mask that was asked for."""
-        from tomotui.stages.map_files import read_mask
-
-        if not self.parameters.focus:
-            return None
-        mask, pixel = read_mask(self.task, self.parameters.focus)
         places = (centres_angstrom.cpu() / pixel).round().long() + mask.shape[-1] // 2
         inside = ((places >= 0) & (places < mask.shape[-1])).all(dim=1)
         x, y, z = places.clamp(0, mask.shape[-1] - 1).unbind(-1)
@@ -246,6 +283,18 @@ class _Learning:
             self.task.metric("strength", strength, float(number))
         if learning.n_motions == 0:
             self.task.warn("the particles show no motion beyond noise")
+        elif self.parameters.what != "occupancy":
+            self._doubt(float(linear.sizes[: learning.n_motions].max()) * pixel)
+
+    def _doubt(self, size_angstrom: float) -> None:
+        """Say when what looks like motion may be particles that lie wrong."""
+        diameter = self.averaged.diameter
+        if size_angstrom > LARGE_MOTION * diameter:
+            self.task.warn(
+                f"a motion of {size_angstrom:.0f} A rms is large for a particle of "
+                f"{diameter:.0f} A: where no part is known to move so far, places or orientations "
+                "are wrong; refine them first"
+            )
 
     def _keep(self, state: dict[str, Any]) -> None:
         course = state["under_way"]["course"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,10 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tomotui.geometry.mixtures import MovingMixture, drawn
-from tomotui.records import AnyRecord, Landscape
+from tomotui.records import AnyRecord, Landscape, Map
 from tomotui.stages.averaged_particles import AveragedParticles
-from tomotui.stages.base import StageError, StageResult, Task
+from tomotui.stages.base import Inputs, StageError, StageResult, Task
 from tomotui.stages.map_files import half_maps_record, write_arrays, write_map
+from tomotui.stages.particle_choice import read_reference
 
 if TYPE_CHECKING:
     from tomotui.algorithms.landscape.landscape import FoundLandscape
@@ -55,18 +57,23 @@ class LandscapeFiles:
             found.network.arrays(self.pixel, mixture.following),
         )
 
-    def result(self, name: str, model_file: str) -> StageResult:
-        """Write everything, and describe it as records.
+    def result(self, name: str, model: FittedModel | None) -> StageResult:
+        """Write everything, and describe it as records; of several processes the first does.
 
         Parameters
         ----------
-        model_file
-            Of an atomic model to be moved along; empty for none.
+        model
+            To be moved along, about the map's centre.
         """
         work, found = self.averaged.refinement.work, self.found
         columns = self._columns()
+        if self.averaged.ranks.rank:
+            return StageResult()
         rows = np.flatnonzero(np.isfinite(columns["gain"]))
         whole = self.averaged.set
+        lost = len(columns["gain"]) - len(rows)
+        if lost:
+            self.task.warn(f"{lost} particles of {whole.name} could not be placed and are left out")
         map_record = half_maps_record(
             self.task,
             self.averaged.maps,
@@ -95,7 +102,7 @@ class LandscapeFiles:
             },
         )
         self.task.artifact("landscape", path)
-        self._write_motions(model_file)
+        self._write_motions(model)
         record = Landscape(
             name=name,
             method="mixture",
@@ -145,7 +152,7 @@ class LandscapeFiles:
 
     # Motions
 
-    def _write_motions(self, model_file: str) -> None:
+    def _write_motions(self, model: FittedModel | None) -> None:
         """Write every motion that stands out as maps, and as an atomic model where there is one."""
         maps = self.averaged.maps
         mean = maps.reference.cpu().numpy()
@@ -157,7 +164,6 @@ class LandscapeFiles:
             box,
             self.pixel,
         )
-        atoms = self._atoms(model_file) if model_file else None
         import torch
 
         for number in range(self.found.n_motions):
@@ -170,47 +176,94 @@ class LandscapeFiles:
                 path = folder / f"frame{frame:02d}.mrc"
                 write_map(path, torch.from_numpy(mean + change), self.pixel)
             self.task.artifact(f"motion{number + 1}", folder / f"frame{FRAMES:02d}.mrc")
-            if atoms is not None:
-                atoms.write(self.task, folder / "model.pdb", points)
+            if model is not None:
+                self._write_model(model, folder / "model.pdb", points)
 
-    def _atoms(self, model_file: str) -> _MovingAtoms:
-        from tomotui.formats.errors import FormatError
-        from tomotui.formats.structures import atom_positions
-        from tomotui.stages.match_inputs import find_file
-
-        path = find_file(self.task, model_file, "model")
-        try:
-            positions = atom_positions(path)
-        except FormatError as error:
-            raise StageError(str(error)) from error
-        middle = (self.averaged.maps.mask.shape[-1] // 2) * self.pixel
-        centred = (positions - middle).astype(np.float32)
-        inside = np.abs(centred).max(axis=1) < middle
-        if inside.mean() < 0.5:
-            raise StageError(
-                f"{path} does not lie in the map: fit it to {self.averaged.set.name}'s map first.",
-                "Its coordinates count from the corner of the map, as ChimeraX saves them.",
-            )
-        following = self.mixture.shares_at(centred / self.pixel)
-        return _MovingAtoms(path, centred, self.found.network.arrays(self.pixel, following))
-
-
-class _MovingAtoms:
-    """An atomic model that anchors move."""
-
-    def __init__(self, path: Path, positions: NDArray[np.float32], deformation: Any) -> None:
-        self.path, self.positions, self.deformation = path, positions, deformation
-
-    def write(self, task: Task, path: Path, points: list[NDArray[np.float32]]) -> None:
-        """Write one model for each point."""
+    def _write_model(
+        self, model: FittedModel, path: Path, points: list[NDArray[np.float32]]
+    ) -> None:
+        """Write the model as it is at each point."""
         from tomotui.formats.errors import FormatError
         from tomotui.formats.structures import write_moved_models
 
-        shifts = [
-            self.deformation.at(point, self.positions)[0] - self.positions for point in points
-        ]
+        following = self.mixture.shares_at(model.positions_angstrom / self.pixel)
+        moving = self.found.network.arrays(self.pixel, following)
+        at_rest = model.positions_angstrom
         try:
-            write_moved_models(self.path, shifts, path)
+            write_moved_models(
+                model.path, [moving.at(point, at_rest)[0] - at_rest for point in points], path
+            )
         except FormatError as error:
             raise StageError(str(error)) from error
-        task.artifact(f"{path.parent.name}-model", path)
+        self.task.artifact(f"{path.parent.name}-model", path)
+
+
+@dataclass(frozen=True)
+class FittedModel:
+    """An atomic model that was fitted to a map.
+
+    Attributes
+    ----------
+    positions_angstrom
+        Of its atoms from the map's first voxel, as the file has them; once centred, from the
+        map's centre, ``[n, 3]``.
+    middle_angstrom
+        Where the map's centre lies, from its first voxel; ``None`` for that of the landscape.
+    """
+
+    path: Path
+    positions_angstrom: NDArray[np.float32]
+    middle_angstrom: float | None
+
+    def centred(self, averaged: AveragedParticles) -> FittedModel:
+        """Return it with positions from the map's centre.
+
+        Raises
+        ------
+        StageError
+            When the particles' map does not hold most of it.
+        """
+        maps = averaged.maps
+        own = (maps.mask.shape[-1] // 2) * maps.pixel_size_angstrom
+        middle = own if self.middle_angstrom is None else self.middle_angstrom
+        centred = self.positions_angstrom - np.float32(middle)
+        inside = np.abs(centred).max(axis=1) < own
+        if inside.mean() < 0.5:
+            raise StageError(
+                f"{self.path} does not lie in the map: fit it to {averaged.set.name}'s map first.",
+                "Its coordinates count from the corner of the map, as ChimeraX saves them.",
+            )
+        return replace(self, positions_angstrom=centred)
+
+
+def fitted_model(task: Task, inputs: Inputs, name: str, reference: str) -> FittedModel | None:
+    """Read the atomic model that is to be moved along; ``None`` where none is named.
+
+    Parameters
+    ----------
+    name
+        Of its file.
+    reference
+        Name or file of the map that it was fitted to; the newest of the particles when empty.
+
+    Raises
+    ------
+    StageError
+        When it cannot be read.
+    """
+    from tomotui.formats.errors import FormatError
+    from tomotui.formats.structures import atom_positions
+    from tomotui.stages.match_inputs import find_file
+
+    if not name:
+        return None
+    path = find_file(task, name, "model")
+    try:
+        positions = atom_positions(path)
+    except FormatError as error:
+        raise StageError(str(error)) from error
+    middle = None
+    if reference or inputs.maybe(Map) is not None:
+        values, pixel, _ = read_reference(task, inputs, reference, None)
+        middle = (values.shape[-1] // 2) * pixel
+    return FittedModel(path, positions.astype(np.float32), middle)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -83,7 +84,7 @@ class _PathMaps:
 
     def run(self) -> StageResult:
         """Read, average, write."""
-        from tomotui.algorithms.landscape.paths import along_path, weights_about
+        from tomotui.algorithms.landscape.paths import along_path
 
         kept = self._kept()
         table = self._table(kept["uids"])
@@ -101,14 +102,13 @@ class _PathMaps:
         )
         row_of = {str(uid): row for row, uid in enumerate(kept["uids"])}
         own = np.array([row_of[str(uid)] for uid in averaged.subjects.table.uids])
-        wanted = self.parameters.share * len(own)
+        about = self._about(coordinates[own], points, kept["deviations"], averaged.subjects.halves)
         base = self.parameters.name or f"{self.landscape.name} path"
         records: list[AnyRecord] = []
         reached = []
-        for number, point in enumerate(points, start=1):
+        for number, (weights, width) in enumerate(about, start=1):
             ends = (0.2 + 0.78 * (number - 1 + step) / len(points) for step in (0, 1))
             averaged.span(*ends)
-            weights, width = weights_about(coordinates[own], point, wanted)
             maps = averaged.refinement.weighted_maps(weights)
             self.task.log(
                 f"map {number}: {int((weights > 0).sum())} particles within {width:.2f}, "
@@ -116,6 +116,8 @@ class _PathMaps:
             )
             self.task.metric("resolution", maps.resolution_angstrom, float(number), "angstrom")
             reached.append(maps.resolution_angstrom)
+            if averaged.ranks.rank:
+                continue
             record = half_maps_record(
                 self.task,
                 maps,
@@ -134,15 +136,48 @@ class _PathMaps:
             f"{min(reached):.1f} to {max(reached):.1f} A",
         )
 
+    def _about(
+        self, coordinates: Array, points: Array, deviations: Array, halves: NDArray[np.int64]
+    ) -> list[tuple[Array, float]]:
+        """Return how much particles count at each point, and the width of that.
+
+        Raises
+        ------
+        StageError
+            When too few count at a point for each half to have a map.
+        """
+        from tomotui.algorithms.landscape.paths import weights_about
+
+        found = []
+        for number, point in enumerate(points, start=1):
+            wanted = self.parameters.share * len(coordinates)
+            weights, width = weights_about(coordinates, point, wanted)
+            of_half = np.bincount(halves[weights > 0], minlength=2)
+            if of_half.min() < 2:
+                raise StageError(
+                    f"map {number} would be of {of_half[0]} and {of_half[1]} particles in its "
+                    "halves; each needs two at least.",
+                    f"Let more particles count: --set share={min(1.0, 2 * self.parameters.share):.2g}",
+                )
+            nearest = np.linalg.norm(coordinates - point, axis=1).min()
+            if nearest > deviations.max():
+                self.task.warn(
+                    f"map {number} lies beyond all particles: it is of those nearest to it, "
+                    f"{nearest:.2g} away"
+                )
+            found.append((weights, width))
+        return found
+
     def _kept(self) -> dict[str, Any]:
         path = self.task.resolve(self.landscape.path)
         try:
             with np.load(path) as file:
                 names = ("uids", "coordinates", "axes", "deviations")
                 return {name: file[name] for name in names}
-        except (OSError, ValueError, KeyError) as error:
+        except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
+            state = "damaged" if path.is_file() else "gone"
             raise StageError(
-                f"{path} cannot be read: {error}.",
+                f"the landscape {self.landscape.name} cannot be read: {path} is {state}.",
                 "Learn the landscape again: tomotui run landscape",
             ) from error
 
@@ -171,7 +206,7 @@ class _PathMaps:
                 point = [float(word) for word in words.split(",")]
             except ValueError:
                 point = []
-            if len(point) != d:
+            if len(point) != d or not np.isfinite(point).all():
                 raise StageError(
                     f"path: {words!r} is no point of {self.landscape.name}: it takes {d} numbers "
                     "with commas between.",

@@ -150,16 +150,32 @@ class LandscapeTraining:
         unsure = log_variance - 2 * best.spread.log()
         noise = torch.randn(mean.shape, device=mean.device)
         motion = network.decode(best.coordinates + noise * best.spread)
-        gain = self.lessons.likelihood.gain(rows, motion).mean()
-        uneven = (self.neighbours @ motion.unflatten(-1, (-1, 4))).square().sum(dim=(-1, -2))
-        answer = 0.5 * (missed + unsure.square()).sum(dim=-1).mean()
-        (answer - gain + self.smoothness * uneven.mean()).backward()
+        weight = self._weight_of_each(len(rows))
+        gain = weight * self.lessons.likelihood.gain(rows, motion).sum()
+        uneven = (self.neighbours @ motion.unflatten(-1, (-1, 4))).square().sum()
+        answer = 0.5 * weight * (missed + unsure.square()).sum()
+        (answer - gain + self.smoothness * weight * uneven).backward()
         variance = best.spread.square()
-        cost = 0.5 * (best.coordinates.square() + variance - 1 - variance.log()).sum(-1).mean()
+        cost = 0.5 * weight * (best.coordinates.square() + variance - 1 - variance.log()).sum()
         losses = torch.stack([gain.detach(), cost.detach()])
         found = learner.end_step(losses)
         learner.step += 1
         return found
+
+    def _weight_of_each(self, n: int) -> float:
+        """Return by how much a particle counts, so that the mean over processes is that over all.
+
+        Parameters
+        ----------
+        n
+            Particles of this process in this step; there may be none.
+        """
+        ranks = self.learner.ranks
+        if ranks.count == 1:
+            return 1 / max(1, n)
+        total = torch.tensor([float(n)], device=self.learner.device)
+        ranks.sum_(total)
+        return ranks.count / max(1.0, float(total))
 
     def state(self) -> dict[str, Any]:
         """Return what is needed to go on as if nothing had happened."""
@@ -217,12 +233,13 @@ def place_particles(
     Steps are after Gauss and Newton, kept where they are better.
     """
     parts = []
-    for first in range(0, len(features), _CHUNK):
+    # A process without particles has one empty part.
+    for first in range(0, max(1, len(features)), _CHUNK):
         rows = torch.arange(first, min(first + _CHUNK, len(features)), device=features.device)
         with torch.no_grad():
             began = network.encode(features[rows])[0]
         parts.append(_climb(network, likelihood, began, rows, steps))
-        told(float(rows[-1] + 1) / len(features))
+        told((first + len(rows)) / max(1, len(features)))
     return Places(*(torch.cat([getattr(one, name) for one in parts])
                     for name in ("coordinates", "spread", "gain")))  # fmt: skip
 
