@@ -140,7 +140,9 @@ class LandscapeTraining:
         learner.begin_step(
             LEARNING_RATE * cosine_rate(learner.step, total, WARM_UP_STEPS, LEAST_RATE)
         )
-        rows = torch.as_tensor(chosen, device=learner.device)
+        weight = self._weight_of_each(len(chosen))
+        # A process without lessons takes part in the exchange with one that does not count.
+        rows = torch.as_tensor(chosen if len(chosen) else [0], device=learner.device)
         network = learner.network
         features = self.lessons.features[rows]
         mean, log_variance = network.encode(features)
@@ -150,7 +152,6 @@ class LandscapeTraining:
         unsure = log_variance - 2 * best.spread.log()
         noise = torch.randn(mean.shape, device=mean.device)
         motion = network.decode(best.coordinates + noise * best.spread)
-        weight = self._weight_of_each(len(rows))
         gain = weight * self.lessons.likelihood.gain(rows, motion).sum()
         uneven = (self.neighbours @ motion.unflatten(-1, (-1, 4))).square().sum()
         answer = 0.5 * weight * (missed + unsure.square()).sum()
@@ -175,7 +176,7 @@ class LandscapeTraining:
             return 1 / max(1, n)
         total = torch.tensor([float(n)], device=self.learner.device)
         ranks.sum_(total)
-        return ranks.count / max(1.0, float(total))
+        return ranks.count / max(1.0, float(total)) if n else 0.0
 
     def state(self) -> dict[str, Any]:
         """Return what is needed to go on as if nothing had happened."""
@@ -233,13 +234,12 @@ def place_particles(
     Steps are after Gauss and Newton, kept where they are better.
     """
     parts = []
-    # A process without particles has one empty part.
-    for first in range(0, max(1, len(features)), _CHUNK):
+    for first in range(0, len(features), _CHUNK):
         rows = torch.arange(first, min(first + _CHUNK, len(features)), device=features.device)
         with torch.no_grad():
             began = network.encode(features[rows])[0]
         parts.append(_climb(network, likelihood, began, rows, steps))
-        told((first + len(rows)) / max(1, len(features)))
+        told((first + len(rows)) / len(features))
     return Places(*(torch.cat([getattr(one, name) for one in parts])
                     for name in ("coordinates", "spread", "gain")))  # fmt: skip
 
