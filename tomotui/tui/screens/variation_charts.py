@@ -102,12 +102,16 @@ def histogram_words(
     sign = "+-" if ascii_only else "±"
     return (
         f"{space.names[direction]} {sign}{wide:.2g}{word} "
-        f"[warning]one particle {sign}{spread:.2g}[/]"
+        f"[warning]one {sign}{spread:.2g}{word}[/]"
     )
 
 
-ANGLES = (("tilt_deg", "tilt from the normal"), ("azimuth_deg", "azimuth about it"))
-"""What a landscape of bodies may tell of each body, degrees ``[particles, bodies]``."""
+ANGLES = (("tilt_deg", "tilts"), ("azimuth_deg", "azimuths"))
+"""What a landscape of bodies may tell of each, from the normal and about it, degrees
+``[particles, bodies]``."""
+
+CIRCULAR = "azimuth_deg"
+"""An angle all around, of which a mean says nothing."""
 
 
 def known_angles(details: Details) -> list[tuple[str, str]]:
@@ -131,9 +135,10 @@ def angles(details: Details, key: str, title: str) -> tuple[Drawn, str]:
         mine = column[np.isfinite(column)]
         counts = np.histogram(mine, edges)[0]
         layers.append(layer((edges[1:] + edges[:-1]) / 2, counts, class_role(number)))
-        if len(mine):
-            told = f"body {number + 1} {mine.mean():.0f} ±{mine.std():.0f}"
-            words.append(f"[{class_role(number)}]{told}[/]")
+        told = f"body {number + 1}"
+        if len(mine) and key != CIRCULAR:
+            told += f" {mine.mean():.0f} ±{mine.std():.0f}°"
+        words.append(f"[{class_role(number)}]{told}[/]")
     return Chart(tuple(layers)), f"{title} {' '.join(words)}"
 
 

@@ -169,7 +169,7 @@ class LandscapeScreen(VariationPanels):
         self.show_title("plane", f"{names[0]} and {names[1]}")
         said = f"{cursor[0]:+.2f} {cursor[1]:+.2f} · {near} near"
         if work.selected is not None:
-            said = f"{int(work.selected.sum())} selected: {work.selection} · {said}"
+            said = f"{int(work.selected.sum())} selected: {work.selection}"
         self.pane("plane").border_subtitle = said
         self._show_along(space, across, cursor[0])
 
@@ -179,8 +179,9 @@ class LandscapeScreen(VariationPanels):
         known = known_angles(self.snapshot.chosen.details)
         if 0 < work.angle <= len(known):
             drawn, words = angles(self.snapshot.chosen.details, *known[work.angle - 1])
-            self.show_chart("along", words.replace("±", "+-") if self.tomotui.ascii_only else words,
-                            drawn)  # fmt: skip
+            if self.tomotui.ascii_only:
+                words = words.replace("±", "+-").replace("°", "")
+            self.show_chart("along", words, drawn)
             return
         direction, deviation = space.directions[across], float(space.deviations[across])
         degrees = degrees_of(sculptor.mixture, direction, deviation)

@@ -17,7 +17,7 @@ from tomotui.tui.wording import counted, percent
 
 ENTRY_COLUMNS = (
     Column("name", "name", 12, 40, grows=True),
-    Column("result", "shows", 9, 14),
+    Column("result", "shows", 9, 11),
     Column("agree", "agree", 5, 5, "right", rank=2),
 )
 

@@ -32,6 +32,8 @@ FAST = 5
 ZOOM_STEP = 1.4
 DRAG_CELLS = 2
 """Cells that the mouse moves before a click becomes a line."""
+WHITE = 1.5
+"""Greater than any density: what is drawn over the densest places is still seen."""
 _EMPTY = 0.004
 """Density below which a cell shows the ground of the theme."""
 _NO_POINTS = np.zeros(0)
@@ -200,7 +202,7 @@ class LatentPlane(WordedPicture):
         split = density.reshape(cells[0], glyphs.rows, cells[1], glyphs.columns)
         inside = split.max(axis=(1, 3)) > _EMPTY
         palette = self.artist.palette()
-        frame = compose(np.sqrt(density), inside, Window(0.0, 1.0), glyphs, palette)
+        frame = compose(np.sqrt(density), inside, Window(0.0, WHITE), glyphs, palette)
         grid = Grid(shape[0], shape[1], 0.0, 0.0, 1.0, 1.0)
         ascii_only = self.artist.capability.ascii_only
         if picture.selected is not None:
@@ -208,7 +210,7 @@ class LatentPlane(WordedPicture):
         draw_trails(frame, grid, glyphs, self._lines(picture, shape), ascii_only)
         for label in self._labels(picture, ascii_only):
             row, column = self._cell(label.place, cells)
-            frame.write(row, column, label.words, label.role, ground=None)
+            frame.write(row, column, label.words, label.role)
         self._draw_cursor(frame, cells, ascii_only)
         low, high = (f"{one:.3g}" for one in self.state.span.y)
         frame.write(0, 0, f"{high} {picture.names[1]}"[: cells[1]], "dim")
