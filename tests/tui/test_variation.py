@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from textual import events
 from textual.pilot import Pilot
 
 from tests.tui.conftest import FakeStage, request, start, until
@@ -25,7 +26,7 @@ from tomotui.tui.screens.variation import VariationScreen
 from tomotui.tui.screens.variation_panels import page_of
 from tomotui.tui.screens.variation_words import NO_MOTION
 from tomotui.tui.widgets.fields import Field
-from tomotui.tui.widgets.status_bar import Hints
+from tomotui.tui.widgets.status_bar import Hints, LineInput
 
 AppMaker = Callable[..., TomotuiApp]
 
@@ -166,6 +167,19 @@ async def test_thresholds_and_clusters_make_sets(make_app: AppMaker, place: Path
         await until(pilot, lambda: "cluster B: 80 of 120" in message(screen))
         after, before = made(place, "ribosome-refined cluster B")
         np.testing.assert_array_equal(after.origins, before.uids[N_PARTICLES // 3 :])
+
+
+async def test_keys_of_one_burst_are_taken_in_their_order(make_app: AppMaker, place: Path) -> None:
+    """As a slow line brings them: all at once."""
+    app = make_app(place, stages=STAGES)
+    async with app.run_test(size=(110, 30)) as pilot:
+        screen = await opened(pilot)
+        await pilot.press("c")
+        line = screen.query_one(LineInput)
+        assert line.value == "2"
+        for key in ("backspace", "3"):
+            app.post_message(events.Key(key, key if len(key) == 1 else None))
+        await until(pilot, lambda: line.value == "3")
 
 
 async def test_lasso_box_and_mouse_select(make_app: AppMaker, place: Path) -> None:

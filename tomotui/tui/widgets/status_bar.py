@@ -141,6 +141,18 @@ class LineInput(Input):
         self.value = text
         self.cursor_position = len(text)
 
+    async def _on_key(self, event: events.Key) -> None:
+        """Take keys in their order, also those that a slow line brings in one burst.
+
+        The binding of backspace would be run after the letters behind it.
+        """
+        if event.key == "backspace":
+            event.stop()
+            event.prevent_default()
+            self.action_delete_left()
+        else:
+            await super()._on_key(event)
+
     def action_cancel(self) -> None:
         """Give up."""
         self.post_message(self.Cancelled())
