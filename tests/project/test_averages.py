@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tomotui.project import InputWish, MissingInput, Project
-from tomotui.records import Map, ParticleSet, SetOrigin, Tomogram
+from tomotui.records import Landscape, Map, ParticleSet, SetOrigin, Tomogram
 from tomotui.records.particle_table import Candidates, ParticleTable
 
 
@@ -61,6 +61,38 @@ def test_sets_made_from_others_are_worked_on_only_when_named(project: Project) -
     assert named == {"particle_set": [refined]}
     assert project.particle_sets(picks_only=True) == [picks]
     assert project.particle_sets() == [picks, refined]
+
+
+def test_a_landscape_comes_with_the_particles_that_stand_in_it(project: Project) -> None:
+    picks = _set("ribosome")
+    refined, spikes = _set("ribosome-refined", "refine", picks), _set("spike-refined", "refine")
+    first, second, other = (
+        Landscape(
+            name=name, method="mixture", particle_set_uid=of.uid, path="l.npz", n_coordinates=2
+        )
+        for name, of in (("first", refined), ("second", refined), ("other", spikes))
+    )
+
+    def found(name: str = "", *sets: str) -> list[str]:
+        takes = ["particle_set", "landscape"]
+        wish = InputWish(sets=sets, landscape=name)
+        inputs = project.resolve_inputs(takes, [], "sample", wish)
+        return [getattr(one, "name", "") for kind in takes for one in inputs[kind]]
+
+    project.add_records([picks, refined, spikes])
+    with pytest.raises(MissingInput, match=r"sample has no landscape\. Run the stage"):
+        found()
+    project.add_records([first, second, other])
+    assert found() == ["spike-refined", "other"]
+    assert found("first") == ["ribosome-refined", "first"]
+    assert found("", "ribosome-refined") == ["ribosome-refined", "second"]
+    assert found("first", "ribosome-refined") == ["ribosome-refined", "first"]
+    with pytest.raises(MissingInput, match=r"no landscape thrid.*There are first, second, other"):
+        found("thrid")
+    with pytest.raises(MissingInput, match="of spike-refined: first is of ribosome-refined"):
+        found("first", "spike-refined")
+    with pytest.raises(MissingInput, match="no particle set nobody"):
+        found("first", "nobody")
 
 
 def test_a_search_never_goes_into_a_refined_set(project: Project, tomogram: Tomogram) -> None:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from tomotui.project.errors import MissingInput
 from tomotui.project.records import CURRENT_SERIES, PER_SERIES, RecordPart
-from tomotui.records import AnyRecord, Map, ParticleSet, TiltSeries
+from tomotui.records import AnyRecord, Landscape, Map, ParticleSet, TiltSeries
 
 
 class InputWish(NamedTuple):
@@ -30,7 +30,8 @@ class InputWish(NamedTuple):
         Names or identities of maps, or files, which are the stage's own matter. None for the
         newest map of the particles that the stage takes.
     landscape
-        Name of the landscape; empty for the newest.
+        Name of the landscape; empty for the newest of the sets, which are those of the landscape
+        where none is named.
     """
 
     of_series: Sequence[str] | None = None
@@ -64,6 +65,8 @@ class InputPart(RecordPart):
             When a kind in ``takes`` has no record.
         """
         series = self._series_meant(target, wish)
+        if "landscape" in (*takes, *optional):
+            wish = self._with_landscape(wish)
         found: dict[str, list[AnyRecord]] = {}
         for kind in dict.fromkeys((*takes, *optional)):
             records = self._inputs_of(kind, series, target, wish)
@@ -109,15 +112,13 @@ class InputPart(RecordPart):
         if kind == "map" and wish.sets is not None:
             return self._map_of(self._sets(wish.sets))
         if kind == "landscape" and wish.landscape:
-            target = wish.landscape
+            return self._load("uid = ?", (wish.landscape,))
         if kind not in PER_SERIES:
             named = self._load(
                 "id = (SELECT max(id) FROM records WHERE kind = ? AND name = ?)", (kind, target)
             )
             newest = self.latest(kind)
-            if named or (kind == "landscape" and wish.landscape):
-                return named
-            return [newest] if newest else []
+            return named or ([newest] if newest else [])
         if kind == "tilt_series":
             return list(self.tilt_series() if series is None else series)
         whose = CURRENT_SERIES
@@ -137,6 +138,28 @@ class InputPart(RecordPart):
             )""",
             (kind, *values),
         )
+
+    def _with_landscape(self, wish: InputWish) -> InputWish:
+        """Return a wish for one landscape by its identity, and for the particles that are in it."""
+        every = [one for one in self.records("landscape") if isinstance(one, Landscape)]
+        known = [one for one in self.records("particle_set") if isinstance(one, ParticleSet)]
+        name_of = {one.uid: one.name for one in known}
+        named = [one for one in every if wish.landscape in ("", one.name)]
+        if every and not named:
+            there = ", ".join(dict.fromkeys(one.name for one in every))
+            raise MissingInput(f"there is no landscape {wish.landscape}.", f"There are {there}.")
+        uids = {one.uid for one in self._sets(wish.sets)} if wish.sets else set(name_of)
+        found = [one for one in named if one.particle_set_uid in uids]
+        if named and not found:
+            told = (f"{one.name} is of {name_of.get(one.particle_set_uid, '?')}" for one in named)
+            raise MissingInput(
+                f"there is no landscape of {', '.join(wish.sets or ())}: {', '.join(told)}.",
+                "Name the set of one of them, or learn one: tomotui run landscape",
+            )
+        if not found:
+            return wish
+        one = found[-1]
+        return wish._replace(landscape=one.uid, sets=wish.sets or (name_of[one.particle_set_uid],))
 
     def _sets(self, names: Sequence[str]) -> list[ParticleSet]:
         """Return particle sets, of those of one name the newest; all picks when none is named."""
