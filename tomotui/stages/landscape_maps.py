@@ -33,8 +33,10 @@ ENDS = 1.5
 class LandscapeMapsParameters(SampleParameters):
     """The choices of maps along a path."""
 
-    particles: tuple[str, ...] = parameter((), "The particle set of the landscape.")
-    landscape: str = parameter("", "Name of the landscape; the newest when empty.")
+    particles: tuple[str, ...] = parameter(
+        (), "The particle set; that of the landscape when empty."
+    )
+    landscape: str = parameter("", "Name of the landscape; the newest of the set when empty.")
     path: tuple[str, ...] = parameter(
         (),
         "Points as numbers with commas between, and semicolons between points, such as "
