@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import gemmi
@@ -186,6 +187,20 @@ def test_what_was_stopped_goes_on_to_the_same_end(
     assert found["uids"].tolist() == expected["uids"].tolist()
     np.testing.assert_allclose(found["coordinates"], expected["coordinates"], atol=1e-4)
     assert result.summary == learnt[0].summary
+
+
+def test_what_was_learnt_of_other_particles_is_not_taken_up(
+    hinged: Hinged, landscape: Run, stage_runner: ModuleType, tmp_path: Path
+) -> None:
+    choices = {**QUICK_LANDSCAPE, "force": True}
+    with pytest.raises(Cancelled):
+        landscape(tmp_path, hinged.table.select(range(16)), force=True, cancel_at=0.6)
+    task = stage_runner.RecordingTask(tmp_path, "all", threads=1, cancel_at=0.6)
+    fewer = hinged.table.select(range(12))
+    with pytest.raises(Cancelled):
+        stage_runner.run_stage("landscape", task, hinged.records, choices, fewer)
+    assert any("of other choices or particles" in message for message in task.messages)
+    assert any("all particles: epoch 1" in message for message in task.messages)
 
 
 # What may be wrong

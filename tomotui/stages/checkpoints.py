@@ -64,7 +64,9 @@ class Checkpoint:
         try:
             kept = torch.load(self.path, map_location=device, weights_only=True)
             if kept["of"] != self.of:
-                self.task.log(f"the checkpoint is of other parameters: {self.what} begins anew")
+                self.task.log(
+                    f"the checkpoint is of other choices or particles: {self.what} begins anew"
+                )
                 return False
             take(kept["values"])
         except Exception as error:  # a torn file may fail to load in any way

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -120,7 +121,6 @@ class _Learning:
 
     def __init__(self, task: Task, inputs: Inputs, parameters: LandscapeParameters) -> None:
         self.task, self.inputs, self.parameters = task, inputs, parameters
-        self.checkpoint = Checkpoint(task, parameters.model_dump_json(), "landscape")
 
     def run(self) -> StageResult:
         """Average, place Gaussians, learn, write."""
@@ -152,6 +152,7 @@ class _Learning:
             model = model.centred(self.averaged)
         learning = self._learning(focus)
         self.averaged.span(0.3, 0.95)
+        self.checkpoint = self._checkpoint()
         self.checkpoint.resume(learning.take_up, self.task.device)
         self._say_motions(learning)
         found = learning.run()
@@ -160,6 +161,12 @@ class _Learning:
         result = files.result(name, model)
         self.checkpoint.forget()
         return result
+
+    def _checkpoint(self) -> Checkpoint:
+        """Return the checkpoint of these parameters and particles: with others anchors differ."""
+        whose = hashlib.sha256("".join(self.averaged.subjects.table.uids.tolist()).encode())
+        of = f"{self.parameters.model_dump_json()} {whose.hexdigest()}"
+        return Checkpoint(self.task, of, "landscape")
 
     def _say_symmetry(self) -> None:
         """Say what becomes of symmetric particles."""

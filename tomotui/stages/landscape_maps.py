@@ -156,10 +156,11 @@ class _PathMaps:
             weights, width = weights_about(coordinates, point, wanted)
             of_half = np.bincount(halves[weights > 0], minlength=2)
             if of_half.min() < 2:
+                more = min(1.0, 2 * self.parameters.share)
                 raise StageError(
                     f"map {number} would be of {of_half[0]} and {of_half[1]} particles in its "
                     "halves; each needs two at least.",
-                    f"Let more particles count: --set share={min(1.0, 2 * self.parameters.share):.2g}",
+                    f"Let more particles count: --set share={more:.2g}",
                 )
             nearest = np.linalg.norm(coordinates - point, axis=1).min()
             if nearest > deviations.max():
