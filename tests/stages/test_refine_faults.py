@@ -59,7 +59,7 @@ def test_a_checkpoint_that_is_of_no_use_is_not_used(
     few = near.select(range(6))
     refine(tmp_path, few)
     _, task = refine(tmp_path, few, shift_reach_angstrom=14.0)
-    assert any("other parameters" in message for message in task.messages)
+    assert any("other choices or particles" in message for message in task.messages)
     (tmp_path / "checkpoint.pt").write_bytes(b"torn")
     result, task = refine(tmp_path, few)
     assert any("begins anew" in warning for warning in task.warnings)

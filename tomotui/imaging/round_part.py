@@ -42,3 +42,18 @@ def without_round_part(volume: Tensor) -> Tensor:
         mean = total / count.clamp_min(1e-6)
         left = left - sum(share * mean[at] for at, share in shares)
     return left.view_as(volume)
+
+
+def round_share(volume: Tensor) -> float:
+    """Return the share of a map's power that is the same in all directions, 0 to 1.
+
+    The mean of the map, which is round of itself, is left out.
+
+    Parameters
+    ----------
+    volume
+        ``[n, n, n]`` about voxel ``n // 2``.
+    """
+    whole = (volume - volume.mean()).square().sum()
+    left = without_round_part(volume).square().sum()
+    return float(1 - left / whole.clamp_min(1e-30))

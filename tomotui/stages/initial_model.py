@@ -150,6 +150,11 @@ class _FirstMaps:
         outcome = annealing.run(self._told)
         if not outcome.has_settled:
             self.task.log(f"the maps still changed a little after {outcome.steps} steps")
+        if outcome.rival is not None:
+            self.task.log(
+                "the particle is nearly round: its directions were taken the other way as well; "
+                f"what is kept is likelier by {outcome.rival:.1f} a particle"
+            )
         return self._result(outcome, len(joined.views))
 
     def _subjects(self) -> Subjects:
@@ -163,7 +168,7 @@ class _FirstMaps:
         return subjects_with_particles(self.task, self.inputs, self.set, table, parameters.seed)
 
     def _told(self, progress: Progress) -> None:
-        share = progress.step / self.parameters.steps
+        share = min(1.0, progress.step / self.parameters.steps)
         words = f"{progress.resolution_angstrom:.0f} A, change {progress.change:.4f}"
         self.task.progress(0.1 + 0.88 * share, words)
         step = float(progress.step)

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from tomotui.stages.averaging_files import AveragingFiles
 from tomotui.stages.averaging_inputs import box_of, diameter_of, subjects_with_particles
-from tomotui.stages.averaging_joined import join_particles
 from tomotui.stages.base import (
     Inputs,
     SampleParameters,
@@ -23,18 +21,18 @@ from tomotui.stages.base import (
 )
 from tomotui.stages.checkpoints import Checkpoint
 from tomotui.stages.map_files import read_mask
-from tomotui.stages.particle_choice import Decisions, chosen_particles, one_set, read_reference
+from tomotui.stages.particle_choice import Decisions, chosen_particles, one_set
+from tomotui.stages.refine_beginnings import (
+    first_resolution_of,
+    maps_of_halves,
+    read_beginning,
+)
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from tomotui.algorithms.initial_model.annealing import Progress
     from tomotui.algorithms.refine.plan import IterationResult
     from tomotui.algorithms.refine.schedule import Step
-
-
-FIRST_SHARE = 0.15
-"""Detail of the reference over the diameter: what tells orientations apart by some 9 degrees."""
 
 
 class RefineParameters(SampleParameters):
@@ -72,8 +70,8 @@ class RefineParameters(SampleParameters):
     classes: tuple[int, ...] = parameter((), "Classes to use; all when none is named.")
     first_resolution_angstrom: float | None = parameter(
         None,
-        "Detail of the reference that is used; the halves share nothing finer. 15 % of the "
-        "diameter when not said.",
+        "Detail of the reference that is used; the halves share nothing finer. When not said, "
+        "15 % of the diameter; 11 % where the reference is nearly round, or each half has its own.",
         unit="angstrom",
         gt=0,
     )
@@ -166,8 +164,11 @@ class _Refining:
         except ValueError as error:
             raise StageError(f"{error}.") from error
         self.diameter = diameter_of(self.set, parameters.diameter_angstrom)
-        wanted = parameters.first_resolution_angstrom
-        self.first_resolution = wanted or round(FIRST_SHARE * self.diameter, 1)
+        if parameters.begin == "independent" and self.ranks.count > 1:
+            raise StageError(
+                "first maps of each half are made by one process.",
+                "Run initial-model on each half, or begin with a reference.",
+            )
         self.checkpoint = Checkpoint(task, parameters.model_dump_json(), "refinement")
         self.share = 0.0
         self._answer: Callable[[IterationResult], None] = lambda result: None
@@ -182,6 +183,12 @@ class _Refining:
             self.inputs, parameters.decisions, parameters.min_score, parameters.classes
         )
         task.progress(0.0, "gathering particles")
+        self.reference = None
+        if parameters.begin == "reference":
+            self.reference = read_beginning(task, self.inputs, parameters.reference, self.diameter)
+        self.first_resolution = parameters.first_resolution_angstrom or first_resolution_of(
+            self.reference, self.diameter
+        )
         self.subjects = subjects_with_particles(task, self.inputs, self.set, table, parameters.seed)
         self.subjects.check_halves()
         self.subjects.share_out(self.ranks)
@@ -300,65 +307,23 @@ class _Refining:
         return not bool(np.isfinite(self.subjects.table.angles_deg).all())
 
     def _take_reference(self) -> None:
-        from tomotui.algorithms.refine.maps import particle_ball
-
-        if self.parameters.begin == "independent":
-            self._make_own_references()
+        if self.reference is not None:
+            values, pixel = self.reference.values, self.reference.pixel_size_angstrom
+            self.refinement.take_references(values, values, pixel)
+            self.task.log(
+                f"both halves begin with {self.reference.name} to {self.first_resolution:g} A: "
+                "they share nothing finer"
+            )
             return
-        parameters = self.parameters
-        values, pixel, name = read_reference(self.task, self.inputs, parameters.reference, None)
-        _check_reference(values, pixel, name, self.diameter)
-        if values.shape[0] % 2:
-            values = values[:-1, :-1, :-1]
-        values = values.float()
-        ball = particle_ball(values.shape[0], pixel, self.diameter)
-        self.refinement.take_references(values * ball, values * ball, pixel)
-        self.task.log(
-            f"both halves begin with {name} to {self.first_resolution:g} A: they "
-            "share nothing finer"
+        maps = maps_of_halves(
+            self.task, self.subjects, self.parameters, self.symmetry, self.diameter, self._told
         )
+        self.refinement.take_references(*maps)
+        self.task.log("each half begins with a first map of its own: they share nothing")
 
     def _mask(self) -> tuple[Tensor | None, float]:
         """Return the mask that was asked for, and its voxel size in Angstrom."""
         return read_mask(self.task, self.parameters.mask) if self.parameters.mask else (None, 0.0)
-
-    def _make_own_references(self) -> None:
-        """Make a first map of each half, and turn the second into the frame of the first."""
-        from tomotui.algorithms.initial_model.annealing import Annealing, AnnealingPlan
-        from tomotui.algorithms.refine.align_maps import aligned_to
-
-        if self.ranks.count > 1:
-            raise StageError(
-                "first maps of each half are made by one process.",
-                "Run initial-model on each half, or begin with a reference.",
-            )
-        resolution = self.first_resolution
-        joined = join_particles(
-            self.subjects, self.diameter, resolution, self.task.device, self._told
-        )
-        pixel, maps = joined.pixel_size_angstrom, []
-        plan = AnnealingPlan(
-            self.diameter,
-            pixel,
-            max(0.3 * self.diameter, 2 * resolution),
-            resolution,
-            self.parameters.shift_reach_angstrom,
-            self.symmetry,
-            seed=self.parameters.seed,
-        )
-        for half in (0, 1):
-            mine = joined.of_half(half)
-            cone = self.parameters.cone_deg
-            known = mine.directions if cone < 180 else None
-            annealing = Annealing(mine.views, replace(plan, seed=plan.seed + half), known, cone)
-
-            def told(progress: Progress, half: int = half) -> None:
-                self._told(progress.step / plan.n_steps, f"first map of half {half + 1}")
-
-            maps.append(annealing.run(told).maps[0])
-        second = aligned_to(maps[1], maps[0], pixel, self.diameter, 1.2 * resolution)
-        self.refinement.take_references(maps[0], second, pixel)
-        self.task.log("each half begins with a first map of its own: they share nothing")
 
     def _announce(self, result: IterationResult) -> None:
         step = float(result.number)
@@ -391,20 +356,6 @@ class _Refining:
             self.parameters.mass_kda,
             self.parameters.b_factor_a2,
         )
-
-
-def _check_reference(values: Tensor, pixel: float, name: str, diameter_angstrom: float) -> None:
-    """Refuse maps that particles cannot be compared with."""
-    from tomotui.imaging.map_masks import map_mask
-
-    try:
-        map_mask(values, pixel, radius_angstrom=diameter_angstrom / 2)
-    except ValueError as error:
-        if any(word in str(error) for word in ("cube", "not numbers", "same everywhere", "dark")):
-            raise StageError(
-                f"the reference {name} cannot be used: {error}.",
-                "Bring it in with tomotui import-map, which makes cubes and turns contrast.",
-            ) from error
 
 
 def _said(result: IterationResult) -> str:

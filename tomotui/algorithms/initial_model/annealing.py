@@ -13,13 +13,14 @@ are affordable at every step is due to the joined views.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from tomotui.algorithms.initial_model.expected import BLOCK, Expected
 from tomotui.algorithms.refine.reconstruct import Spectra
 from tomotui.algorithms.refine.search import shift_grid
 from tomotui.algorithms.subtomograms.joined import JoinedViews
@@ -30,6 +31,7 @@ from tomotui.geometry.angles import (
 )
 from tomotui.geometry.symmetry import symmetry_rotations
 from tomotui.imaging.masks import soft_ball
+from tomotui.imaging.round_part import round_share, without_round_part
 from tomotui.imaging.slices import FourierGrid, SliceSums
 
 Array = NDArray[np.float64]
@@ -38,16 +40,16 @@ Report = Callable[["Progress"], None]
 PRIOR_SHARE = 0.1
 """Of the mean weight of a shell, that is added to every weight."""
 
-_NEGLIGIBLE = 1e-4
-"""Probability of an orientation that is left out of the sums."""
-
 _MANY = 4_000_000
 """Terms of all orientations, above which shifts are tried for the likeliest only."""
 
 _LIKELIEST = 128
 
-_BLOCK = 40_000_000
-"""Probabilities worked out at once."""
+CALM = 5
+"""Steps without change, after which a search is over."""
+
+NEARLY_ROUND = 0.85
+"""Share of a map's power that is the same in all directions, above which its opposite is tried."""
 
 _SETTLING = 0.4
 """Share of the steps in which the temperature falls and particles may still move far."""
@@ -148,6 +150,9 @@ class Outcome:
         Score and change of each step, ``[steps, 2]``.
     populations
         Share of each class, ``[c]``.
+    rival
+        By how much its log-likelihood of a particle is above that of its opposite, where the
+        particle is nearly round and that was tried; ``None`` elsewhere.
     """
 
     maps: Tensor
@@ -155,61 +160,7 @@ class Outcome:
     has_settled: bool
     history: Array
     populations: Array
-
-
-class _Expected:
-    """What the particles of a step say, summed by orientation.
-
-    Attributes
-    ----------
-    values, weights
-        ``[o, n]``: sums of transfer times data and of squared transfer, by probability.
-    chance
-        Sum of probabilities, ``[o]``.
-    score
-        Sum of the particles' best log-likelihoods.
-    """
-
-    def __init__(self, n_orientations: int, n_terms: int, device: torch.device) -> None:
-        self.values = torch.zeros(n_orientations, n_terms, dtype=torch.complex64, device=device)
-        self.weights = torch.zeros(n_orientations, n_terms, device=device)
-        self.chance = torch.zeros(n_orientations, device=device)
-        self.score = 0.0
-
-    def add(
-        self, chance: Tensor, values: Tensor, weights: Tensor, which: Tensor | None = None
-    ) -> None:
-        """Add particles.
-
-        Parameters
-        ----------
-        chance
-            ``[p, s, k]``.
-        values
-            ``[p, s, n]``.
-        weights
-            ``[p, n]``.
-        which
-            Orientations that are meant, ``[p, k]``; all by default.
-        """
-        by_orientation = chance.sum(dim=1)
-        if which is None:
-            self.chance += by_orientation.sum(dim=0)
-            # Soon nearly all probability lies on few orientations: only those are summed.
-            likely = (by_orientation.amax(dim=0) > _NEGLIGIBLE).nonzero()[:, 0]
-            spread = chance[:, :, likely].flatten(0, 1).T
-            flat = values.flatten(0, 1)
-            self.values[likely] += torch.complex(spread @ flat.real, spread @ flat.imag)
-            self.weights[likely] += by_orientation[:, likely].T @ weights
-            return
-        self.chance.index_add_(0, which.flatten(), by_orientation.flatten())
-        particle, place = (by_orientation > _NEGLIGIBLE).nonzero(as_tuple=True)
-        shares = chance[particle, :, place]
-        moved = (shares[:, None].to(values.dtype) @ values[particle])[:, 0]
-        orientation = which[particle, place]
-        self.values.index_add_(0, orientation, moved)
-        weighted = weights[particle] * by_orientation[particle, place][:, None]
-        self.weights.index_add_(0, orientation, weighted)
+    rival: float | None = None
 
 
 @dataclass(frozen=True)
@@ -297,23 +248,50 @@ class Annealing:
         self._solve(self.size * self.plan.pixel_size_angstrom / self.plan.first_resolution_angstrom)
 
     def run(self, report: Report | None = None) -> Outcome:
-        """Go on until the maps do not change any more, or all steps are done."""
+        """Go on until the maps do not change any more, or all steps are done.
+
+        Of particles that are nearly round a second search begins with what is found, the part
+        that is not round turned into its opposite. The coarsest detail by which such a particle
+        has directions at all is a single pattern on a sphere (of octahedral symmetry that of the
+        fourth degree), and a search that takes it for its negative never gets out of that again.
+        The one that the particles agree with more is kept.
+        """
         if self.step == 0:
             self.begin()
+        found = self._until_calm(self.plan.n_steps, report)
+        largest = self.maps[int(self.populations.argmax())]
+        if len(found.history) and round_share(largest) > NEARLY_ROUND:
+            return self._or_its_opposite(found, report)
+        return found
+
+    def _until_calm(self, most: int, report: Report | None) -> Outcome:
         history: list[tuple[float, float]] = []
         # A small box may hold less detail than was asked for.
         plan = self.plan
         held = self.size * plan.pixel_size_angstrom / self.ball.radius
         finest = max(plan.last_resolution_angstrom, held)
         calm = 0
-        while self.step < plan.n_steps and calm < 5:
+        while self.step < most and calm < CALM:
             progress = self.advance()
             history.append((progress.score, progress.change))
             is_fine = progress.resolution_angstrom <= finest * 1.01
             calm = calm + 1 if is_fine and progress.change < 2e-3 else 0
             if report is not None:
                 report(progress)
-        return Outcome(self.maps, self.step, calm >= 5, np.array(history), self.populations)
+        return Outcome(self.maps, self.step, calm >= CALM, np.array(history), self.populations)
+
+    def _or_its_opposite(self, found: Outcome, report: Report | None) -> Outcome:
+        """Search again from the opposite of what was found, and return the likelier of both."""
+        opposite = torch.stack([one - 2 * without_round_part(one) for one in found.maps])
+        self.maps = opposite * self.support
+        self._sums = [self._empty() for _ in self._sums]
+        # Far enough for all detail to count.
+        self.step = max(1, round(_FINEST_FROM * self.plan.n_steps))
+        other = self._until_calm(max(self.plan.n_steps, self.step + 4 * CALM), report)
+        score, score_of_other = (float(one.history[-CALM:, 0].mean()) for one in (found, other))
+        best = other if score_of_other > score else found
+        history = np.concatenate([found.history, other.history])
+        return replace(best, steps=len(history), history=history, rival=abs(score_of_other - score))
 
     def _grid_at(self, done: float) -> _Grid:
         """Return what is tried after a share of all steps: finer in a few leaps."""
@@ -369,10 +347,10 @@ class Annealing:
     def _turned_grid(self, step_deg: float) -> Tensor:
         """Return orientations on a grid that is turned at random, so that none is preferred."""
         grid = orientation_grid(step_deg, self.plan.symmetry)
-        if self.plan.symmetry.upper() == "C1":
-            quaternion = self.chance.normal(size=(1, 4))
-            quaternion /= np.linalg.norm(quaternion)
-            grid = rotations_of_quaternions(quaternion) @ grid
+        quaternion = self.chance.normal(size=(1, 4))
+        quaternion /= np.linalg.norm(quaternion)
+        # Orbits of the symmetry stay apart where all are turned in the specimen.
+        grid = rotations_of_quaternions(quaternion) @ grid
         return torch.as_tensor(grid, dtype=torch.float32, device=self.device)
 
     def _shifts(self, resolution: float, done: float) -> Tensor:
@@ -401,11 +379,11 @@ class Annealing:
         still = int(shifts.square().sum(dim=1).argmin())
         shares = torch.as_tensor(self.populations, dtype=torch.float32, device=self.device)
         prior = shares.clamp_min(1e-3).log().repeat_interleave(len(rotations))
-        total = _Expected(n_all, len(terms), self.device)
+        total = Expected(n_all, len(terms), self.device)
         # Where that is much less work, shifts are tried only for orientations that agree without.
         is_sparse = n_all * len(terms) > _MANY and n_all > 4 * _LIKELIEST
         tried = 1 if is_sparse else n_shifts
-        at_a_time = max(1, _BLOCK // (tried * n_all))
+        at_a_time = max(1, BLOCK // (tried * n_all))
         for first in range(0, len(some), at_a_time):
             numbers = some[first : first + at_a_time]
             rows = torch.as_tensor(numbers, device=self.device)
