@@ -101,8 +101,7 @@ def histogram_words(
     wide = float(places.std()) if len(space) else 0.0
     sign = "+-" if ascii_only else "±"
     return (
-        f"{space.names[direction]} {sign}{wide:.2g}{word} "
-        f"[warning]one {sign}{spread:.2g}{word}[/]"
+        f"{space.names[direction]} {sign}{wide:.2g}{word} [warning]one {sign}{spread:.2g}{word}[/]"
     )
 
 
