@@ -7,9 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from tests.stages.conftest import (
     BOX,
+    DIAMETER_ANGSTROM,
     MISALIGNED_ANGSTROM,
     PIXEL_ANGSTROM,
     Polished,
@@ -20,6 +22,7 @@ from tests.stages.conftest import (
     map_of,
     refined_set,
 )
+from tomotui.algorithms.refine.helix import CENTRAL_SHARE, Helix, helically_averaged
 from tomotui.formats.mrc import read_volume, write_volume
 from tomotui.geometry.poses import angles_of_matrices, matrices_of_angles
 from tomotui.imaging.masks import soft_ball
@@ -198,3 +201,19 @@ def test_the_same_mask_judges_all_maps(refine: Run, tmp_path: Path, posed: Posed
     result, _ = refine(tmp_path, mask=str(tmp_path / "ball.mrc"))
     mask, _ = read_volume(Path(map_of(result).mask_path or ""))
     np.testing.assert_allclose(mask[1:-1, 1:-1, 1:-1], ball, atol=0.05)
+
+
+def test_maps_of_filaments_are_helical(refine: Run, tmp_path: Path) -> None:
+    result, _ = refine(tmp_path, helix_rise_angstrom=40.0, helix_twist_deg=30.0)
+    rise, twist = result.metrics["rise"], result.metrics["twist"]
+    assert abs(rise - 40.0) <= 4.0
+    assert abs(twist - 30.0) <= 5.0
+    assert f"rise {rise:.3f} A, twist {twist:+.3f} deg" in result.summary
+    record = map_of(result)
+    for path in record.half_paths or ():
+        values = torch.from_numpy(read_volume(Path(path))[0])
+        helix = Helix(rise, twist, CENTRAL_SHARE * DIAMETER_ANGSTROM)
+        again = helically_averaged(values, PIXEL_ANGSTROM, helix)
+        inside = soft_ball(len(values), 9.0, 2.0)
+        pair = torch.stack([(one * inside).flatten() for one in (values, again)])
+        assert float(torch.corrcoef(pair)[0, 1]) > 0.97

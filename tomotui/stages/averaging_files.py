@@ -115,6 +115,9 @@ class AveragingFiles:
         if of_directions > MUCH_COARSER * reached:
             self._doubt_orientations(reached, of_directions)
         words = f"{reached:.2f} A" if math.isfinite(reached) else "the halves agree on nothing"
+        if helix := self.refinement.helix:
+            metrics |= {"rise": helix.rise_angstrom, "twist": helix.twist_deg}
+            words += f", rise {helix.rise_angstrom:.3f} A, twist {helix.twist_deg:+.3f} deg"
         records: list[AnyRecord] = [*alignments, *ctfs, refined, record]
         return StageResult(
             records=tuple(records),

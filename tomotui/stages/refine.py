@@ -57,6 +57,23 @@ class RefineParameters(SampleParameters):
     )
     finest_binning: int = parameter(1, "Binning of the last level.", ge=1, le=16)
     symmetry: str = parameter("", "Point group; that of the particle set when empty.")
+    helix_rise_angstrom: float = parameter(
+        0.0,
+        "Of filaments along z: from a subunit to the next; 0 for particles that are none. The "
+        "symmetry is then the point group about the axis.",
+        unit="angstrom",
+        ge=0,
+    )
+    helix_twist_deg: float = parameter(
+        0.0,
+        "Of filaments: turn from a subunit to the next, above 0 for a right-handed screw.",
+        unit="deg",
+        ge=-360,
+        le=360,
+    )
+    helix_refine: bool = parameter(
+        True, "Refine rise (within a tenth) and twist (within 5 degrees) with the maps."
+    )
     diameter_angstrom: float | None = parameter(
         None, "Of the particle; that of the set when not said.", unit="angstrom", gt=0
     )
@@ -199,6 +216,9 @@ class _Refining:
             parameters.shift_reach_angstrom,
             cone_deg=parameters.cone_deg,
             n_nodes=parameters.motion_nodes,
+            rise_angstrom=parameters.helix_rise_angstrom,
+            twist_deg=parameters.helix_twist_deg,
+            refines_helix=parameters.helix_refine,
         )
         self.refinement = Refinement(
             self.subjects.series,

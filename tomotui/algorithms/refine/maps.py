@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -75,6 +75,7 @@ def half_maps(
     pixel_size_angstrom: float,
     diameter_angstrom: float,
     mask: Tensor | None = None,
+    averaged: Callable[[Tensor], Tensor] = lambda volume: volume,
 ) -> HalfMaps:
     """Solve for the maps of two halves, and find what they agree on.
 
@@ -86,8 +87,10 @@ def half_maps(
         Of the particle.
     mask
         To judge under; found from the maps where none is given.
+    averaged
+        Makes a map symmetric where its sums are not, as over the subunits of a filament.
     """
-    first, second = (one.volume() for one in spectra)
+    first, second = (averaged(one.volume()) for one in spectra)
     size = first.shape[-1]
     ball = particle_ball(size, pixel_size_angstrom, diameter_angstrom).to(first.device)
     wide = fourier_shell_correlation(first * ball, second * ball, pixel_size_angstrom)
@@ -96,7 +99,7 @@ def half_maps(
         mask = mask_of(0.5 * (first + second), pixel_size_angstrom, diameter_angstrom, resolution)
     fsc = fourier_shell_correlation(first, second, pixel_size_angstrom, mask)
     trusted = signal_to_noise(fsc)
-    references = tuple(one.volume(trusted) * mask for one in spectra)
+    references = tuple(averaged(one.volume(trusted)) * mask for one in spectra)
     return HalfMaps(
         (first, second),
         (references[0], references[1]),
@@ -164,7 +167,7 @@ def resampled(volume: Tensor, pixel: float, wanted_pixel: float, box: int) -> Te
         return volume
     # Terms of the new box up to what both hold, read from the old one's spectrum.
     radius = min(box / 2 - 1, (n / 2 - 1.001) * wanted_pixel * box / (pixel * n))
-    places, inside = _frequencies(box, radius, volume.device)
+    places, inside = frequencies_within(box, radius, volume.device)
     scale = (pixel * n) / (wanted_pixel * box)
     source = SliceSource(volume, min(n / 2 - 1, radius * scale + 0.5))
     spectrum = torch.zeros(inside.shape, dtype=torch.complex64, device=volume.device)
@@ -189,7 +192,7 @@ def turned(
     """
     n = volume.shape[-1]
     radius = n / 2 - 1
-    places, inside = _frequencies(n, radius, volume.device)
+    places, inside = frequencies_within(n, radius, volume.device)
     source = SliceSource(volume, radius)
     spectrum = torch.zeros(inside.shape, dtype=torch.complex64, device=volume.device)
     for rotation in rotations.to(places):
@@ -200,7 +203,7 @@ def turned(
     return torch.fft.fftshift(torch.fft.irfftn(spectrum / len(rotations), s=(n,) * 3))
 
 
-def _frequencies(box: int, radius: float, device: torch.device) -> tuple[Tensor, Tensor]:
+def frequencies_within(box: int, radius: float, device: torch.device) -> tuple[Tensor, Tensor]:
     """Return the frequencies of ``rfftn`` within a radius, and where they stand on its grid.
 
     Returns

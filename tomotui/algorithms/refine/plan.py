@@ -36,6 +36,11 @@ class RefinementPlan:
         How far the reference's z axis may be from a particle's prior direction.
     n_nodes
         Of the field of motion, along x and y.
+    rise_angstrom, twist_deg
+        Of a helix along z, from a subunit to the next; a rise of 0 where the particle is none.
+        The point group is that about its axis.
+    refines_helix
+        Whether both are refined with the maps.
     """
 
     diameter_angstrom: float
@@ -45,6 +50,9 @@ class RefinementPlan:
     shift_spread_angstrom: float = 15.0
     cone_deg: float = 180.0
     n_nodes: int = 3
+    rise_angstrom: float = 0.0
+    twist_deg: float = 0.0
+    refines_helix: bool = True
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from tomotui.algorithms.parallel import Ranks
+from tomotui.algorithms.refine.helix import (
+    CENTRAL_SHARE,
+    Helix,
+    helically_averaged,
+    refined_helix,
+)
 from tomotui.algorithms.refine.maps import HalfMaps, half_maps, resampled
 from tomotui.algorithms.refine.particles import Level, SeriesParticles, ViewStore
 from tomotui.algorithms.refine.plan import LETTERS, IterationResult, RefinementPlan
@@ -56,6 +62,8 @@ class Refinement:
         Of the last iteration; ``None`` before the first.
     resolution_angstrom
         Finest detail of the references that counts.
+    helix
+        Of filaments, as refined; ``None`` for other particles.
     """
 
     def __init__(
@@ -81,6 +89,10 @@ class Refinement:
         self.maps: HalfMaps | None = None
         self.resolution_angstrom = plan.first_resolution_angstrom
         self.iterations: list[IterationResult] = []
+        self.helix: Helix | None = None
+        if plan.rise_angstrom > 0:
+            length = CENTRAL_SHARE * plan.diameter_angstrom
+            self.helix = Helix(plan.rise_angstrom, plan.twist_deg, length)
         self._is_scaled = True
         self._mask: tuple[Tensor, float] | None = None
 
@@ -256,7 +268,10 @@ class Refinement:
 
     def make_maps(self) -> HalfMaps:
         """Make half maps of the particles as they lie, and references of them."""
-        self.maps = self._solved(half_spectra(self.work), self._mask_here())
+        spectra = half_spectra(self.work)
+        if self.helix is not None and self.plan.refines_helix:
+            self._refine_helix(spectra)
+        self.maps = self._solved(spectra, self._mask_here())
         self.references = self.maps.references
         nyquist = 2 * self.work.pixel_size_angstrom
         reached = self.maps.resolution_angstrom
@@ -278,7 +293,26 @@ class Refinement:
 
     def _solved(self, spectra: Sequence[Spectra], mask: Tensor | None) -> HalfMaps:
         pixel, diameter = self.work.pixel_size_angstrom, self.plan.diameter_angstrom
-        return half_maps(spectra, pixel, diameter, mask)
+        helix = self.helix
+        if helix is None:
+            return half_maps(spectra, pixel, diameter, mask)
+
+        def averaged(volume: Tensor) -> Tensor:
+            return helically_averaged(volume, pixel, helix)
+
+        return half_maps(spectra, pixel, diameter, mask, averaged)
+
+    def _refine_helix(self, spectra: Sequence[Spectra]) -> None:
+        """Refine rise and twist by both halves together: two numbers share no detail."""
+        assert self.helix is not None
+        whole = spectra[0].joined(spectra[1]).volume()
+        # Always near what was asked for, however many iterations there are.
+        begun = replace(
+            self.helix, rise_angstrom=self.plan.rise_angstrom, twist_deg=self.plan.twist_deg
+        )
+        pixel = self.work.pixel_size_angstrom
+        resolution = max(2.5 * pixel, self.resolution_angstrom)
+        self.helix = refined_helix(whole, pixel, begun, resolution)
 
     def cut(self, share: float) -> NDArray[np.int64]:
         """Leave out the particles that agree least with their half's map.
@@ -330,6 +364,7 @@ class Refinement:
             "references": list(self.references),
             "resolution": self.resolution_angstrom,
             "is_scaled": self._is_scaled,
+            "helix": None if self.helix is None else asdict(self.helix),
             "iterations": [asdict(one) for one in self.iterations],
             **work_state(self.work),
         }
@@ -341,4 +376,5 @@ class Refinement:
         self.references = (first, second)
         self.resolution_angstrom = state["resolution"]
         self._is_scaled = state["is_scaled"]
+        self.helix = None if state["helix"] is None else Helix(**state["helix"])
         self.iterations = [IterationResult(**one) for one in state["iterations"]]
