@@ -73,7 +73,8 @@ def test_directions_limit_the_search(posed: PosedSample, refine: Run, tmp_path: 
     result, _ = refine(tmp_path, table, cone_deg=30.0, **choices)
     (found,) = result.particles
     z_found, z_true = matrices_of_angles(found.angles_deg)[:, :, 2], posed.rotations[:, :, 2]
-    assert ((z_found * z_true[posed.rows_of(found)]).sum(axis=1) > 0.2).all()
+    cosines = (z_found * z_true[posed.rows_of(found)]).sum(axis=1)
+    assert (cosines > np.cos(np.deg2rad(30.1))).all()
 
 
 # What is made

@@ -18,6 +18,7 @@ from tomotui.algorithms.refine.work import Work
 from tomotui.algorithms.subtomograms.joined import HalfBall, JoinedViews, join_views
 from tomotui.algorithms.subtomograms.views import SeriesModel, SeriesViews
 from tomotui.geometry.angles import angular_step_deg, orientation_grid
+from tomotui.geometry.cones import Cone
 from tomotui.imaging.slices import SliceSource
 
 N_CANDIDATES = 6
@@ -130,6 +131,13 @@ class PoseRound:
         limit = float(np.cos(np.deg2rad(min(180.0, work.plan.cone_deg + grid.step_deg / 2))))
         return (cosine >= limit) | ~wanted.isfinite().all(dim=1, keepdim=True)
 
+    def _cone(self, one: SeriesParticles, rows: NDArray[np.intp]) -> Cone | None:
+        """Return where axes of particles are held; ``None`` where they are free."""
+        plan = self.work.plan
+        if plan.cone_deg >= 180 or one.directions is None:
+            return None
+        return Cone(one.directions[rows], plan.cone_deg, self.work.group)
+
     def scale(self) -> float:
         """Return by what references of any origin must be multiplied to be of the views' scale."""
         work = self.work
@@ -159,14 +167,22 @@ class PoseRound:
                 work.told((1 + share) / 2 if self.candidates else share, f"poses: {one.name}")
                 some = rows[part]
                 mine, poses = views.select(some), one.poses.select(some)
+                cone = self._cone(one, some)
                 if self.candidates is not None:
                     found = self.candidates.found[half].select(
                         slice(first + part.start, first + part.stop)
                     )
-                    poses = self._best(one.model, mine, poses, self._sources[half], found)
+                    poses = self._best(one.model, mine, poses, self._sources[half], found, cone)
                 spread = work.plan.shift_spread_angstrom
                 refined = refine_poses(
-                    self._sources[half], mine, one.model, poses, self.n_terms, REFINE_STEPS, spread
+                    self._sources[half],
+                    mine,
+                    one.model,
+                    poses,
+                    self.n_terms,
+                    REFINE_STEPS,
+                    spread,
+                    cone,
                 )
                 one.poses.rotations[some] = refined.poses.rotations
                 one.poses.positions_angstrom[some] = refined.poses.positions_angstrom
@@ -199,6 +215,7 @@ class PoseRound:
         poses: Poses,
         source: SliceSource,
         candidates: Found,
+        cone: Cone | None,
     ) -> Poses:
         """Refine candidates to the search's detail, and return the best of every particle."""
         assert self.candidates is not None
@@ -212,7 +229,14 @@ class PoseRound:
                 continue
             begin = _candidates(poses, candidates, number, self.work.pixel_size_angstrom)
             refined = refine_poses(
-                source, views.select(rows), model, begin.select(rows), n_terms, SEARCH_STEPS, spread
+                source,
+                views.select(rows),
+                model,
+                begin.select(rows),
+                n_terms,
+                SEARCH_STEPS,
+                spread,
+                cone and cone.select(rows),
             )
             wins = refined.score > best_score[rows]
             won = rows[wins]

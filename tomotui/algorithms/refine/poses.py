@@ -13,6 +13,7 @@ from torch import Tensor
 from tomotui.algorithms.refine.equations import ViewEquations, view_equations
 from tomotui.algorithms.subtomograms.views import SeriesModel, SeriesViews
 from tomotui.geometry.angles import rotations_of_vectors
+from tomotui.geometry.cones import Cone
 from tomotui.imaging.slices import SliceSource
 
 Array = NDArray[np.float64]
@@ -57,6 +58,10 @@ class Poses:
             rotations_of_vectors(turns_rad) @ self.rotations,
             self.positions_angstrom + shifts_angstrom,
         )
+
+    def held(self, cone: Cone | None) -> Poses:
+        """Return poses whose axes lie within a cone."""
+        return self if cone is None else Poses(cone.held(self.rotations), self.positions_angstrom)
 
     def where(self, which: NDArray[np.bool_], other: Poses) -> Poses:
         """Return these where true, others elsewhere."""
@@ -138,6 +143,7 @@ def refine_poses(
     n_terms: int,
     n_steps: int = 8,
     shift_spread_angstrom: float = 0.0,
+    cone: Cone | None = None,
 ) -> Refined:
     """Climb to the nearest maximum of every particle's likelihood.
 
@@ -153,11 +159,13 @@ def refine_poses(
         Evaluations after the first at most; particles that stand still are left alone.
     shift_spread_angstrom
         Standard deviation of where particles may be about where they began; 0 for anywhere.
+    cone
+        Where axes are held; ``None`` for anywhere.
     """
     parts = [
         _refine_batch(
             source, views.select(np.arange(part.start, part.stop)), model, poses.select(part),
-            n_terms, n_steps, shift_spread_angstrom,
+            n_terms, n_steps, shift_spread_angstrom, cone and cone.select(part),
         )
         for part in batches(len(poses), n_terms * model.n_tilts)
     ]  # fmt: skip
@@ -179,6 +187,7 @@ def _refine_batch(
     n_terms: int,
     n_steps: int,
     shift_spread_angstrom: float,
+    cone: Cone | None,
 ) -> Refined:
     device, pixel = views.data.device, views.pixel_size_angstrom
     projection = torch.as_tensor(
@@ -199,6 +208,7 @@ def _refine_batch(
         strayed = torch.as_tensor(at.positions_angstrom - began[which], device=device) / pixel
         return equations, 0.5 * stiffness * strayed.square().sum(dim=1).float()
 
+    poses = poses.held(cone)
     everyone = np.arange(len(poses))
     now, penalty = evaluate(poses, everyone)
     merit = now.score.sum(dim=1) - penalty
@@ -213,6 +223,7 @@ def _refine_batch(
         strayed = (poses.positions_angstrom[which] - began[which]) / pixel
         step = _damped_step(part, projection, damping[which], stiffness, strayed)
         trial = poses.select(which).moved(step[:, :3] * pixel, step[:, 3:])
+        trial = trial.held(cone and cone.select(which))
         found, penalty = evaluate(trial, which)
         gain = found.score.sum(dim=1) - penalty - merit[rows]
         better = (gain > 0).cpu().numpy()
