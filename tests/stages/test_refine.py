@@ -218,3 +218,19 @@ def test_maps_of_filaments_are_helical(refine: Run, tmp_path: Path) -> None:
         inside = soft_ball(len(values), 9.0, 2.0)
         pair = torch.stack([(one * inside).flatten() for one in (values, again)])
         assert float(torch.corrcoef(pair)[0, 1]) > 0.97
+
+
+def test_a_reference_of_the_wrong_hand_is_noticed(
+    posed: PosedSample, refine: Run, tmp_path: Path
+) -> None:
+    values, pixel = read_volume(posed.reference)
+    wrong = np.roll(values[:, :, ::-1], 1, axis=2)
+    write_volume(tmp_path / "wrong.mrc", np.ascontiguousarray(wrong), pixel)
+    choices: dict[str, object] = {"iterations": "P", "first_resolution_angstrom": 60.0}
+    few = posed.table.select(np.arange(0, len(posed.table), 2))
+    choices["reference"] = str(tmp_path / "wrong.mrc")
+    _, task = refine(tmp_path / "wrong", few, **choices)
+    assert any("mirror=true" in warning for warning in task.warnings)
+    _, task = refine(tmp_path / "right", few, mirror=True, **choices)
+    assert not any("mirror" in warning for warning in task.warnings)
+    assert task.metrics["mirror gain"][0] < 0

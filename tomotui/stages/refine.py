@@ -49,6 +49,9 @@ class RefineParameters(SampleParameters):
         "Both halves begin with one reference, of which they share nothing finer than "
         "first_resolution_angstrom; or each with a first map of its own, made without any.",
     )
+    mirror: bool = parameter(
+        False, "Begin with the mirror image of the reference.", group="advanced"
+    )
     iterations: str = parameter(
         "auto",
         "What to refine: auto goes from coarse to fine by itself; or letters such as "
@@ -202,7 +205,9 @@ class _Refining:
         task.progress(0.0, "gathering particles")
         self.reference = None
         if parameters.begin == "reference":
-            self.reference = read_beginning(task, self.inputs, parameters.reference, self.diameter)
+            self.reference = read_beginning(
+                task, self.inputs, parameters.reference, self.diameter, parameters.mirror
+            )
         self.first_resolution = parameters.first_resolution_angstrom or first_resolution_of(
             self.reference, self.diameter
         )
@@ -267,6 +272,8 @@ class _Refining:
             result = refinement.iterate(step.letter)
             self._announce(result)
             self.task.log(_said(result))
+            if number == 0:
+                self._say_hand()
             self.files.show_progress()
             state = refinement.state()
             if self.ranks.rank == 0:
@@ -274,6 +281,20 @@ class _Refining:
             self._answer(result)
         if refinement.maps is None and refinement.iterations:
             refinement.make_maps()
+
+    def _say_hand(self) -> None:
+        """Say what the first search has found about the hand of the reference."""
+        hand = self.refinement.hand
+        if hand is None:
+            return
+        self.task.metric("mirror gain", hand.gain, 1.0)
+        if hand.is_mirrored:
+            self.task.warn(
+                f"{hand.n_particles} particles agree better with the mirror image of the reference "
+                f"(log-likelihood {hand.score + hand.gain:.0f} beside {hand.score:.0f}): it may be "
+                "of the wrong hand. Begin with --set mirror=true; where that is a known structure, "
+                "the hand of the tilt series may be wrong instead"
+            )
 
     def _steps(self) -> Iterator[Step]:
         """Return the steps; each is answered to by `_answer` before the next is asked for."""

@@ -42,13 +42,17 @@ class Reference:
     is_nearly_round: bool
 
 
-def read_beginning(task: Task, inputs: Inputs, wanted: str, diameter_angstrom: float) -> Reference:
+def read_beginning(
+    task: Task, inputs: Inputs, wanted: str, diameter_angstrom: float, mirror: bool = False
+) -> Reference:
     """Read the map to begin with.
 
     Parameters
     ----------
     wanted
         Its name or file; the newest map of the particles when empty.
+    mirror
+        Whether its mirror image is wanted.
 
     Raises
     ------
@@ -56,6 +60,7 @@ def read_beginning(task: Task, inputs: Inputs, wanted: str, diameter_angstrom: f
         When there is none, or none that particles could be compared with.
     """
     from tomotui.algorithms.initial_model.annealing import NEARLY_ROUND
+    from tomotui.algorithms.refine.hand import mirrored
     from tomotui.algorithms.refine.maps import particle_ball
     from tomotui.imaging.round_part import round_share
 
@@ -63,7 +68,8 @@ def read_beginning(task: Task, inputs: Inputs, wanted: str, diameter_angstrom: f
     _check_reference(values, pixel, name, diameter_angstrom)
     if values.shape[0] % 2:
         values = values[:-1, :-1, :-1]
-    values = values.float()
+    values = mirrored(values.float()) if mirror else values.float()
+    name = f"the mirror image of {name}" if mirror else name
     values = values * particle_ball(values.shape[0], pixel, diameter_angstrom)
     coarse = _low_passed(values, pixel, FIRST_SHARE * diameter_angstrom)
     return Reference(name, values, pixel, round_share(coarse) > NEARLY_ROUND)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from tomotui.algorithms.parallel import Ranks
+from tomotui.algorithms.refine.hand import HandCheck, check_hand
 from tomotui.algorithms.refine.helix import (
     CENTRAL_SHARE,
     Helix,
@@ -64,6 +65,8 @@ class Refinement:
         Finest detail of the references that counts.
     helix
         Of filaments, as refined; ``None`` for other particles.
+    hand
+        What the first search over all orientations says of the reference's mirror image.
     """
 
     def __init__(
@@ -89,6 +92,7 @@ class Refinement:
         self.maps: HalfMaps | None = None
         self.resolution_angstrom = plan.first_resolution_angstrom
         self.iterations: list[IterationResult] = []
+        self.hand: HandCheck | None = None
         self.helix: Helix | None = None
         if plan.rise_angstrom > 0:
             length = CENTRAL_SHARE * plan.diameter_angstrom
@@ -194,6 +198,7 @@ class Refinement:
 
     def _refine_poses(self, over_all: bool) -> None:
         this = PoseRound(self.work, self.references, self.resolution_angstrom)
+        began = [one.part(np.arange(len(one))) for one in self.series]
         if over_all:
             this.look_everywhere()
         if not self._is_scaled:
@@ -203,6 +208,8 @@ class Refinement:
                 this.take(self.references)
             self._is_scaled = True
         this.refine()
+        if over_all and not self.iterations:
+            self.hand = check_hand(self.work, began, self.references, self.resolution_angstrom)
 
     def _refine_series(self, letter: str) -> float:
         """Refine corrections of every series; returns the share of which some were kept."""
