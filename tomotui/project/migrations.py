@@ -35,7 +35,7 @@ def migrate(db: SqliteDatabase, path: Path, read_only: bool = False) -> None:
     if read_only:
         raise ProjectError(
             f"{path} was written by an older tomotui and must be brought up to date first.",
-            "Open it once with the right to write.",
+            f"Open it once in the screens: tomotui {path.parent}",
         )
     db.conn.execute("BEGIN IMMEDIATE")
     try:

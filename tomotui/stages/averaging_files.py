@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,6 +19,7 @@ from tomotui.records import (
     TiltAlignment,
 )
 from tomotui.records.base import new_uid
+from tomotui.stages.averaging_course import CourseOfMaps
 from tomotui.stages.base import StageError, StageResult, Task
 from tomotui.stages.map_files import fsc_curves, write_arrays, write_map
 
@@ -63,6 +64,7 @@ class AveragingFiles:
         self.ranks = ranks
         self.cut: NDArray[np.int64] = np.zeros(0, dtype=np.int64)
         self.gathered: Gathered | None = None
+        self.course = CourseOfMaps(task)
 
     def gather(self) -> None:
         """Bring the particles of all processes together; all must ask."""
@@ -72,6 +74,11 @@ class AveragingFiles:
 
     # While it goes on
 
+    def begin(self) -> None:
+        """Forget what an attempt before has shown of iterations that are not done now."""
+        if not self.ranks.rank:
+            self.course.begin(len(self.refinement.iterations))
+
     def show_progress(self) -> None:
         """Write the map as it is now, and how it came about, for those who watch."""
         maps = self.refinement.maps
@@ -79,8 +86,11 @@ class AveragingFiles:
             return
         path = self.task.folder / PROGRESS_MAP_FILE
         write_map(path, maps.reference, maps.pixel_size_angstrom)
+        self.course.keep(self.refinement.iterations[-1], maps)
         details = self.task.folder / PROGRESS_FILE
-        write_arrays(details, {**self._iterations(), **fsc_curves(maps.fsc)})
+        write_arrays(
+            details, {**self.course.columns(self.refinement.iterations), **fsc_curves(maps.fsc)}
+        )
         self.task.artifact("progress-map", path)
         self.task.artifact("progress", details)
 
@@ -261,29 +271,11 @@ class AveragingFiles:
 
     # Details
 
-    def _iterations(self) -> dict[str, Any]:
-        done = [asdict(one) for one in self.refinement.iterations]
-        names = {
-            "number": "number",
-            "letter": "letter",
-            "pixel_size_angstrom": "pixel_angstrom",
-            "resolution_angstrom": "resolution_angstrom",
-            "score": "score",
-            "change_deg": "change_deg",
-            "change_angstrom": "change_angstrom",
-            "seconds": "seconds",
-        }
-        out = {
-            f"iteration_{new}": np.array([one[old] for one in done]) for old, new in names.items()
-        }
-        out["iteration_kept"] = np.array([one["kept"] > 0 for one in done], dtype=bool)
-        return out
-
     def _all_details(self, maps: HalfMaps) -> dict[str, Any]:
         assert self.gathered is not None
         known = np.isfinite(self.gathered.scores)
         details: dict[str, Any] = {
-            **self._iterations(),
+            **self.course.columns(self.refinement.iterations),
             **fsc_curves(maps.fsc),
             "series_names": np.array([one.name for one in self.refinement.series]),
             "view_rotations": self.gathered.poses.rotations[known],
@@ -292,6 +284,7 @@ class AveragingFiles:
             model, before = one.model, one.began_with
             moved = model.geometry.shift_angstrom - before.geometry.shift_angstrom
             details[f"tilt_deg_{number}"] = model.geometry.tilt_deg
+            details[f"tilt_index_{number}"] = np.array(self.subjects.images[number].used)
             at = self.gathered.poses.positions_angstrom[known & self._is_of(number)]
             details[f"tilt_score_{number}"] = self.gathered.view_scores[number] / max(1, len(at))
             details[f"tilt_shift_angstrom_{number}"] = moved
@@ -300,9 +293,11 @@ class AveragingFiles:
                     model.ctf.defocus_u_angstrom - before.ctf.defocus_u_angstrom
                 )
             details[f"motion_points_angstrom_{number}"] = at[:, :2]
-            drift = model.places(at) - before.places(at)
+            # On the raw images, with the shifts of whole images as they are now.
+            seen = before.places(at)[..., :2].transpose(1, 0, 2) + moved[:, None]
+            details[f"motion_seen_angstrom_{number}"] = seen.astype(np.float32)
             details[f"motion_angstrom_{number}"] = (
-                drift[..., :2].transpose(1, 0, 2) - moved[:, None]
+                model.places(at)[..., :2].transpose(1, 0, 2) - seen
             )
         return details
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from tomotui.algorithms.refine.maps import HalfMaps
+    from tomotui.formats.mrc import StoredMode
     from tomotui.imaging.fsc import Fsc
 
 
@@ -57,7 +58,9 @@ def read_mask(task: Task, name: str) -> tuple[Tensor, float]:
     return torch.from_numpy(np.ascontiguousarray(values)).float(), pixel
 
 
-def write_map(path: Path, values: Tensor, pixel_size_angstrom: float) -> None:
+def write_map(
+    path: Path, values: Tensor, pixel_size_angstrom: float, mode: StoredMode = "float32"
+) -> None:
     """Write a map.
 
     Raises
@@ -69,7 +72,7 @@ def write_map(path: Path, values: Tensor, pixel_size_angstrom: float) -> None:
     from tomotui.formats.mrc import write_volume
 
     try:
-        write_volume(path, values.float().cpu().numpy(), pixel_size_angstrom)
+        write_volume(path, values.float().cpu().numpy(), pixel_size_angstrom, mode)
     except FormatError as error:
         raise StageError(str(error)) from error
 

@@ -261,6 +261,7 @@ class _Refining:
         refinement = self.refinement
         if not self.checkpoint.resume(refinement.take_up, self.task.device):
             self._take_reference()
+        self.files.begin()
         refinement.take_mask(*self._mask())
         n_before = len(refinement.iterations)
         for number, step in enumerate(self._steps()):
