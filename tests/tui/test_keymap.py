@@ -36,6 +36,10 @@ STACKS = {
         *("mode", "pane", "map", "ortho", "app.help", "app.command", "app.quit", "app.back"),
         *("app.undo", "app.redo", "app.quality", "app.palette", "app.shell", "app.redraw"),
     ),
+    "drift": (
+        *("mode", "pane", "map", "drift", "app.help", "app.command", "app.quit", "app.back"),
+        *("app.undo", "app.redo", "app.quality", "app.palette", "app.shell", "app.redraw"),
+    ),
     "variation": ("app", "mode", "pane", "list", "vary"),
     "shape": (
         *("mode", "pane", "vary", "surface", "app.help", "app.command", "app.quit", "app.back"),

@@ -86,11 +86,18 @@ NO_PARTICLES = Particles()
 
 @dataclass(frozen=True)
 class MapsSnapshot:
-    """All maps, averages under way first, then the newest; and details of the chosen one."""
+    """All maps, averages under way first, then the newest; and details of the chosen one.
+
+    Attributes
+    ----------
+    course
+        Of the chosen one: the small map of each iteration, ``None`` where that made none.
+    """
 
     entries: tuple[Entry, ...] = ()
     chosen: str | None = None
     details: Details = NO_DETAILS
+    course: tuple[Part | None, ...] = ()
     particles: Particles = NO_PARTICLES
     counts: Counts = NO_COUNTS
 
@@ -121,10 +128,12 @@ class MapsReader:
         entries = (*running, *maps)
         self._watched = tuple(part.path for one in running for part in one.parts)
         entry = next((one for one in entries if one.key == chosen), entries[0] if entries else None)
+        details = NO_DETAILS if entry is None else _details(project.folder, entry)
         return MapsSnapshot(
             entries,
             None if entry is None else entry.key,
-            NO_DETAILS if entry is None else _details(project.folder, entry),
+            details,
+            _course(project.folder, details),
             self._particles_of(project, entry, sets),
             read_counts(project),
         )
@@ -191,6 +200,19 @@ def _details(folder: Path, entry: Entry) -> Details:
     found = read_details(folder, f"{entry.task.folder}/{PROGRESS_DETAILS}")
     # Before the first iteration has ended there is nothing to tell.
     return NO_DETAILS if found.problem and not found.modified_ns else found
+
+
+def _course(folder: Path, details: Details) -> tuple[Part | None, ...]:
+    """Return the maps of iterations, which lie beside the file of details."""
+    names = details.get("iteration_map", 1)
+    if names is None:
+        return ()
+    beside = (folder / details.path).parent
+    places = [beside / str(name) if str(name) else None for name in names]
+    return tuple(
+        None if place is None else Part(f"iteration {at}", place, _modified_ns(place))
+        for at, place in enumerate(places, start=1)
+    )
 
 
 def _modified_ns(path: Path) -> int:

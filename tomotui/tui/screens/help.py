@@ -19,6 +19,7 @@ SECTIONS = {
     "class": "classes",
     "surface": "surfaces",
     "ortho": "sections",
+    "drift": "drift on tilt images",
     "vary": "variation",
     "map": "maps",
     "live": "the live board",

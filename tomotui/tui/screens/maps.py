@@ -15,6 +15,8 @@ from tomotui.tui.maps_feed import PARTS, Entry, MapsReader, MapsSnapshot, Part
 from tomotui.tui.raster.density import Density, read_density
 from tomotui.tui.raster.loader import SliceError
 from tomotui.tui.screens.maps_bodies import BodyPainting
+from tomotui.tui.screens.maps_course import CourseShowing, View
+from tomotui.tui.screens.maps_drift import DriftShowing
 from tomotui.tui.screens.maps_words import map_row
 from tomotui.tui.session import PicksWish
 from tomotui.tui.widgets.table import Table
@@ -26,7 +28,7 @@ SECTIONS_ONLY = "local resolution"
 """A part without a surface: that of the map is shown with it."""
 
 
-class MapsScreen(BodyPainting):
+class MapsScreen(BodyPainting, CourseShowing, DriftShowing):
     """Shows the maps of a project, and the averages that jobs are making."""
 
     mode = "maps"
@@ -34,8 +36,10 @@ class MapsScreen(BodyPainting):
     PROSE = (
         "Averages and what they are worth: the surface, sections, the FSC of the half maps with "
         "that of random phases, what each iteration changed, from where particles were seen, what "
-        "was found of single tilts, and how particles drifted. tab goes from panel to panel, z "
-        "enlarges one. Arrows turn the surface or move the cursor of the sections, where a marks "
+        "was found of single tilts, and how particles drifted on the images. tab goes from panel "
+        "to panel, z enlarges one. In the list of iterations the cursor shows the map of each "
+        "beside the last one; b shows both in turn. Arrows turn the surface or move the cursor "
+        "of the sections, where a marks "
         "points of bodies, n goes to the next body and L refines them. w shows half maps and "
         "mask; space marks another map, b shows both in turn, d side by side. P reviews "
         "the particles in the map. An average under way is shown as it grows."
@@ -53,7 +57,7 @@ class MapsScreen(BodyPainting):
         """Maps were read, or could not be."""
 
         def __init__(
-            self, wanted: tuple[Part, ...], found: dict[Part, Density], error: str
+            self, wanted: tuple[View, ...], found: dict[Part, Density], error: str
         ) -> None:
             super().__init__()
             self.wanted, self.found, self.error = wanted, found, error
@@ -65,7 +69,7 @@ class MapsScreen(BodyPainting):
         self._blinked: str | None = None
         self._before: str | None = None
         self._last: str | None = None
-        self._wanted: tuple[Part, ...] = ()
+        self._wanted: tuple[View, ...] = ()
         self._densities: dict[Part, Density] = {}
         self._feed: Feed[MapsSnapshot] | None = None
 
@@ -107,6 +111,7 @@ class MapsScreen(BodyPainting):
 
     def _theme_changed(self) -> None:
         self._show_rows()
+        self.forget_drift()
         self.show_panels()
 
     # ---- the list
@@ -123,7 +128,7 @@ class MapsScreen(BodyPainting):
         if first and self.snapshot.chosen is not None:
             self.table.go_to_key(self.snapshot.chosen)
         self.show_panels()
-        self._show_maps()
+        self.show_maps()
         self.update_header()
 
     def _show_rows(self) -> None:
@@ -144,7 +149,7 @@ class MapsScreen(BodyPainting):
         """Show the map under the cursor; what is told of it follows."""
         if self._feed is not None and self.entry is not None:
             self._feed.look_at(self.entry.key)
-        self._show_maps()
+        self.show_maps()
         self.update_header()
 
     @on(Table.Activated, "#maps-table")
@@ -173,32 +178,40 @@ class MapsScreen(BodyPainting):
             return [here, partner]
         return [partner if self._blinked == here.key else here]
 
-    def _show_maps(self) -> None:
-        """Draw what is to be seen; what is not in memory is read first."""
+    def _views(self) -> tuple[list[View], list[View]]:
+        """Return what is drawn as surfaces, and as sections."""
+        course = self.course_views()
+        if course:
+            return course, course
         entries = self._shown()
-        parts = [part_of(one, self.part) for one in entries]
-        whole = [part_of(one, PARTS[0]) for one in entries]
-        wanted = tuple(part for part in (*parts, *whole) if part is not None and part.modified_ns)
+        of_surface = PARTS[0] if self.part == SECTIONS_ONLY else self.part
+        surfaces, sections = (
+            [view for one in entries if (view := view_of(one, name)) is not None]
+            for name in (of_surface, self.part)
+        )
+        return surfaces, sections
+
+    def show_maps(self) -> None:
+        """Draw what is to be seen; what is not in memory is read first."""
+        surfaces, sections = self._views()
+        wanted = tuple(dict.fromkeys(one for one in (*sections, *surfaces) if one.part.modified_ns))
         self._wanted = wanted
-        if any(part not in self._densities for part in wanted):
-            self._read(wanted, self._labels(entries))
+        if any(one.part not in self._densities for one in wanted):
+            self._read(wanted)
             return
         self._draw("")
 
     def _draw(self, error: str) -> None:
         """Draw the maps that are in memory."""
-        entries = self._shown()
-        sections = self._in_memory([part_of(one, self.part) for one in entries])
+        surfaces, sections = (
+            [self._densities[one.part] for one in views if one.part in self._densities]
+            for views in self._views()
+        )
         self.show_points()
-        part = PARTS[0] if self.part == SECTIONS_ONLY else self.part
-        surfaces = self._in_memory([part_of(one, part) for one in entries])
-        message = error or self._why_nothing(entries)
+        message = error or self._why_nothing(self._shown())
         self.show_densities((surfaces, sections), "" if surfaces else message)
         if error and surfaces:
             self.say(error, "warning")
-
-    def _in_memory(self, parts: Sequence[Part | None]) -> list[Density]:
-        return [self._densities[one] for one in parts if one in self._densities]
 
     def _why_nothing(self, entries: Sequence[Entry]) -> str:
         if not entries:
@@ -209,28 +222,18 @@ class MapsScreen(BodyPainting):
         path = entry.parts[0].path if entry.parts else ""
         return f"{path} is not there any more"
 
-    def _labels(self, entries: Sequence[Entry]) -> dict[Part, str]:
-        """Return what is written over each map."""
-        found = {}
-        for entry in entries:
-            for part in entry.parts:
-                found[part] = entry.name if part.name == PARTS[0] else f"{entry.name}: {part.name}"
-        return found
-
     @work(thread=True, exclusive=True, group="maps", exit_on_error=False)
-    def _read(self, wanted: tuple[Part, ...], labels: dict[Part, str]) -> None:
+    def _read(self, wanted: tuple[View, ...]) -> None:
         found, error = {}, ""
-        pixels = {
-            part: entry.pixel_size_angstrom
-            for entry in self.snapshot.entries
-            for part in entry.parts
-        }
-        for part in dict.fromkeys(wanted):
-            known = self._densities.get(part)
+        for view in wanted:
+            known = self._densities.get(view.part)
             try:
-                found[part] = known or read_density(part.path, pixels.get(part), labels[part])
+                density = known or read_density(
+                    view.part.path, view.pixel_size_angstrom, view.label
+                )
                 # Found out here, where nobody waits for it.
-                _ = found[part].level, found[part].window
+                _ = density.level, density.window
+                found[view.part] = density
             except SliceError as problem:
                 error = str(problem)
         self.post_message(self.Loaded(wanted, found, error))
@@ -246,6 +249,9 @@ class MapsScreen(BodyPainting):
 
     def action_part(self) -> None:
         """Show another part of the map: a half map, the mask, ..."""
+        if self.course_views():
+            self.say("iterations keep nothing but their maps", "warning")
+            return
         entry = self.entry
         names = [part.name for part in entry.parts if part.modified_ns] if entry else []
         if len(names) < 2:
@@ -253,21 +259,23 @@ class MapsScreen(BodyPainting):
             return
         at = names.index(self.part) if self.part in names else 0
         self.part = names[(at + 1) % len(names)]
-        self._show_maps()
+        self.show_maps()
         self.say(f"shown: {self.part}")
 
     def action_blink(self) -> None:
         """Show the other of two maps."""
+        if self.blink_iteration():
+            return
         if self.entry is not None and self._has_partner():
             here = self.entry.key
             self._blinked, self.is_beside = None if self._blinked == here else here, False
-            self._show_maps()
+            self.show_maps()
 
     def action_beside(self) -> None:
         """Show two maps side by side, or one alone."""
-        if self._has_partner():
+        if not self.set_iteration_beside() and self._has_partner():
             self.is_beside, self._blinked = not self.is_beside, None
-            self._show_maps()
+            self.show_maps()
 
     def _has_partner(self) -> bool:
         if self._partner() is None:
@@ -293,8 +301,9 @@ class MapsScreen(BodyPainting):
 
     def action_yank(self) -> None:
         """Offer to copy the path of what is seen, its name, or the command that exports it."""
-        entry = self.entry
+        entry, course = self.entry, self.course_views()
         part = part_of(entry, self.part) if entry is not None else None
+        part = course[0].part if course else part
         if entry is None or part is None:
             return
         command = f"tomotui export map {entry.name} -o {entry.name}.mrc -p {self.tomotui.folder}"
@@ -306,3 +315,12 @@ def part_of(entry: Entry, name: str) -> Part | None:
     """Return a part of a map; the map itself where it has no such part."""
     named = {part.name: part for part in entry.parts}
     return named.get(name) or named.get(PARTS[0])
+
+
+def view_of(entry: Entry, name: str) -> View | None:
+    """Return what is drawn of a map."""
+    part = part_of(entry, name)
+    if part is None:
+        return None
+    label = entry.name if part.name == PARTS[0] else f"{entry.name}: {part.name}"
+    return View(part, label, entry.pixel_size_angstrom)

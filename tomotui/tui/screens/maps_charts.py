@@ -19,8 +19,6 @@ Drawn = Chart | str
 FSC_LEVEL = 0.143
 """Rosenthal and Henderson 2003: where the map from all data correlates with the truth by 0.5."""
 _SCORE_BINS = 40
-_LONGEST_ARROW = 0.9
-"""Of the gap between points of a field: length of its longest arrow."""
 
 
 @dataclass(frozen=True)
@@ -73,8 +71,10 @@ def series_names(details: Details) -> list[str]:
     return [] if names is None else [str(one) for one in names]
 
 
-def tilts(details: Details, series: int, quantity: Quantity) -> Drawn:
-    """Return a quantity over the tilts of a series."""
+def tilts(
+    details: Details, series: int, quantity: Quantity, cursor_deg: float | None = None
+) -> Drawn:
+    """Return a quantity over the tilts of a series, with a cursor at one of them."""
     angle = details.get(f"tilt_deg_{series}", 1)
     values = details.get(f"{quantity.key}_{series}", 2 if len(quantity.columns) > 1 else 1)
     if angle is None or values is None or len(values) != len(angle):
@@ -86,40 +86,7 @@ def tilts(details: Details, series: int, quantity: Quantity) -> Drawn:
         layers.append(layer(angle[order], columns[:, number], f"series.{number}"))
         layers.append(layer(angle[order], columns[:, number], f"series.{number}", "marks", "·"))
     levels = ((0.0, "dim"),) if np.nanmin(columns) < 0 < np.nanmax(columns) else ()
-    return Chart(tuple(layers), levels=levels)
-
-
-def motion(details: Details, series: int) -> tuple[Drawn, float]:
-    """Return how particles of a series drifted in the plane, and how often it is magnified.
-
-    Each has its path from the first tilt to the last, where the mark is; y grows downwards, as in
-    images.
-    """
-    points = details.get(f"motion_points_angstrom_{series}", 2)
-    moved = details.get(f"motion_angstrom_{series}", 3)
-    if points is None or moved is None or moved.shape[1:] != points.shape:
-        return "nothing is known of motion\nrefine with m tells", 1.0
-    # The mean path is the series' own, which the shifts of its tilts tell.
-    paths = np.asarray(moved, np.float64) - moved[:1]
-    longest = float(np.nanmax(np.linalg.norm(paths, axis=2), initial=0.0))
-    size = float(np.ptp(points, axis=0).max()) or 1.0
-    gap = size / max(np.sqrt(len(points)), 1.0)
-    factor = _round(_LONGEST_ARROW * gap / longest) if longest > 0 else 1.0
-    ends = points[None] + factor * paths
-    # A gap after each path keeps lines apart.
-    lines = np.pad(ends.transpose(1, 0, 2), ((0, 0), (0, 1), (0, 0)), constant_values=np.nan)
-    lines = lines.reshape(-1, 2)
-    layers = (
-        layer(lines[:, 0], -lines[:, 1], "series.0"),
-        layer(ends[-1, :, 0], -ends[-1, :, 1], "accent", "marks", "•"),
-    )
-    return Chart(layers, is_map=True), factor
-
-
-def _round(factor: float) -> float:
-    """Return a round factor: 1, 2 or 5 times a power of ten, not above the one given."""
-    power = 10.0 ** np.floor(np.log10(factor))
-    return float(max(step * power for step in (1, 2, 5) if step * power <= factor * (1 + 1e-9)))
+    return Chart(tuple(layers), levels=levels, cursor=cursor_deg)
 
 
 def scores(particles: Particles) -> Drawn:

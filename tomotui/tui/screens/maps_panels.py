@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from textual import on
 from textual.app import ComposeResult
-from textual.containers import Container, Vertical
+from textual.containers import Container, Horizontal, Vertical
 
 from tomotui.tui.maps_feed import MapsSnapshot
 from tomotui.tui.raster.density import Density
@@ -16,7 +16,6 @@ from tomotui.tui.screens.maps_charts import (
     QUANTITIES,
     Drawn,
     fsc,
-    motion,
     scores,
     series_names,
     tilts,
@@ -32,7 +31,9 @@ from tomotui.tui.screens.maps_words import (
 from tomotui.tui.screens.paneled import PaneledFrame, Panels
 from tomotui.tui.screens.quality import Pane
 from tomotui.tui.theme import Look
+from tomotui.tui.widgets.cells import Row
 from tomotui.tui.widgets.chart import ChartView, role_colour
+from tomotui.tui.widgets.drift_view import DriftView
 from tomotui.tui.widgets.heat_view import HeatView
 from tomotui.tui.widgets.map_slices import MapSlices
 from tomotui.tui.widgets.surface_view import SurfaceView
@@ -62,6 +63,8 @@ class MapsPanels(PaneledFrame):
         &.-zoomed #maps-panels .pane { width: 1fr; height: 1fr; }
         &.-zoomed #maps-list { display: none; }
         &.-zoomed #maps-panels .pane.-shown { display: block; }
+        & #panel-motion ChartView { display: none; width: 40; }
+        &.-zoomed #panel-motion ChartView { display: block; }
     }
     """
 
@@ -88,12 +91,18 @@ class MapsPanels(PaneledFrame):
                 with Pane(id="panel-fsc", classes="pane"):
                     yield ChartView()
                 with Vertical(id="panel-iterations", classes="pane"):
-                    yield Table(ITERATION_COLUMNS, empty="no iterations to tell of")
+                    yield Table(
+                        ITERATION_COLUMNS, empty="no iterations to tell of", id="iterations-table"
+                    )
                 with Pane(id="panel-views", classes="pane"):
                     yield HeatView(capability)
-                for name in ("tilts", "motion", "particles"):
-                    with Pane(id=f"panel-{name}", classes="pane"):
-                        yield ChartView()
+                with Pane(id="panel-tilts", classes="pane"):
+                    yield ChartView()
+                with Horizontal(id="panel-motion", classes="pane"):
+                    yield DriftView(capability=capability)
+                    yield ChartView()
+                with Pane(id="panel-particles", classes="pane"):
+                    yield ChartView()
 
     # ---- the parts
 
@@ -106,6 +115,16 @@ class MapsPanels(PaneledFrame):
     def table(self) -> Table:
         """The list of maps."""
         return self.query_one("#maps-table", Table)
+
+    @property
+    def iterations(self) -> Table:
+        """The list of iterations of the map."""
+        return self.query_one("#iterations-table", Table)
+
+    @property
+    def drift(self) -> DriftView:
+        """The tilt images with how particles drifted."""
+        return self.query_one(DriftView)
 
     @property
     def surface(self) -> SurfaceView:
@@ -170,11 +189,8 @@ class MapsPanels(PaneledFrame):
         seen, look = self.snapshot, self.tomotui.look
         entry = seen.entry(seen.chosen)
         resolution = entry.record.resolution_angstrom if entry and entry.record else None
-        rows = iteration_rows(seen.details, look, self.tomotui.ascii_only)
-        self.pane("iterations").query_one(Table).set_rows(rows)
-        self._title("iterations", "iterations")
-        self._title("surface", "surface")
-        self._title("slices", self.slices_words())
+        self.show_iterations(iteration_rows(seen.details, look, self.tomotui.ascii_only))
+        self.show_titles()
         self._chart(
             "fsc",
             "FSC [series.0]corrected[/] [series.1]masked[/] [warning]random phases[/]",
@@ -182,7 +198,21 @@ class MapsPanels(PaneledFrame):
         )
         self._chart("particles", particle_words(seen.particles), scores(seen.particles))
         self._show_views()
-        self._show_tilts()
+        self.show_tilts()
+
+    def show_iterations(self, rows: Sequence[Row]) -> None:
+        """List the iterations."""
+        self.iterations.set_rows(rows)
+        self.entitle("iterations", "iterations")
+
+    def show_titles(self) -> None:
+        """Say what the pictures of the map are of."""
+        self.entitle("surface", self.surface_words())
+        self.entitle("slices", self.slices_words())
+
+    def surface_words(self) -> str:
+        """Return the title of the surface."""
+        return "surface"
 
     def slices_words(self) -> str:
         """Return the title of the sections."""
@@ -193,34 +223,31 @@ class MapsPanels(PaneledFrame):
         view = self.pane("views").query_one(HeatView)
         view.show(heat, ("-180°", "azimuth", "180°"), "no orientations are known")
         most = f" · most {heat.max():.0f}" if heat is not None else ""
-        self._title("views", f"views, from +z down to -z{most}")
+        self.entitle("views", f"views, from +z down to -z{most}")
 
-    def _show_tilts(self) -> None:
+    def show_tilts(self, cursor_deg: float | None = None) -> None:
+        """Plot what is known of the tilts of a series, with a cursor at one of them."""
         details = self.snapshot.details
         names = series_names(details)
         self.series = min(self.series, max(len(names) - 1, 0))
         quantity = QUANTITIES[self.quantity]
         which = f" · {names[self.series]}" if names else ""
-        self._chart("tilts", f"{quantity.title}{which}", tilts(details, self.series, quantity))
-        drawn, factor = motion(details, self.series)
-        size = f" · {factor:g} times" if not isinstance(drawn, str) else ""
-        self._chart("motion", f"motion Å{which}{size}", drawn)
+        drawn = tilts(details, self.series, quantity, cursor_deg)
+        self._chart("tilts", f"{quantity.title}{which}", drawn)
+        show_drawn(self.pane("motion").query_one(ChartView), drawn)
 
     def _chart(self, name: str, title: str, drawn: Drawn) -> None:
-        view = self.pane(name).query_one(ChartView)
-        if isinstance(drawn, str):
-            view.show(None, drawn)
-        else:
-            view.show(drawn)
-        self._title(name, title)
+        show_drawn(self.pane(name).query_one(ChartView), drawn)
+        self.entitle(name, title)
 
-    def _title(self, name: str, words: str) -> None:
+    def entitle(self, name: str, words: str) -> None:
+        """Write the title of a panel."""
         self.pane(name).border_title = titled(self.tomotui.look, words)
 
     def action_quantity(self) -> None:
         """Plot the next quantity of the tilts."""
         self.quantity = (self.quantity + 1) % len(QUANTITIES)
-        self._show_tilts()
+        self.show_tilts()
 
     def action_series(self, step: int) -> None:
         """Plot the next tilt series."""
@@ -229,7 +256,15 @@ class MapsPanels(PaneledFrame):
             self.say("this map tells nothing of single tilt series")
             return
         self.series = (self.series + step) % len(names)
-        self._show_tilts()
+        self.show_tilts()
+
+
+def show_drawn(view: ChartView, drawn: Drawn) -> None:
+    """Draw a chart, or say why there is none."""
+    if isinstance(drawn, str):
+        view.show(None, drawn)
+    else:
+        view.show(drawn)
 
 
 def titled(look: Look, words: str) -> str:

@@ -35,8 +35,8 @@ LETTERS = {
     "t": "tilt shift",
     "r": "tilt turn",
     "d": "defocus",
-    "g": "field",
-    "m": "motion",
+    "g": "motion",
+    "m": "size",
 }
 """What an iteration refines."""
 
@@ -89,6 +89,29 @@ def _iteration_row(details: Details, at: int, look: Look, ascii_only: bool) -> R
         text(duration(_seconds(details, at)), "dim"),
     )
     return Row(str(at), cells)
+
+
+def iteration_words(details: Details, at: int) -> str:
+    """Return which iteration a row is, what it refined, what it reached and what changed."""
+    letters = details.get("iteration_letter", 1)
+    letter = "" if letters is None or at >= len(letters) else str(letters[at])
+    number = _value(details, "number", at)
+    turned, moved = (_figure(details, f"change_{unit}", at, 2) for unit in ("deg", "angstrom"))
+    change = [] if turned == "-" or letter not in ("P", "p") else [f"{turned}°"]
+    change += [] if moved == "-" else [f"{moved} Å"]
+    words = [
+        f"{at + 1 if math.isnan(number) else number:.0f} {LETTERS.get(letter, letter)}".strip(),
+        f"{_figure(details, 'resolution_angstrom', at, 1)} Å",
+        *([f"Δ {', '.join(change)}"] if change else []),
+    ]
+    return " · ".join(words)
+
+
+def iteration_label(details: Details, at: int) -> str:
+    """Return the words that stand over the map of an iteration."""
+    number = _value(details, "number", at)
+    words = f"{at + 1 if math.isnan(number) else number:.0f}"
+    return f"iteration {words}: {_figure(details, 'resolution_angstrom', at, 1)} Å"
 
 
 def _seconds(details: Details, at: int) -> float | None:

@@ -26,6 +26,8 @@ ROOM_FOR_BAR = 26
 """Cells across a section that also has room for a bar of a round length."""
 ARM = 0.35
 """Of a picture: how far the lines of the cursor reach in from its rim."""
+OTHER_SIZE = 1.5
+"""Maps that differ in size by less are seen at one scale."""
 NEAR = 0.06
 """Of the map's radius: how near to a section a point of a body must be to show its number."""
 
@@ -108,10 +110,14 @@ class MapSlices(DensityPicture):
         self.state = SlicesState()
         self.points: tuple[BodyPoint, ...] = ()
         self._tiles: list[Tile] = []
+        self._radius_angstrom = 1.0
 
     def take(self, densities: Sequence[Density], begins: bool) -> None:
-        """Keep the cursor within the maps."""
+        """Keep the cursor within the maps, and the scale of maps of about their size."""
         if densities:
+            radius = max(one.radius_angstrom for one in densities)
+            if begins or not 1 / OTHER_SIZE < radius / self._radius_angstrom < OTHER_SIZE:
+                self._radius_angstrom = radius
             self.state = self._within(self.state)
 
     # ---- drawing
@@ -125,7 +131,7 @@ class MapSlices(DensityPicture):
                 paste(frame, self._drawn(tile, cheap), tile.row, tile.column)
 
     def _angstrom_per_cell(self, tile: Tile) -> float:
-        across = 2 * max(one.radius_angstrom for one in self.densities) / self.state.zoom
+        across = 2 * self._radius_angstrom / self.state.zoom
         return max(across / tile.width, across / (tile.height * self.aspect))
 
     def _drawn(self, tile: Tile, cheap: bool) -> Frame:
