@@ -13,6 +13,8 @@ from tomotui.records import Map, ParticleSet
 
 N, PIXEL = 24, 8.0
 K = 4
+ITERATION_MAPS = ["iterations/001-p.mrc", "iterations/002-p.mrc", "", "iterations/004-d.mrc"]
+"""Of the third nothing was kept: no new map was made."""
 
 
 def blob(x_angstrom: float = 0.0) -> np.ndarray:
@@ -45,9 +47,14 @@ def details(path: Path) -> None:
         "fsc_corrected": falling,
         "series_names": np.array(["ts_1", "ts_2"]),
     }
+    arrays["iteration_map"] = np.array(ITERATION_MAPS)
     tilt = np.linspace(-60, 60, 9)
     for i in range(2):
-        points = rng.uniform(-1000, 1000, (16, 2))
+        points = rng.uniform(-40, 40, (16, 2))
+        # In the order of the stack angles fall, and its first section is not used.
+        arrays[f"tilt_index_{i}"] = np.arange(9, 0, -1)
+        squeezed = points * np.stack([np.cos(np.deg2rad(tilt)), np.ones(9)], axis=1)[:, None]
+        arrays[f"motion_seen_angstrom_{i}"] = squeezed
         arrays[f"tilt_deg_{i}"] = tilt
         arrays[f"tilt_score_{i}"] = np.cos(np.deg2rad(tilt))
         arrays[f"tilt_shift_angstrom_{i}"] = rng.normal(size=(9, 2))
@@ -69,6 +76,9 @@ def make_maps(place: Path) -> None:
     ):
         write_volume(place / f"{name}.mrc", values, PIXEL)
     details(place / "details.npz")
+    (place / "iterations").mkdir()
+    for number, name in enumerate(filter(None, ITERATION_MAPS)):
+        write_volume(place / name, blob(10.0 * number), PIXEL)
     with Project.open(place) as project:
         picks = project.particle_sets()[0]
         table = project.particle_table([picks.uid])

@@ -91,7 +91,8 @@ class MapsSnapshot:
     Attributes
     ----------
     course
-        Of the chosen one: the small map of each iteration, ``None`` where that made none.
+        Of the chosen one: the small map of each iteration, ``None`` where that made none, or it
+        is not there any more.
     """
 
     entries: tuple[Entry, ...] = ()
@@ -209,9 +210,10 @@ def _course(folder: Path, details: Details) -> tuple[Part | None, ...]:
         return ()
     beside = (folder / details.path).parent
     places = [beside / str(name) if str(name) else None for name in names]
+    written = [0 if place is None else _modified_ns(place) for place in places]
     return tuple(
-        None if place is None else Part(f"iteration {at}", place, _modified_ns(place))
-        for at, place in enumerate(places, start=1)
+        Part(f"iteration {at}", place, when) if place is not None and when else None
+        for at, (place, when) in enumerate(zip(places, written, strict=True), start=1)
     )
 
 

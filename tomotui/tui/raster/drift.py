@@ -15,8 +15,9 @@ from tomotui.tui.raster.window import Window
 
 Floats = NDArray[np.float64]
 
-_LONGEST_ARROW = 0.9
-"""Of the usual gap between particles: length of the longest arrow."""
+_LONG_PERCENT = 90.0
+_LONG_ARROW = 0.9
+"""Of the usual gap between particles: length of an arrow longer than 90 of a hundred."""
 _HEAD, _HEAD_DEG = 0.35, 28.0
 """Barbs of an arrow: their length over that of the arrow, and their angle to it."""
 _FIELD_PX = 512
@@ -66,20 +67,17 @@ class Drift:
         return int(found[0]) if len(found) else None
 
     @property
-    def longest_angstrom(self) -> float:
-        """The furthest that any particle moved on any image."""
-        return float(np.nanmax(np.linalg.norm(self.moved_angstrom, axis=2), initial=0.0))
-
-    @property
     def factor(self) -> float:
-        """By how much arrows are longer than the drift, so that the longest is well seen."""
-        longest = self.longest_angstrom
-        if not longest > 0:
+        """By how much arrows are longer than the drift, the same for all tilts of the series."""
+        lengths = np.linalg.norm(self.moved_angstrom, axis=2)
+        lengths = lengths[np.isfinite(lengths)]
+        usual = float(np.percentile(lengths, _LONG_PERCENT)) if lengths.size else 0.0
+        if not usual > 0:
             return 1.0
         flat = self.seen_angstrom[int(np.argmin(np.abs(self.tilt_deg)))]
         size = float(np.nanmax(np.ptp(flat, axis=0))) or 1.0
         gap = size / max(np.sqrt(len(flat)), 1.0)
-        return nice_length(_LONGEST_ARROW * gap / longest)
+        return nice_length(_LONG_ARROW * gap / usual)
 
     def over(self, source: SliceSource, view: SliceViewState, factor: float) -> list[Trail]:
         """Return places and arrows to draw over an image, longer than the drift by a factor."""
@@ -92,7 +90,7 @@ class Drift:
         lines = arrows(tails, self.moved_angstrom[row] * (factor / pixel))
         return [
             Trail(tails[:, 1], tails[:, 0], "undecided", "·"),
-            Trail(lines[:, 1], lines[:, 0], "accent"),
+            Trail(lines[:, 1], lines[:, 0], "accent", ground="outside"),
         ]
 
 

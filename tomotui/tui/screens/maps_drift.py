@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 from textual import on
 
 from tomotui.project import Project
@@ -42,7 +43,7 @@ class DriftShowing(MapsPanels):
             self._show_drift(subject, drift, name, None, why)
             return
         self.tomotui.change(
-            lambda project: _opened(project, name),
+            lambda project: _opened(project, name, drift),
             lambda found: self._show_drift(subject, drift, name, *found),
         )
 
@@ -78,21 +79,23 @@ class DriftShowing(MapsPanels):
             return "motion"
         words = [f"drift × {view.factor:g}"]
         words += [names[self.series]] if names else []
-        words += [f"{drift.tilt_deg[row]:+.1f}°"]
         if drift.score is not None:
             words += [f"score {drift.score[row]:.3g}"]
-        x, y = drift.shift_angstrom[row]
-        words += [f"whole image {x:+.1f} {y:+.1f} Å"]
+        x, y = np.round(drift.shift_angstrom[row], 1) + 0.0
+        words += [f"image {x:+.1f} {y:+.1f} Å"]
         words += ["no images"] if isinstance(view.source, EmptyField) else []
         return " · ".join(words)
 
 
-def _opened(project: Project, name: str) -> tuple[TiltStack | None, str]:
+def _opened(project: Project, name: str, drift: Drift) -> tuple[TiltStack | None, str]:
     """Return the tilt images of a series, or why there are none."""
     series = project.series_named(name)
     if series is None:
         return None, f"the project has no series {name} any more"
     try:
-        return TiltStack(series, project.folder / series.stack_path), ""
+        stack = TiltStack(series, project.folder / series.stack_path)
     except SliceError as problem:
         return None, str(problem)
+    if drift.section.max(initial=0) >= stack.n_slices("z"):
+        return None, f"{series.stack_path} has fewer images than were refined"
+    return stack, ""

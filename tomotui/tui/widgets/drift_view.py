@@ -65,10 +65,8 @@ class DriftView(SliceView):
 
         The tilt nearest to the one that was shown is shown first, or the flattest.
         """
-        before = self.drift, self.row
-        wanted = 0.0
-        if before[0] is not None and before[1] is not None:
-            wanted = float(before[0].tilt_deg[before[1]])
+        row = self.row
+        wanted = 0.0 if self.drift is None or row is None else float(self.drift.tilt_deg[row])
         self.drift, self.message = drift, ""
         self.overlay = self._arrows
         source = source or EmptyField(drift, name, self.ground)
