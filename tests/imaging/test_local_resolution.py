@@ -41,7 +41,6 @@ class Halves(NamedTuple):
 
 @pytest.fixture(scope="module")
 def halves() -> Halves:
-    torch.set_num_threads(1)
     right = torch.arange(SIZE).expand(SIZE, SIZE, SIZE) > SIZE // 2
     detail = noise(0)
     signal = torch.where(

@@ -13,11 +13,6 @@ SIZE, VOXEL, DIAMETER, RESOLUTION = 32, 5.0, 100.0, 20.0
 CENTRE_PX = np.array([0.8, -0.5, 0.6])
 
 
-@pytest.fixture(autouse=True, scope="module")
-def one_thread() -> None:
-    torch.set_num_threads(1)
-
-
 def blobs(points: np.ndarray, heights: np.ndarray, noise: float, seed: int) -> Tensor:
     line = torch.arange(SIZE) - SIZE // 2
     volume = torch.zeros(SIZE, SIZE, SIZE)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
-import torch
 from numpy.typing import NDArray
 
 from tests.stages.hinged import Hinged, atoms_at, make_hinged, write_atoms
@@ -146,15 +145,6 @@ def _true_map(path: Path) -> Path:
     cut = len(values) // 2 - BOX // 2
     write_volume(path, values[(slice(cut, cut + BOX),) * 3], PIXEL_ANGSTROM)
     return path
-
-
-@pytest.fixture(scope="module")
-def one_thread() -> Iterator[None]:
-    """Small tensors are worked on faster by one thread than by several that share cores."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="session")

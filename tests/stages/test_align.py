@@ -109,7 +109,7 @@ def series_of(path: Path, images: np.ndarray, excluded: tuple[int, ...] = ()) ->
 
 def test_too_few_tilts_are_refused_by_name(stage_runner: ModuleType, tmp_path: Path) -> None:
     images = np.random.default_rng(0).poisson(50, (5, 32, 40)).astype(np.float32)
-    task = stage_runner.RecordingTask(tmp_path / "task")
+    task = stage_runner.RecordingTask(tmp_path / "task", threads=1)
     series = series_of(tmp_path / "a.mrc", images, excluded=(0, 1, 3))
     with pytest.raises(StageError, match=r"TS_01: only 2 tilts are not excluded. Include more"):
         stage_runner.run_stage("align", task, [series])
@@ -124,7 +124,7 @@ def test_a_stack_that_changed_or_vanished_is_named(
     aligned_series: Any, stage_runner: ModuleType, tmp_path: Path, stage: str
 ) -> None:
     records = [aligned_series.series, aligned_series.alignment]
-    task = stage_runner.RecordingTask(tmp_path / "task")
+    task = stage_runner.RecordingTask(tmp_path / "task", threads=1)
     other = tmp_path / "other.mrc"
     write_stack(other, np.zeros((5, 16, 16), np.float32), 10.0)
     changed = records[0].replace(stack_path=str(other))
@@ -150,7 +150,7 @@ def test_images_are_read_as_physical_values_and_mended(
     images[3] = np.nan
     series = series_of(tmp_path / "a.mrc", images)
     series = series.replace(intensity_scale=0.5, intensity_offset=10.0)
-    task = stage_runner.RecordingTask(tmp_path / "task")
+    task = stage_runner.RecordingTask(tmp_path / "task", threads=1)
     found = load_binned(task, series, [2, 0, 1, 3], 2.0, 0.2, 0.6)
     assert found.shape == (4, 16, 20)
     assert found.isfinite().all()

@@ -19,8 +19,6 @@ from tomotui.records.particle_table import ParticleTable
 from tomotui.stages.averaging_course import COURSE_FOLDER, MOST_VOXELS, CourseOfMaps, small_map
 from tomotui.stages.base import Cancelled, StageError
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 
 def maps_of(size: int, radius_px: float, pixel: float = 2.0) -> HalfMaps:
     """Two halves that are one ball with a bump at (x, y, z) = (8, 0, -4) Angstrom."""
@@ -50,7 +48,7 @@ def test_small_maps_hold_the_particle_about_their_middle(size: int, radius_px: f
 
 
 def test_only_iterations_that_made_maps_are_kept(stage_runner: ModuleType, tmp_path: Path) -> None:
-    course = CourseOfMaps(stage_runner.RecordingTask(tmp_path, "all"))
+    course = CourseOfMaps(stage_runner.RecordingTask(tmp_path, "all", threads=1))
     done = [iteration(1, "P"), iteration(2, "t", kept=0.0), iteration(3, "t"), iteration(4)]
     for one in done:
         course.keep(one, maps_of(24, 7.0))
@@ -67,7 +65,7 @@ def test_only_iterations_that_made_maps_are_kept(stage_runner: ModuleType, tmp_p
 
 def test_a_folder_that_cannot_be_made_is_named(stage_runner: ModuleType, tmp_path: Path) -> None:
     (tmp_path / COURSE_FOLDER).write_text("in the way")
-    course = CourseOfMaps(stage_runner.RecordingTask(tmp_path, "all"))
+    course = CourseOfMaps(stage_runner.RecordingTask(tmp_path, "all", threads=1))
     with pytest.raises(StageError, match=COURSE_FOLDER):
         course.keep(iteration(1), maps_of(24, 7.0))
 

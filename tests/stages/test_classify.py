@@ -23,8 +23,6 @@ from tomotui.simulate import SimulationParameters, simulate_tilt_series, write_s
 from tomotui.simulate.shapes import shape
 from tomotui.stages.base import Cancelled, StageError, StageResult
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 KINDS = ("ribosome", "proteasome")
 PIXEL_ANGSTROM, BOX = 12.0, 34
 QUICK = {"box_px": 24, "box_angstrom": 330.0, "resolution_angstrom": 36.0, "runs": 1, "rounds": 10}

@@ -154,7 +154,7 @@ def test_noise_gives_the_defocus_that_was_asked_for_and_says_so(
 def test_without_an_alignment_it_says_what_to_run(
     fitted: Fitted, stage_runner: ModuleType, tmp_path: Path
 ) -> None:
-    task = stage_runner.RecordingTask(tmp_path)
+    task = stage_runner.RecordingTask(tmp_path, threads=1)
     with pytest.raises(StageError, match="Run the stage that makes a alignment"):
         stage_runner.run_stage("ctf", task, [fitted.series])
 
@@ -184,7 +184,7 @@ def test_what_cannot_be_fitted_is_said(
 def test_an_alignment_of_another_series_is_refused(
     fitted: Fitted, stage_runner: ModuleType, tmp_path: Path
 ) -> None:
-    task = stage_runner.RecordingTask(tmp_path)
+    task = stage_runner.RecordingTask(tmp_path, threads=1)
     short = fitted.alignment.replace(tilts=fitted.alignment.tilts[:-1])
     with pytest.raises(StageError, match="has 8 tilts, the series 9"):
         stage_runner.run_stage("ctf", task, [fitted.series, short])
@@ -193,7 +193,7 @@ def test_an_alignment_of_another_series_is_refused(
 def test_excluding_everything_is_refused(
     fitted: Fitted, stage_runner: ModuleType, tmp_path: Path
 ) -> None:
-    task = stage_runner.RecordingTask(tmp_path)
+    task = stage_runner.RecordingTask(tmp_path, threads=1)
     none = fitted.alignment.replace(
         tilts=tuple(tilt.replace(excluded=True) for tilt in fitted.alignment.tilts)
     )

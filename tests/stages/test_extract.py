@@ -30,7 +30,6 @@ from tomotui.records.particle_table import ParticleTable
 from tomotui.stages.base import Cancelled, StageError
 
 BOX, PIXEL = 32, 12.0
-pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 class Run(NamedTuple):

@@ -19,8 +19,6 @@ from tomotui.records import AnyRecord, Map
 from tomotui.records.particle_table import ParticleTable
 from tomotui.stages.base import Cancelled, StageError, StageResult
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 COARSE = {"resolution_angstrom": 60.0, "steps": 32}
 HASTY = {"resolution_angstrom": 80.0, "steps": 6}
 

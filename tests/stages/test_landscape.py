@@ -29,8 +29,6 @@ from tomotui.records import Landscape
 from tomotui.stages import get
 from tomotui.stages.base import Cancelled, ParameterError, StageError, StageResult
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 N_FRAMES = 11
 
 

@@ -19,8 +19,6 @@ from tomotui.records.particle_table import ParticleTable
 from tomotui.stages import get
 from tomotui.stages.base import ParameterError, StageError, StageResult
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 Make = Callable[..., tuple[StageResult, Any]]
 
 

@@ -19,7 +19,7 @@ from tomotui.jobs.specification import PARTICLES_FILE, TASK_FILE, TaskResult, Ta
 from tomotui.records import AnyRecord, Landscape, Map
 from tomotui.records.particle_table import ParticleTable
 
-pytestmark = [pytest.mark.usefixtures("one_thread"), pytest.mark.slow]
+pytestmark = pytest.mark.slow
 
 
 def run_together(

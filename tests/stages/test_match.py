@@ -42,7 +42,6 @@ class Scene(NamedTuple):
 
 @pytest.fixture(scope="module")
 def scene(tmp_path_factory: pytest.TempPathFactory) -> Scene:
-    torch.set_num_threads(1)
     folder = tmp_path_factory.mktemp("match")
     fine = sample(shape("ribosome"), "r", VOXEL_ANGSTROM / 2).potential_v
     write_volume(folder / "ribosome.mrc", fine, VOXEL_ANGSTROM / 2)

@@ -21,8 +21,6 @@ from tomotui.records.particle_table import ParticleTable
 from tomotui.stages import get
 from tomotui.stages.base import Cancelled, ParameterError, StageError, StageResult
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 Multibody = Callable[..., tuple[StageResult, Any]]
 QUICK = {"rounds": 1, "consensus_rounds": 0, "box_angstrom": 290.0, "gaussians": 60}
 SOME = np.r_[0:6, 12:18]

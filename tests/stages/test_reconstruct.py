@@ -247,7 +247,7 @@ def test_voxel_size_and_number_format_are_the_ones_asked_for(
 def test_voxels_finer_than_pixels_are_refused(
     aligned_series: Any, stage_runner: ModuleType, tmp_path: Path
 ) -> None:
-    task = stage_runner.RecordingTask(tmp_path / "task")
+    task = stage_runner.RecordingTask(tmp_path / "task", threads=1)
     records = [aligned_series.series, aligned_series.alignment]
     with pytest.raises(StageError, match="finer than the pixels of 16") as caught:
         stage_runner.run_stage("reconstruct", task, records, {"voxel_size_angstrom": 8.0})

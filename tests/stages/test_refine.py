@@ -30,8 +30,6 @@ from tomotui.records import Alignment, Ctf
 from tomotui.records.particle_table import ParticleTable
 from tomotui.stages.averaging_inputs import dealt_halves
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 NYQUIST = 2 * PIXEL_ANGSTROM
 
 

@@ -24,9 +24,6 @@ from tomotui.records import ParticleSet, TiltSeries
 from tomotui.records.particle_table import ParticleTable
 from tomotui.stages.base import Cancelled, StageError
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
-
 # Going on
 
 

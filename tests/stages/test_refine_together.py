@@ -36,9 +36,6 @@ from tomotui.stages import get
 from tomotui.stages.averaging_inputs import subjects_with_particles
 from tomotui.stages.base import Inputs
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
-
 # In a project, and on several processes
 
 

@@ -29,9 +29,6 @@ from tomotui.records.particle_table import ParticleTable
 from tomotui.stages.averaging_inputs import subjects_with_particles
 from tomotui.stages.base import Inputs
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
-
 # Halves that know nothing of each other
 
 

@@ -77,7 +77,6 @@ def fit_simulated() -> Fitter:
     def fit(
         settings: Settings | None = None, used: tuple[int, ...] | None = None, **changes: Any
     ) -> Fit:
-        torch.set_num_threads(1)
         simulation = _simulated(**changes)
         p, acquisition = simulation.parameters, simulation.acquisition
         chosen = list(range(p.n_tilts) if used is None else used)

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,14 +19,6 @@ from tomotui.geometry.mixtures import drawn
 
 SIZE, RADIUS = 24, 9.0
 MODEL = SeriesModel(TiltGeometry.of(np.arange(-60.0, 61.0, 4.0), axis_deg=80.0))
-
-
-@pytest.fixture(autouse=True, scope="package")
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 class Varied(NamedTuple):

@@ -52,12 +52,6 @@ def in_noise(clean: Tensor, comb: Comb, seed: int, noise: float = 1.5) -> Tensor
     return -torch.fft.irfftn(torch.fft.rfftn(spoilt) * seen, s=clean.shape)
 
 
-@pytest.fixture(autouse=True, scope="session")
-def _one_thread() -> None:
-    """Boxes are so small that threads would wait for each other."""
-    torch.set_num_threads(1)
-
-
 def plant() -> Planted:
     """Plant two ribosomes."""
     fine = VOXEL_ANGSTROM / 2

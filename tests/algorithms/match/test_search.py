@@ -170,7 +170,6 @@ from conftest import *
 from test_search import *
 meeting, rank = sys.argv[2], int(sys.argv[3])
 dist.init_process_group("gloo", init_method=f"file://{meeting}", world_size=2, rank=rank)
-torch.set_num_threads(1)
 search = search_of(plant(), orientation_grid(STEP_DEG)[:72])
 best = search.start()
 search.run(best, quiet, quiet)

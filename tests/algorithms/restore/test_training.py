@@ -48,7 +48,6 @@ def trainer_of(scene: Any, steps: int, **choices: Any) -> Trainer:
 
 @pytest.fixture(scope="module")
 def trained(scene: Any) -> tuple[Trainer, list[Progress]]:
-    torch.set_num_threads(1)
     told: list[Progress] = []
     trainer = trainer_of(scene, 80, refill_at=(0.5,))
     trainer.run(told.append)
@@ -122,8 +121,6 @@ def test_nothing_is_filled_into_data_without_structure(
 
 
 def test_going_on_is_as_if_nothing_had_happened(scene: Any) -> None:
-    torch.set_num_threads(1)
-
     def losses(trainer: Trainer, steps: int) -> list[float]:
         found: list[float] = []
 
@@ -157,7 +154,6 @@ def test_patience_ends_a_training_that_gets_no_better(scene: Any) -> None:
 
 
 def test_side_views_are_learnt_from_sections(scene: Any) -> None:
-    torch.set_num_threads(1)
     architecture = Architecture(n_dims=2, width=16, levels=3)
     lessons = PlaneSampler([scene.material], 32, "cpu")
     trainer = Trainer(lessons, architecture, Schedule(150, batch=8, learning_rate=2e-3), seed=0)
@@ -172,7 +168,6 @@ def test_a_network_that_has_learnt_nothing_changes_nothing() -> None:
 
 
 def _one_of_two(rank: int, folder: str) -> None:
-    torch.set_num_threads(1)
     torch.distributed.init_process_group(
         "gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=2
     )
