@@ -191,6 +191,21 @@ def maps(folder: Path) -> None:
     terminal.close()
 
 
+def course(folder: Path) -> None:
+    """Show an early iteration of the newest map beside its last, and drift on a tilt image."""
+    terminal = Terminal([sys.executable, "-m", "tomotui", str(folder)], environment())
+    terminal.wait(5)
+    terminal.press("6", 5)
+    terminal.press("\t\t\t\t", 2)
+    # The first iteration of all.
+    terminal.press("g", 3)
+    terminal.picture("map-iterations")
+    terminal.press("G", 1)
+    terminal.press("\t\t\tz", 3)
+    terminal.picture("map-drift")
+    terminal.close()
+
+
 def environment() -> dict[str, str]:
     """Describe a terminal that draws everything, and folders without a history."""
     for name in ("TMUX", "NO_COLOR", "TERM_PROGRAM"):
@@ -243,6 +258,7 @@ def main() -> None:
         review(folder)
     if has_maps:
         maps(folder)
+        course(folder)
     motion()
     welcome()
 

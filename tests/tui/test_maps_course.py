@@ -78,7 +78,7 @@ async def test_the_cursor_of_iterations_shows_each_beside_the_last(
         assert screen.iterations.cursor_key == str(K - 1)
         await until_labels(pilot, screen, ["ribosome"])
         await pilot.press("g")
-        both = ["iteration 1: 40.0 Å", "iteration 4: 30.5 Å"]
+        both = ["1: 40.0 Å", "4: 30.5 Å"]
         await until_labels(pilot, screen, both)
         assert [one.label for one in screen.slices.densities] == both
         title = str(screen.pane("surface").border_title)
@@ -86,7 +86,7 @@ async def test_the_cursor_of_iterations_shows_each_beside_the_last(
         assert "last: 4 defocus · 30.5 Å" in title
         # What made no map is shown by the map that it began with.
         await pilot.press("j", "j")
-        await until_labels(pilot, screen, ["iteration 2: 35.0 Å", both[1]])
+        await until_labels(pilot, screen, ["2: 35.0 Å", both[1]])
         assert str(screen.pane("surface").border_title).startswith("3 tilt shift · 33.0 Å")
         await pilot.press("G")
         await until_labels(pilot, screen, ["ribosome"])
@@ -104,11 +104,11 @@ async def test_an_iteration_and_the_last_are_blinked_at_one_scale(
         # Blinking goes on where one turns the map.
         await pilot.press("enter", "right", "b")
         assert screen.focused is screen.surface
-        await until_labels(pilot, screen, ["iteration 4: 30.5 Å"])
+        await until_labels(pilot, screen, ["4: 30.5 Å"])
         assert str(screen.pane("surface").border_title).startswith("4 defocus")
         turn = screen.surface.state.turn
         await pilot.press("b")
-        await until_labels(pilot, screen, ["iteration 2: 35.0 Å"])
+        await until_labels(pilot, screen, ["2: 35.0 Å"])
         assert screen.surface.state.turn is turn
         await pilot.press("d")
         await until(pilot, lambda: len(labels(screen)) == 2)
@@ -149,7 +149,7 @@ async def test_maps_of_iterations_that_are_gone_or_torn_are_told_of(
         screen = await opened(pilot)
         await pilot.press("tab", "tab", "tab", "tab", "k", "k")
         await until(pilot, lambda: "002-p.mrc" in screen.status_bar.query_one("Hints").message)
-        assert labels(screen) == ["iteration 4: 30.5 Å"]
+        assert labels(screen) == ["4: 30.5 Å"]
         await pilot.press("g")
         await until(pilot, lambda: screen.iteration == 0)
         assert app.is_running

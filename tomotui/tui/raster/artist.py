@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,6 +46,8 @@ class SliceArtist:
     ----------
     subject
         What is drawn; automatic windows of different subjects are kept apart.
+    adapted
+        What is made of automatic windows.
     """
 
     def __init__(self, capability: Capability, lut: str = "grey") -> None:
@@ -53,6 +55,7 @@ class SliceArtist:
         self.lut = lut
         self.subject: Hashable = None
         self.window: Window | None = None
+        self.adapted: Callable[[Window], Window] = lambda window: window
         self._roles: Mapping[str, Rgb] = {}
         self._auto_windows: dict[Hashable, Window] = {}
 
@@ -159,7 +162,7 @@ class SliceArtist:
             chosen = self._auto_windows.get(key)
             if chosen is None:
                 chosen = auto_window(_shown(values, inside))
-                chosen = chosen or source.default_window or _around(values)
+                chosen = self.adapted(chosen or source.default_window or _around(values))
                 self._auto_windows[key] = chosen
         return Window(chosen.low, chosen.high, view.inverted)
 

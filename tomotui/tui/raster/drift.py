@@ -90,7 +90,7 @@ class Drift:
         lines = arrows(tails, self.moved_angstrom[row] * (factor / pixel))
         return [
             Trail(tails[:, 1], tails[:, 0], "undecided", "·"),
-            Trail(lines[:, 1], lines[:, 0], "accent", ground="outside"),
+            Trail(lines[:, 1], lines[:, 0], "accent"),
         ]
 
 

@@ -72,15 +72,12 @@ class Trail:
         Colour role.
     mark
         Drawn at every point instead of a line.
-    ground
-        Role of the ground of the cells that a line touches; the picture's own when empty.
     """
 
     rows: NDArray[np.float64]
     columns: NDArray[np.float64]
     role: str = "accent"
     mark: str = ""
-    ground: str = ""
 
 
 def sample(image: Image, grid: Grid, turn: Turn | None) -> tuple[Image, NDArray[np.bool_] | None]:
@@ -178,7 +175,7 @@ def draw_marks(
 def draw_trails(
     frame: Frame, grid: Grid, glyphs: GlyphSet, trails: Sequence[Trail], ascii_only: bool = False
 ) -> None:
-    """Draw thin lines with dots of braille; the picture stays their ground unless they have one."""
+    """Draw thin lines with dots of braille; the picture stays as the ground of their cells."""
     dots = GLYPHS["braille"]
     for trail in trails:
         down = (trail.rows + 0.5 - grid.top) / (grid.row_step * glyphs.rows)
@@ -196,8 +193,6 @@ def draw_trails(
         touched = patterns > 0
         frame.characters[touched] = "." if ascii_only else dots.table[patterns[touched]]
         frame.foreground[touched] = frame.palette.role(trail.role)
-        if trail.ground:
-            frame.background[touched] = frame.palette.role(trail.ground)
 
 
 _STRONG_CORNERS = "┏┓┗┛"

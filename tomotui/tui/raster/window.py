@@ -52,6 +52,12 @@ class Window:
         step = self.width * fraction
         return replace(self, low=self.low + step, high=self.high + step)
 
+    def veiled(self, light: bool) -> Window:
+        """Return a window that leaves the darker or the lighter half of greys to what lies over."""
+        if light != self.inverted:
+            return replace(self, low=self.low - self.width)
+        return replace(self, high=self.high + self.width)
+
     def apply(self, values: NDArray[np.float32]) -> NDArray[np.uint8]:
         """Return 8-bit greys of values; what is not a number is shown as the level.
 

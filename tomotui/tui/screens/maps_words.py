@@ -20,7 +20,7 @@ MAP_COLUMNS = (
 
 ITERATION_COLUMNS = (
     Column("number", "#", 2, 3, "right"),
-    Column("letter", "what", 4, 12, rank=1),
+    Column("letter", "what", 4, 12),
     Column("pixel", "Å/px", 4, 6, "right", rank=3),
     Column("resolution", "Å", 4, 6, "right"),
     Column("score", "score", 5, 8, "right", rank=2),
@@ -111,7 +111,7 @@ def iteration_label(details: Details, at: int) -> str:
     """Return the words that stand over the map of an iteration."""
     number = _value(details, "number", at)
     words = f"{at + 1 if math.isnan(number) else number:.0f}"
-    return f"iteration {words}: {_figure(details, 'resolution_angstrom', at, 1)} Å"
+    return f"{words}: {_figure(details, 'resolution_angstrom', at, 1)} Å"
 
 
 def _seconds(details: Details, at: int) -> float | None:

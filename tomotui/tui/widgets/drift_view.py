@@ -69,6 +69,9 @@ class DriftView(SliceView):
         wanted = 0.0 if self.drift is None or row is None else float(self.drift.tilt_deg[row])
         self.drift, self.message = drift, ""
         self.overlay = self._arrows
+        # Arrows stand out from a picture that keeps to the side of the theme's background.
+        is_light = self.ground > 0.5
+        self.artist.adapted = lambda window: window.veiled(is_light)
         source = source or EmptyField(drift, name, self.ground)
         nearest = int(abs(drift.tilt_deg - wanted).argmin())
         index = int(drift.section[nearest])

@@ -110,6 +110,9 @@ class SurfaceView(DensityPicture):
         for density, (row, column, *cells) in zip(self.densities, places, strict=True):
             part = self._drawn(density, (cells[0], cells[1]), glyphs)
             part.write(0, 0, density.label[: cells[1]], "text")
+            if density is self.densities[-1]:
+                per_cell = self._angstrom_per_cell((cells[0], cells[1]))
+                scale_bar(part, per_cell / 10, self.artist.capability.ascii_only)
             paste(frame, part, row, column)
         frame.write(height - 1, 0, f"contour {self.state.share:.2f}", "dim")
 
@@ -127,9 +130,7 @@ class SurfaceView(DensityPicture):
         shades = self._surface(density).shaded(screen)
         if coarse > 1:
             shades = shades.repeat(coarse, axis=0).repeat(coarse, axis=1)
-        frame = self._composed(shades, glyphs)
-        scale_bar(frame, per_cell / 10, self.artist.capability.ascii_only)
-        return frame
+        return self._composed(shades, glyphs)
 
     def _composed(self, shades: NDArray[np.float32], glyphs: GlyphSet) -> Frame:
         """Return the frame of brightnesses ``[rows, columns]``, NaN where nothing is."""
