@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,8 @@ from tomotui.project import Project
 from tomotui.stages.base import Parameters
 from tomotui.tui.app import TomotuiApp
 from tomotui.tui.details import Details, read_details
+from tomotui.tui.raster.artist import SliceArtist
+from tomotui.tui.raster.capability import Capability
 from tomotui.tui.raster.drift import EmptyField, arrows, read_drift
 from tomotui.tui.raster.view import SliceViewState
 from tomotui.tui.screens.maps import MapsScreen
@@ -269,3 +272,18 @@ def test_arrows_lie_where_particles_are_seen_and_are_longer_by_the_factor(place:
     gap = np.ptp(drift.seen_angstrom[4], axis=0).max() / 4
     assert 0.3 * gap < longer <= 0.9 * gap
     assert isinstance(read_drift(Details(), 0), str)
+
+
+def test_nothing_is_drawn_on_an_empty_field_but_arrows(place: Path) -> None:
+    drift = read_drift(read_details(place, "details.npz"), 0)
+    assert not isinstance(drift, str)
+    for ground in (0.0, 0.04, 0.97):
+        field, view = EmptyField(drift, "ts_1", ground), SliceViewState(index=5)
+        artist = SliceArtist(Capability())
+        frame = artist.draw(field, view, field.read("z", 5), (12, 24))
+        inner = frame.background[1:9, 2:20]
+        assert len(np.unique(inner)) == 1
+    assert drift.is_any
+    still = dataclasses.replace(drift, moved_angstrom=0 * drift.moved_angstrom)
+    assert not still.is_any
+    assert still.factor == 1.0

@@ -67,6 +67,11 @@ class Drift:
         return int(found[0]) if len(found) else None
 
     @property
+    def is_any(self) -> bool:
+        """Whether anything moved at all."""
+        return bool(np.nan_to_num(self.moved_angstrom).any())
+
+    @property
     def factor(self) -> float:
         """By how much arrows are longer than the drift, the same for all tilts of the series."""
         lengths = np.linalg.norm(self.moved_angstrom, axis=2)
@@ -149,12 +154,13 @@ class EmptyField(Sliced):
         self.pixel_size_angstrom = 2 * _FIELD_MARGIN * float(known) / _FIELD_PX
         self.shape = (int(drift.section.max(initial=0)) + 1, _FIELD_PX, _FIELD_PX)
         self.name, self.is_stack = name, True
-        self.default_window = Window(0.0, 1.0)
-        self._drift, self._ground = drift, ground
+        # Only zeros survive resampling as they are: anything else would show as a pattern.
+        self.default_window = Window(-ground, 1.0 - ground)
+        self._drift = drift
 
     def read(self, axis: str, index: int, slab: int = 0) -> Image:
         """Return an image without anything on it."""
-        return np.full(self.shape[1:], self._ground, np.float32)
+        return np.zeros(self.shape[1:], np.float32)
 
     def describe(self, axis: str, index: int) -> str:
         """Say which tilt it is."""

@@ -77,7 +77,7 @@ class DriftShowing(MapsPanels):
         drift, row = view.drift, view.row
         if drift is None or row is None:
             return "motion"
-        words = [f"drift × {view.factor:g}"]
+        words = [f"drift × {view.factor:g}" if drift.is_any else "no drift"]
         words += [names[self.series]] if names else []
         if drift.score is not None:
             words += [f"score {drift.score[row]:.3g}"]

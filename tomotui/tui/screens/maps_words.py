@@ -31,6 +31,7 @@ ITERATION_COLUMNS = (
 )
 
 LETTERS = {
+    "P": "search",
     "p": "pose",
     "t": "tilt shift",
     "r": "tilt turn",
