@@ -111,7 +111,7 @@ def measure_rigid(name: str, particles: Refined, folder: Path) -> None:
     result, found = learnt(particles, folder, coordinates=3)
     figure(f"{name}: motions reported", result.metrics["motions"], "", "0")
     figure(f"{name}: greatest strength over chance",
-           float(found["strengths"][0] / found["by_chance"].max()), "")  # fmt: skip
+           float(found["evident"][0] / found["by_chance"][0]), "")  # fmt: skip
 
 
 def measure_path(name: str, particles: Refined, learned: StageResult, folder: Path) -> None:

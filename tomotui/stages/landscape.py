@@ -279,13 +279,14 @@ class _Learning:
 
     def _say_motions(self, learning: LandscapeLearning) -> None:
         linear, pixel = learning.linear, self.averaged.maps.pixel_size_angstrom
-        for number, (strength, size) in enumerate(
-            zip(linear.strengths.tolist(), linear.sizes.tolist(), strict=True), start=1
+        found = (linear.evident, linear.by_chance, linear.sizes)
+        for number, (strength, by_chance, size) in enumerate(
+            zip(*(one.tolist() for one in found), strict=True), start=1
         ):
             step = f"{size:.2f}" if self.parameters.what == "occupancy" else f"{size * pixel:.2f} A"
             self.task.log(
                 f"motion {number}: {strength:.2f} times the noise of a particle "
-                f"({float(linear.by_chance.max()):.2f} by chance), {step} rms"
+                f"({by_chance:.2f} by chance), {step} rms"
             )
             self.task.metric("strength", strength, float(number))
         if learning.n_motions == 0:

@@ -94,6 +94,7 @@ class LandscapeFiles:
                 "axes": found.axes,
                 "deviations": found.deviations,
                 "strengths": found.linear.strengths.cpu().numpy(),
+                "evident": found.linear.evident.cpu().numpy(),
                 "by_chance": found.linear.by_chance.cpu().numpy(),
                 "sizes_angstrom": found.linear.sizes.cpu().numpy() * self.pixel,
                 "box_px": work.box,

@@ -62,8 +62,11 @@ class LinearMotions:
         first.
     strengths
         Variance of each over that of the noise of one particle, ``[d]``.
+    evident
+        Strengths once the motions before, and what is a bend of them, are taken out: a part that
+        turns goes along an arc, and the path's bend is no motion of its own, ``[d]``.
     by_chance
-        Greatest strength in each deal of shares among other particles, ``[shuffles]``.
+        The greatest that comes of that in any deal of shares among other particles, ``[d]``.
     sizes
         Root mean square displacement of one standard deviation, voxels, ``[d]``; for motions of
         strength alone the change of a logarithm.
@@ -79,6 +82,7 @@ class LinearMotions:
 
     axes: Tensor
     strengths: Tensor
+    evident: Tensor
     by_chance: Tensor
     sizes: Tensor
     projection: Tensor
@@ -94,8 +98,9 @@ class LinearMotions:
         least_px
             Root mean square displacement, voxels.
         """
-        stands_out = self.strengths > CLEARLY * self.by_chance.max()
-        return int((stands_out & (self.sizes > least_px)).sum())
+        stands_out = self.evident > CLEARLY * self.by_chance
+        # What comes after a motion that is none is none either.
+        return int((stands_out.cumprod(dim=0).bool() & (self.sizes > least_px)).sum())
 
     def features(self, slopes: Slopes) -> Tensor:
         """Return what describes particles, from all of their views, ``[p, w]``."""
@@ -159,12 +164,8 @@ def linear_motions(
     first, second = first - mean[: basis.shape[1]], second - mean[basis.shape[1] :]
     strengths, turn = _agreed(first, second, ranks)
     order = strengths.argsort(descending=True)
-    chance = torch.Generator().manual_seed(seed)
-    by_chance = torch.stack(
-        [
-            _agreed(first, second[torch.randperm(len(second), generator=chance)], ranks)[0].max()
-            for _ in range(SHUFFLES)
-        ]
+    evident, by_chance = _one_after_another(
+        first, second, turn[:, order[:n_wanted]], ranks, torch.Generator().manual_seed(seed)
     )
     projection = basis @ turn[:, order]
     features = slopes.gradient.sum(dim=0).double() @ projection
@@ -179,6 +180,7 @@ def linear_motions(
     return LinearMotions(
         still,
         kept.float(),
+        evident.float(),
         by_chance.float(),
         mixture.sizes(still),
         projection.float(),
@@ -186,6 +188,53 @@ def linear_motions(
         spread.clamp_min(1.0).float(),
         seeing.float(),
     )
+
+
+def _one_after_another(
+    first: Tensor, second: Tensor, turn: Tensor, ranks: Ranks, chance: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """Return how strong each motion is beside those before it, and what chance makes, ``[d]`` each.
+
+    A strong motion lends strength to everything by chance: it is taken out before weaker ones are
+    judged.
+
+    Parameters
+    ----------
+    first, second
+        What two shares say, noise white, ``[p, w]``.
+    turn
+        Motions, the strongest first, ``[w, d]``.
+    """
+    evident, by_chance = [], []
+    for number in range(turn.shape[1]):
+        before = turn[:, :number]
+        one, two = (_without(share, first + second, before, ranks) for share in (first, second))
+        evident.append(_agreed(one, two, ranks)[0].max())
+        deals = [
+            _agreed(one, two[torch.randperm(len(two), generator=chance)], ranks)[0].max()
+            for _ in range(SHUFFLES)
+        ]
+        by_chance.append(torch.stack(deals).max())
+    return torch.stack(evident), torch.stack(by_chance)
+
+
+def _without(share: Tensor, both: Tensor, before: Tensor, ranks: Ranks) -> Tensor:
+    """Return what a share says beside motions, and beside their squares and products."""
+    if not before.shape[1]:
+        return share
+    along = both @ before
+    spread = _means(along.square(), ranks).sqrt().clamp_min(1e-12)
+    along = along / spread
+    pairs = [
+        along[:, i] * along[:, j] for i in range(along.shape[1]) for j in range(i, along.shape[1])
+    ]
+    bends = torch.stack([torch.ones_like(pairs[0]), *pairs], dim=1)
+    normal, right = bends.T @ bends, bends.T @ share
+    ranks.sum_(normal)
+    ranks.sum_(right)
+    floor = 1e-9 * torch.diag(normal.diagonal())
+    left = share - bends @ torch.linalg.solve(normal + floor, right)
+    return left - (left @ before) @ before.T
 
 
 def _whitening(slopes: Slopes) -> Tensor:
