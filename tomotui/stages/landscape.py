@@ -35,6 +35,9 @@ LEAST_DETAILS = 3
 
 FEWEST_GAUSSIANS = 8
 
+LEAST_AGREEMENT = 0.6
+"""Of the halves' coordinates, below which the program doubts them."""
+
 LARGE_MOTION = 0.08
 """Of the diameter, root mean square: more is rarely true, and often what wrong poses make."""
 
@@ -156,6 +159,12 @@ class _Learning:
         self.checkpoint.resume(learning.take_up, self.task.device)
         self._say_motions(learning)
         found = learning.run()
+        if found.agreement is not None and found.agreement < LEAST_AGREEMENT:
+            self.task.warn(
+                f"the halves agree by {found.agreement:.2f} only on where particles stand: build "
+                "nothing on single particles. More particles, better poses or a coarser "
+                "resolution_angstrom may help"
+            )
         files = LandscapeFiles(self.task, self.averaged, learning.mixture, found)
         name = parameters.name or f"{self.averaged.set.name} landscape"
         result = files.result(name, model)

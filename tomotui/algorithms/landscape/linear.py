@@ -219,7 +219,7 @@ def _one_after_another(
 
 
 def _without(share: Tensor, both: Tensor, before: Tensor, ranks: Ranks) -> Tensor:
-    """Return what a share says beside motions, and beside their squares and products."""
+    """Return what a share says beside motions, and beside their squares, cubes and products."""
     if not before.shape[1]:
         return share
     along = both @ before
@@ -228,7 +228,8 @@ def _without(share: Tensor, both: Tensor, before: Tensor, ranks: Ranks) -> Tenso
     pairs = [
         along[:, i] * along[:, j] for i in range(along.shape[1]) for j in range(i, along.shape[1])
     ]
-    bends = torch.stack([torch.ones_like(pairs[0]), *pairs], dim=1)
+    # What moves far is no longer met by the slope where it began: that goes with the cube.
+    bends = torch.stack([torch.ones_like(pairs[0]), *pairs, *along.T, *along.pow(3).T], dim=1)
     normal, right = bends.T @ bends, bends.T @ share
     ranks.sum_(normal)
     ranks.sum_(right)
