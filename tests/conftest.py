@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib.util
 import os
 import sys
@@ -16,6 +17,10 @@ os.environ["OMP_NUM_THREADS"] = "1"
 import pytest
 
 from tomotui.records import Alignment, TiltSeries
+
+# Screens leave many small objects; looking for cycles among them as often as by default takes a
+# seventh of their tests.
+gc.set_threshold(100_000, 20, 20)
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 

@@ -18,7 +18,7 @@ from tomotui.algorithms.restore.planes import PlaneSampler
 from tomotui.algorithms.restore.samples import CubeSampler
 from tomotui.algorithms.restore.training import Progress, Schedule, Trainer
 
-SMALL = Architecture(n_dims=3, width=16, fine_width=8, levels=3, dropout=0.1)
+SMALL = Architecture(n_dims=3, width=8, fine_width=8, levels=3, dropout=0.1)
 
 
 def in_wedge(volume: torch.Tensor, truth: torch.Tensor, comb: Comb) -> float:
@@ -41,8 +41,8 @@ def in_wedge(volume: torch.Tensor, truth: torch.Tensor, comb: Comb) -> float:
 
 
 def trainer_of(scene: Any, steps: int, **choices: Any) -> Trainer:
-    lessons = CubeSampler([scene.material], 32, 0.2, "cpu")
-    schedule = Schedule(steps, learning_rate=3e-3, judge_every=10, **choices)
+    lessons = CubeSampler([scene.material], 24, 0.2, "cpu")
+    schedule = Schedule(steps, learning_rate=4e-3, judge_every=10, **choices)
     return Trainer(lessons, SMALL, schedule, seed=0)
 
 
@@ -136,13 +136,13 @@ def test_going_on_is_as_if_nothing_had_happened(scene: Any) -> None:
             trainer.run(told)
         return found
 
-    whole = losses(trainer_of(scene, 12, refill_at=(0.3,)), 12)
-    first = trainer_of(scene, 12, refill_at=(0.3,))
-    begun = losses(first, 7)
+    whole = losses(trainer_of(scene, 8, refill_at=(0.3,)), 8)
+    first = trainer_of(scene, 8, refill_at=(0.3,))
+    begun = losses(first, 5)
     kept = first.state()
-    second = trainer_of(scene, 12, refill_at=(0.3,))
+    second = trainer_of(scene, 8, refill_at=(0.3,))
     second.go_on(kept)
-    assert begun + losses(second, 5) == pytest.approx(whole, rel=1e-4)
+    assert begun + losses(second, 3) == pytest.approx(whole, rel=1e-4)
 
 
 def test_patience_ends_a_training_that_gets_no_better(scene: Any) -> None:
