@@ -51,9 +51,9 @@ def _numbers(alignment: Alignment) -> np.ndarray:
 def test_from_a_stack_to_files_for_other_programs(call: Call, raw: Path, folder: Path) -> None:
     at = ("-p", folder)
     call.well("import", raw / "tiny.mrc", "--wait", *at)
-    said = call.well("run", "align", "--on", "tiny", "--set", "tilt_axis_deg=28", "rounds=2",
-                     "axis_range_deg=4", "thickness_angstrom=900", "n_landmarks=20", "--wait",
-                     *at)  # fmt: skip
+    said = call.well("run", "align", "--on", "tiny", "--set", "tilt_axis_deg=28", "rounds=1",
+                     "axis_range_deg=4", "thickness_angstrom=900", "n_landmarks=12", "local=off",
+                     "--wait", *at)  # fmt: skip
     assert "align tiny done" in said.out
     said = call.well("run", "reconstruct", "--set", "voxel_size_angstrom=40", "--wait", *at)
     assert "reconstruct tiny done" in said.out
