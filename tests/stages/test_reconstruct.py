@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from tomotui.formats.mrc import MrcStack, read_volume
-from tomotui.records import Tomogram
+from tomotui.records import TiltSeries, Tomogram
 from tomotui.simulate.simulation import Simulation
 from tomotui.stages.base import Cancelled, StageError
 
@@ -357,10 +357,12 @@ def test_several_binnings_come_from_one_reading(
     assert agreement > 0.75
 
 
-def small_simulation(folder: Path) -> Simulation:
-    """Write a small flat specimen and return it with its truth."""
+@pytest.fixture(scope="module")
+def flat(tmp_path_factory: pytest.TempPathFactory) -> tuple[Simulation, TiltSeries]:
+    """Write a small flat specimen; give it with its truth, and its series."""
     from tomotui.simulate import SimulationParameters, simulate_tilt_series, write_simulation
 
+    folder = tmp_path_factory.mktemp("flat")
     simulation = simulate_tilt_series(
         SimulationParameters(
             name="small",
@@ -376,17 +378,18 @@ def small_simulation(folder: Path) -> Simulation:
         )
     )
     write_simulation(simulation, folder)
-    return simulation
+    return simulation, simulation.series.replace(stack_path=str(folder / "small.mrc"))
 
 
-def test_a_specimen_off_the_middle_is_centred(stage_runner: ModuleType, tmp_path: Path) -> None:
+def test_a_specimen_off_the_middle_is_centred(
+    flat: tuple[Simulation, TiltSeries], stage_runner: ModuleType, tmp_path: Path
+) -> None:
     """The true alignment with its origin 450 A off: the volume moves, no image changes."""
     from tomotui.algorithms.reconstruct.level import moved_geometry
     from tomotui.geometry import TiltGeometry
 
-    simulation = small_simulation(tmp_path)
+    simulation, series = flat
     truth = simulation.alignment
-    series = simulation.series.replace(stack_path=str(tmp_path / "small.mrc"))
     off = moved_geometry(TiltGeometry.from_alignment(truth), np.eye(3), np.array([0, 0, 450.0]))
     tilts = [
         tilt.replace(
@@ -416,14 +419,15 @@ def test_a_specimen_off_the_middle_is_centred(stage_runner: ModuleType, tmp_path
     assert sizes["centre"] < 1300 < sizes["alignment"]
 
 
-def test_a_leaning_specimen_is_levelled(stage_runner: ModuleType, tmp_path: Path) -> None:
+def test_a_leaning_specimen_is_levelled(
+    flat: tuple[Simulation, TiltSeries], stage_runner: ModuleType, tmp_path: Path
+) -> None:
     """The true alignment, seen from a frame that leans: the lean is found and undone."""
     from tomotui.algorithms.reconstruct.level import moved_geometry
     from tomotui.geometry import TiltGeometry, rotation_x, rotation_y
 
-    simulation = small_simulation(tmp_path)
+    simulation, series = flat
     truth = simulation.alignment
-    series = simulation.series.replace(stack_path=str(tmp_path / "small.mrc"))
     true = TiltGeometry.from_alignment(truth)
     leaning = moved_geometry(true, rotation_y(8.0) @ rotation_x(-6.0), np.zeros(3))
     tilts = [

@@ -18,7 +18,7 @@ from tomotui.records import Alignment, AnyRecord, Tilt, TiltAlignment, TiltSerie
 from tomotui.stages import get
 from tomotui.stages.base import Cancelled, StageError
 
-QUICK = {"steps": 6, "cube_size": 32, "width": 8, "refills": 1, "free_rotations": 0.5}
+QUICK = {"steps": 6, "cube_size": 32, "width": 4, "refills": 1, "free_rotations": 0.5}
 TILTS_DEG = np.arange(-60.0, 61.0, 6.0)
 
 
@@ -171,10 +171,9 @@ def test_fill_only_leaves_what_was_measured_as_it_was(
 
 
 def test_a_cancelled_training_goes_on_where_it_was(
-    sample: Sample, stage_runner: ModuleType, tmp_path: Path
+    sample: Sample, trained: tuple[Any, Any], stage_runner: ModuleType, tmp_path: Path
 ) -> None:
-    whole = stage_runner.RecordingTask(tmp_path / "whole", "vivo", threads=1)
-    stage_runner.run_stage("restore-train", whole, sample.records, QUICK)
+    _, whole = trained
     stopped = stage_runner.RecordingTask(tmp_path / "cut", "vivo", threads=1, cancel_at=0.5)
     with pytest.raises(Cancelled):
         stage_runner.run_stage("restore-train", stopped, sample.records, QUICK)
@@ -289,7 +288,7 @@ def test_several_processes_train_one_network(sample: Sample, tmp_path: Path) -> 
         attempt=1,
         parameters={**QUICK, "steps": 2},
         inputs={
-            kind: [r for r in sample.records if r.kind == kind]
+            kind: [r for r in sample.of("one") if r.kind == kind]
             for kind in ("tilt_series", "alignment", "tomogram")
         },
         project_folder=tmp_path,
