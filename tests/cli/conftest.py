@@ -128,7 +128,7 @@ def simulated(tmp_path_factory: pytest.TempPathFactory) -> Path:
         height_px=128,
         pixel_size_angstrom=16.0,
         thickness_angstrom=800.0,
-        tilt_step_deg=4.0,
+        tilt_step_deg=6.0,
         axis_deg=30.0,
         n_particles=30,
         species=("ribosome",),
