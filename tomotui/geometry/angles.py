@@ -14,6 +14,25 @@ _PSI = 1.533751168755204288118041
 """Roots that spread a spiral over the sphere of quaternions (Alexa 2022, CVPR)."""
 
 
+def shortest_turns(starts: ArrayLike, ends: ArrayLike) -> Array:
+    """Return the shortest turns of directions into others, rotation vectors in radians.
+
+    Parameters
+    ----------
+    starts, ends
+        Of unit length, ``[..., 3]``, as the turns. A direction is turned into its opposite about
+        any axis across.
+    """
+    starts, ends = np.asarray(starts, dtype=np.float64), np.asarray(ends, dtype=np.float64)
+    about = np.cross(starts, ends)
+    across = np.cross(ends, np.eye(3)[np.abs(ends).argmin(axis=-1)])
+    is_plain = np.linalg.norm(about, axis=-1, keepdims=True) > 1e-9
+    about = np.where(is_plain, about, across)
+    about /= np.linalg.norm(about, axis=-1, keepdims=True).clip(1e-12)
+    angle = np.arccos((starts * ends).sum(axis=-1).clip(-1.0, 1.0))
+    return np.asarray(about * angle[..., None])
+
+
 def angular_step_deg(resolution_angstrom: float, diameter_angstrom: float) -> float:
     """Return the angle by which a detail at a particle's rim moves by half its own size.
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tomotui.geometry.angles import rotations_of_vectors
+from tomotui.geometry.angles import rotations_of_vectors, shortest_turns
 
 Array = NDArray[np.float64]
 
@@ -48,13 +48,9 @@ class Cone:
         axes = (rotations[:, None] @ self.group)[..., 2]
         cosines = np.einsum("pi,pmi->pm", wanted, axes)
         nearest = axes[np.arange(len(axes)), cosines.argmax(axis=1)]
-        angle = np.arccos(np.clip(cosines.max(axis=1), -1.0, 1.0))
+        turns = shortest_turns(nearest, wanted)
+        angle = np.linalg.norm(turns, axis=1)
         beyond = np.where(known, np.maximum(angle - np.deg2rad(self.angle_deg), 0.0), 0.0)
-        about = np.cross(nearest, wanted)
-        sine = np.linalg.norm(about, axis=1, keepdims=True)
-        # Opposite directions: any axis across will do.
-        across = np.cross(nearest, np.eye(3)[np.abs(nearest).argmin(axis=1)])
-        about = np.where(sine > 1e-6, about, across)
-        about /= np.maximum(np.linalg.norm(about, axis=1, keepdims=True), 1e-12)
-        held = rotations_of_vectors(about * beyond[:, None]) @ rotations
+        turns *= (beyond / np.maximum(angle, 1e-12))[:, None]
+        held = rotations_of_vectors(turns) @ rotations
         return np.asarray(np.where((beyond > 0)[:, None, None], held, rotations))

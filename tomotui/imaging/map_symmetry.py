@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 from torch import Tensor
 
-from tomotui.geometry.angles import rotations_of_vectors
+from tomotui.geometry.angles import rotations_of_vectors, shortest_turns
 from tomotui.geometry.symmetry import symmetry_rotations
 from tomotui.imaging.masks import soft_ball
 from tomotui.imaging.slices import SliceSource
@@ -336,7 +336,7 @@ class _Finder:
 
     def _turns(self, group: _Axes, main: Array) -> Iterator[Array]:
         """Yield rotations from the map that bring a direction to the group's main axis."""
-        upright = _shortest(main, group.directions[0])
+        upright = rotations_of_vectors(shortest_turns(main, group.directions[0]))
         if len(group.folds) == 1:
             yield upright
             return
@@ -439,16 +439,3 @@ def _best_apart(directions: Array, scores: Array, apart_rad: float) -> Iterator[
             return
         yield directions[best]
         left[np.abs(directions @ directions[best]) > math.cos(apart_rad)] = -np.inf
-
-
-def _shortest(start: Array, end: Array) -> Array:
-    """Return the shortest turn of one direction into another, ``[3, 3]``."""
-    cross, cosine = np.cross(start, end), float(np.clip(start @ end, -1, 1))
-    length = float(np.linalg.norm(cross))
-    if length < 1e-9:
-        helper = np.eye(3)[int(np.abs(end).argmin())]
-        cross = np.cross(end, helper)
-        length = float(np.linalg.norm(cross))
-    angle = math.acos(cosine)
-    turned: Array = rotations_of_vectors(cross / length * angle)
-    return turned
