@@ -14,6 +14,11 @@ def binned_size(size_px: int, binning: float) -> int:
     return max(2, 2 * round(size_px / binning / 2 + 0.49))
 
 
+def mirrored(volume: Tensor, axis: int = -1) -> Tensor:
+    """Return the mirror image of a map about voxel ``n // 2`` of an axis, n even."""
+    return volume.flip(axis).roll(1, dims=axis)
+
+
 def bin_images(images: Tensor, binning: float) -> Tensor:
     """Reduce images by Fourier cropping; the centre ``n // 2`` stays the centre.
 

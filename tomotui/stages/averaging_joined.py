@@ -16,6 +16,10 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.float64]
 
+FINEST_SHARE = 0.11
+"""Detail that first maps are made to, over the diameter: it tells directions apart also of
+particles that are nearly round."""
+
 
 @dataclass(frozen=True)
 class Joined:

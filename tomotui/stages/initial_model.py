@@ -9,7 +9,7 @@ import numpy as np
 
 from tomotui.records import Map
 from tomotui.stages.averaging_inputs import Subjects, diameter_of, subjects_with_particles
-from tomotui.stages.averaging_joined import join_particles
+from tomotui.stages.averaging_joined import FINEST_SHARE, join_particles
 from tomotui.stages.base import (
     Inputs,
     SampleParameters,
@@ -24,11 +24,7 @@ from tomotui.stages.particle_choice import Decisions, chosen_particles, one_set
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from tomotui.algorithms.initial_model.annealing import Outcome, Progress
-
-
-SHARE = 0.11
-"""Detail over the diameter."""
+    from tomotui.algorithms.initial_model.plan import Outcome, Progress
 
 
 class InitialModelParameters(SampleParameters):
@@ -110,7 +106,7 @@ class _FirstMaps:
         self.set = one_set(inputs)
         self.diameter = diameter_of(self.set, parameters.diameter_angstrom)
         wanted = parameters.symmetry or self.set.symmetry
-        self.resolution = parameters.resolution_angstrom or round(SHARE * self.diameter, 1)
+        self.resolution = parameters.resolution_angstrom or round(FINEST_SHARE * self.diameter, 1)
         self.finds_symmetry = wanted.strip().lower() == "find"
         self.symmetry = "C1" if self.finds_symmetry else wanted
         try:
@@ -120,7 +116,8 @@ class _FirstMaps:
 
     def run(self) -> StageResult:
         """Gather, look, write."""
-        from tomotui.algorithms.initial_model.annealing import Annealing, AnnealingPlan
+        from tomotui.algorithms.initial_model.annealing import Annealing
+        from tomotui.algorithms.initial_model.plan import AnnealingPlan
 
         parameters = self.parameters
         self.task.progress(0.0, "gathering particles")
@@ -133,16 +130,15 @@ class _FirstMaps:
             lambda share, words: self.task.progress(0.1 * share, words),
         )
         self.pixel = joined.pixel_size_angstrom
-        plan = AnnealingPlan(
+        plan = AnnealingPlan.to(
+            self.resolution,
             self.diameter,
             self.pixel,
-            max(0.3 * self.diameter, 2 * self.resolution),
-            self.resolution,
-            parameters.shift_reach_angstrom,
-            self.symmetry,
-            parameters.n_maps,
-            parameters.steps,
-            parameters.batch,
+            shift_reach_angstrom=parameters.shift_reach_angstrom,
+            symmetry=self.symmetry,
+            n_classes=parameters.n_maps,
+            n_steps=parameters.steps,
+            batch=parameters.batch,
             seed=parameters.seed,
         )
         limited = joined.directions if parameters.cone_deg < 180 else None

@@ -7,21 +7,18 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from tomotui.stages.averaging_inputs import Subjects
-from tomotui.stages.averaging_joined import join_particles
+from tomotui.stages.averaging_joined import FINEST_SHARE, join_particles
 from tomotui.stages.base import Inputs, StageError, Task
 from tomotui.stages.particle_choice import read_reference
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from tomotui.algorithms.initial_model.annealing import Progress
+    from tomotui.algorithms.initial_model.plan import Progress
     from tomotui.stages.refine import RefineParameters
 
 FIRST_SHARE = 0.15
 """Detail of the reference over the diameter: what tells orientations apart by some 9 degrees."""
-
-FINER_SHARE = 0.11
-"""The same of particles that are nearly round, whose coarser detail has no direction."""
 
 
 @dataclass(frozen=True)
@@ -60,8 +57,8 @@ def read_beginning(
         When there is none, or none that particles could be compared with.
     """
     from tomotui.algorithms.initial_model.annealing import NEARLY_ROUND
-    from tomotui.algorithms.refine.hand import mirrored
     from tomotui.algorithms.refine.maps import particle_ball
+    from tomotui.imaging.resample import mirrored
     from tomotui.imaging.round_part import round_share
 
     values, pixel, name = read_reference(task, inputs, wanted, None)
@@ -94,7 +91,7 @@ def first_resolution_of(reference: Reference | None, diameter_angstrom: float) -
         ``None`` where each half has a map of its own: they share nothing, however fine.
     """
     is_enough = reference is not None and not reference.is_nearly_round
-    return round((FIRST_SHARE if is_enough else FINER_SHARE) * diameter_angstrom, 1)
+    return round((FIRST_SHARE if is_enough else FINEST_SHARE) * diameter_angstrom, 1)
 
 
 def maps_of_halves(
@@ -111,19 +108,19 @@ def maps_of_halves(
     -------
     Both maps and their voxel size in Angstrom.
     """
-    from tomotui.algorithms.initial_model.annealing import Annealing, AnnealingPlan
+    from tomotui.algorithms.initial_model.annealing import Annealing
+    from tomotui.algorithms.initial_model.plan import AnnealingPlan
     from tomotui.algorithms.refine.align_maps import aligned_to
 
-    resolution = choices.first_resolution_angstrom or FINER_SHARE * diameter_angstrom
+    resolution = choices.first_resolution_angstrom or FINEST_SHARE * diameter_angstrom
     joined = join_particles(subjects, diameter_angstrom, resolution, task.device, told)
     pixel, maps = joined.pixel_size_angstrom, []
-    plan = AnnealingPlan(
+    plan = AnnealingPlan.to(
+        resolution,
         diameter_angstrom,
         pixel,
-        max(0.3 * diameter_angstrom, 2 * resolution),
-        resolution,
-        choices.shift_reach_angstrom,
-        symmetry,
+        shift_reach_angstrom=choices.shift_reach_angstrom,
+        symmetry=symmetry,
         seed=choices.seed,
     )
     for half in (0, 1):

@@ -7,7 +7,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from tomotui.algorithms.initial_model.annealing import CALM, Annealing, AnnealingPlan, Outcome
+from tomotui.algorithms.initial_model.annealing import CALM, Annealing
+from tomotui.algorithms.initial_model.plan import AnnealingPlan, Outcome
 from tomotui.algorithms.refine.search import turned_references
 from tomotui.algorithms.subtomograms.joined import HalfBall, JoinedViews
 from tomotui.geometry.angles import super_fibonacci

@@ -14,6 +14,7 @@ from tomotui.geometry.symmetry import symmetry_rotations
 from tomotui.imaging.fourier import radial_frequency
 from tomotui.imaging.masks import raised_cosine, soft_ball
 from tomotui.imaging.neighbours import highest_around
+from tomotui.imaging.resample import mirrored
 
 OVERSAMPLING = 2
 """Samples of the density for one voxel of the tomogram: turned linearly, it loses little."""
@@ -221,13 +222,13 @@ def make_template(
     side = 2 * math.ceil(OVERSAMPLING * box * math.sqrt(3) / 2)
     values = _resampled(_low_passed(density, resolution_angstrom), fine, side)
     if mirror:
-        values = values.flip(0).roll(1, 0)
+        values = mirrored(values, 0)
     if mask is None:
         edge = resolution_angstrom / 2 / fine
         soft = soft_mask(values, edge)
     else:
         soft = _resampled(_low_passed(mask, resolution_angstrom), fine, side).clamp(0, 1)
-        soft = soft.flip(0).roll(1, 0) if mirror else soft
+        soft = mirrored(soft, 0) if mirror else soft
     edge = EDGE_VOXELS * OVERSAMPLING
     radius = radius_angstrom / fine
     ball = soft_ball(side, radius, edge).to(values.device)

@@ -6,6 +6,7 @@ geometry was told wrongly. Some of the particles are looked for with the mirror 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -16,6 +17,7 @@ from torch import Tensor
 from tomotui.algorithms.refine.particles import SeriesParticles, ViewStore
 from tomotui.algorithms.refine.pose_rounds import PoseRound
 from tomotui.algorithms.refine.work import Work
+from tomotui.imaging.resample import mirrored
 
 MOST_PARTICLES = 48
 """That are looked for again."""
@@ -54,14 +56,15 @@ class HandCheck:
         return self.gain > max(CLEARLY * self.error, WORTH * abs(self.score))
 
 
-def mirrored(volume: Tensor) -> Tensor:
-    """Return the mirror image of a map, x turned about voxel ``n // 2``, ``[n, n, n]``, n even."""
-    return volume.flip(-1).roll(1, dims=-1)
+def drawn(series: Sequence[SeriesParticles], n_processes: int) -> list[SeriesParticles]:
+    """Return some particles of all series as they lie now, to be looked for again later."""
+    each = max(1, MOST_PARTICLES // max(1, len(series) * n_processes))
+    return [one.part(_spread(len(one), each)) for one in series]
 
 
 def check_hand(
     work: Work,
-    began: list[SeriesParticles],
+    some: list[SeriesParticles],
     references: tuple[Tensor, Tensor],
     resolution_angstrom: float,
 ) -> HandCheck:
@@ -71,16 +74,13 @@ def check_hand(
     ----------
     work
         After a search over all orientations with the references: its scores are compared with.
-    began
-        The particles as they were before that.
+    some
+        Particles as they were `drawn` before that.
     references
         As the search was made with them.
     """
     store = ViewStore(2**30, work.device, work.ranks)
     store.at(work.store.level)
-    each = max(1, MOST_PARTICLES // max(1, len(work.series) * work.ranks.count))
-    drawn = [_spread(len(one), each) for one in work.series]
-    some = [one.part(rows) for one, rows in zip(began, drawn, strict=True)]
     # As they were seen: corrections made meanwhile count.
     for mine, one in zip(some, work.series, strict=True):
         mine.model = one.model
@@ -89,9 +89,8 @@ def check_hand(
     this = PoseRound(other, (mirrored(references[0]), mirrored(references[1])), resolution_angstrom)
     this.look_everywhere()
     this.refine()
-    before = np.concatenate(
-        [one.scores[rows] for one, rows in zip(work.series, drawn, strict=True)]
-    )
+    pairs = zip(work.series, some, strict=True)
+    before = np.concatenate([one.scores[np.isin(one.rows, mine.rows)] for one, mine in pairs])
     gains = np.concatenate([one.scores for one in some]) - before
     seen = before != 0
     sums = torch.tensor(
@@ -108,8 +107,4 @@ def check_hand(
 
 def _spread(n: int, most: int) -> NDArray[np.intp]:
     """Return the numbers of some of n particles, spread over all."""
-    return (
-        np.unique(np.linspace(0, n - 1, min(n, most)).round().astype(np.intp))
-        if n
-        else (np.zeros(0, dtype=np.intp))
-    )
+    return np.unique(np.linspace(0, n - 1, min(n, most)).round().astype(np.intp))

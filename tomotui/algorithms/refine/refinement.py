@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from tomotui.algorithms.parallel import Ranks
-from tomotui.algorithms.refine.hand import HandCheck, check_hand
+from tomotui.algorithms.refine.hand import HandCheck, check_hand, drawn
 from tomotui.algorithms.refine.helix import (
     CENTRAL_SHARE,
     Helix,
@@ -198,7 +198,8 @@ class Refinement:
 
     def _refine_poses(self, over_all: bool) -> None:
         this = PoseRound(self.work, self.references, self.resolution_angstrom)
-        began = [one.part(np.arange(len(one))) for one in self.series]
+        asks_hand = over_all and not self.iterations
+        some = drawn(self.series, self.work.ranks.count) if asks_hand else []
         if over_all:
             this.look_everywhere()
         if not self._is_scaled:
@@ -208,8 +209,8 @@ class Refinement:
                 this.take(self.references)
             self._is_scaled = True
         this.refine()
-        if over_all and not self.iterations:
-            self.hand = check_hand(self.work, began, self.references, self.resolution_angstrom)
+        if asks_hand:
+            self.hand = check_hand(self.work, some, self.references, self.resolution_angstrom)
 
     def _refine_series(self, letter: str) -> float:
         """Refine corrections of every series; returns the share of which some were kept."""
