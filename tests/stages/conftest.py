@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from tests.stages.hinged import Hinged, atoms_at, make_hinged, write_atoms
+from tests.benchmarks.heterogeneity_structures import write_atoms
+from tests.stages.hinged import Hinged, atoms_at, make_hinged
 from tomotui.formats.mrc import write_volume
 from tomotui.geometry.angles import rotations_of_vectors
 from tomotui.geometry.poses import angles_of_matrices, matrices_of_angles
@@ -31,6 +32,35 @@ PIXEL_ANGSTROM, BOX = 12.0, 32
 MISALIGNED_ANGSTROM = 6.0
 DIAMETER_ANGSTROM = 270.0
 QUICK_LANDSCAPE = {"coordinates": 2, "box_px": 24, "epochs": 1, "gaussians": 60, "anchors": 8}
+
+
+def runner(
+    stage_runner: ModuleType,
+    stage: str,
+    own_records: list[AnyRecord],
+    own_table: ParticleTable,
+    defaults: dict[str, Any],
+) -> Run:
+    """Return what runs a stage of particles in a folder, on its own sample when none is given."""
+
+    def run(
+        folder: Path,
+        table: ParticleTable | None = None,
+        records: list[AnyRecord] | None = None,
+        cancel_at: float | None = None,
+        **choices: Any,
+    ) -> tuple[StageResult, Any]:
+        task = stage_runner.RecordingTask(folder, "all", threads=1, cancel_at=cancel_at)
+        result = stage_runner.run_stage(
+            stage,
+            task,
+            own_records if records is None else records,
+            {**defaults, **choices},
+            own_table if table is None else table,
+        )
+        return result, task
+
+    return run
 
 
 @dataclass(frozen=True)
@@ -159,25 +189,8 @@ def near(posed: PosedSample) -> ParticleTable:
 
 @pytest.fixture(scope="session")
 def refine(posed: PosedSample, near: ParticleTable, stage_runner: ModuleType) -> Run:
-    def run(
-        folder: Path,
-        table: ParticleTable | None = None,
-        records: list[AnyRecord] | None = None,
-        cancel_at: float | None = None,
-        **choices: Any,
-    ) -> tuple[StageResult, Any]:
-        task = stage_runner.RecordingTask(folder, "all", threads=1, cancel_at=cancel_at)
-        choices = {"reference": str(posed.reference), "iterations": "p", **choices}
-        result = stage_runner.run_stage(
-            "refine",
-            task,
-            posed.records if records is None else records,
-            choices,
-            near if table is None else table,
-        )
-        return result, task
-
-    return run
+    defaults = {"reference": str(posed.reference), "iterations": "p"}
+    return runner(stage_runner, "refine", posed.records, near, defaults)
 
 
 class Errors(NamedTuple):
@@ -255,24 +268,7 @@ def hinged(tmp_path_factory: pytest.TempPathFactory) -> Hinged:
 
 @pytest.fixture(scope="session")
 def landscape(hinged: Hinged, stage_runner: ModuleType) -> Run:
-    def run(
-        folder: Path,
-        table: ParticleTable | None = None,
-        records: list[AnyRecord] | None = None,
-        cancel_at: float | None = None,
-        **choices: Any,
-    ) -> tuple[StageResult, Any]:
-        task = stage_runner.RecordingTask(folder, "all", threads=1, cancel_at=cancel_at)
-        result = stage_runner.run_stage(
-            "landscape",
-            task,
-            hinged.records if records is None else records,
-            {**QUICK_LANDSCAPE, **choices},
-            hinged.table if table is None else table,
-        )
-        return result, task
-
-    return run
+    return runner(stage_runner, "landscape", hinged.records, hinged.table, QUICK_LANDSCAPE)
 
 
 @pytest.fixture(scope="session")

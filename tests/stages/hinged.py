@@ -6,10 +6,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import gemmi
 import numpy as np
 from numpy.typing import NDArray
 
+from tests.benchmarks.heterogeneity_structures import write_atoms
 from tomotui.geometry.angles import rotations_of_vectors
 from tomotui.geometry.poses import angles_of_matrices
 from tomotui.records import AnyRecord, ParticleSet, Tomogram
@@ -64,20 +64,6 @@ def atoms_at(angle_deg: float) -> Array:
     turn = rotations_of_vectors(np.deg2rad([[angle_deg, 0.0, 0.0]]))[0]
     turned = (np.concatenate(head) - PIVOT) @ turn.T + PIVOT
     return np.concatenate([*body, turned])
-
-
-def write_atoms(path: Path, places: Array) -> None:
-    """Write places as an atomic model."""
-    structure, model, chain = gemmi.Structure(), gemmi.Model(1), gemmi.Chain("A")
-    for number, place in enumerate(places, start=1):
-        residue, atom = gemmi.Residue(), gemmi.Atom()
-        residue.name, residue.seqid = "UNL", gemmi.SeqId(number, " ")
-        atom.name, atom.element, atom.pos = "U", gemmi.Element("U"), gemmi.Position(*place)
-        residue.add_atom(atom)
-        chain.add_residue(residue)
-    model.add_chain(chain)
-    structure.add_model(model)
-    structure.write_pdb(str(path))
 
 
 def make_hinged(folder: Path) -> Hinged:

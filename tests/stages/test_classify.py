@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
@@ -12,7 +11,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from tests.stages.conftest import PosedSample
+from tests.stages.conftest import PosedSample, Run, runner
 from tomotui.formats.mrc import read_volume, write_volume
 from tomotui.geometry.poses import angles_of_matrices
 from tomotui.imaging.masks import soft_ball
@@ -36,9 +35,6 @@ class Mixed:
     table: ParticleTable
     labels: NDArray[np.int64]
     maps: list[str]
-
-
-Classify = Callable[..., tuple[StageResult, Any]]
 
 
 @pytest.fixture(scope="session")
@@ -99,30 +95,13 @@ def _true_map(folder: Path, kind: str) -> str:
 
 
 @pytest.fixture(scope="session")
-def classify(mixed: Mixed, stage_runner: ModuleType) -> Classify:
-    def run(
-        folder: Path,
-        table: ParticleTable | None = None,
-        records: list[AnyRecord] | None = None,
-        cancel_at: float | None = None,
-        **choices: Any,
-    ) -> tuple[StageResult, Any]:
-        task = stage_runner.RecordingTask(folder, "all", threads=1, cancel_at=cancel_at)
-        result = stage_runner.run_stage(
-            "classify",
-            task,
-            mixed.records if records is None else records,
-            {**QUICK, **choices},
-            mixed.table if table is None else table,
-        )
-        return result, task
-
-    return run
+def classify(mixed: Mixed, stage_runner: ModuleType) -> Run:
+    return runner(stage_runner, "classify", mixed.records, mixed.table, QUICK)
 
 
 @pytest.fixture(scope="module")
 def sorted_twice(
-    classify: Classify, tmp_path_factory: pytest.TempPathFactory
+    classify: Run, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[StageResult, Any]:
     return classify(tmp_path_factory.mktemp("sorted"), runs=2)
 
@@ -207,7 +186,7 @@ def test_how_it_goes_is_shown(sorted_twice: Any) -> None:
 
 
 def test_given_maps_keep_their_order_and_poses_are_refined(
-    mixed: Mixed, classify: Classify, tmp_path: Path
+    mixed: Mixed, classify: Run, tmp_path: Path
 ) -> None:
     moved = np.random.default_rng(2).normal(0, 5, (len(mixed.table), 3))
     table = replace(mixed.table, positions_angstrom=mixed.table.positions_angstrom + moved)
@@ -244,7 +223,7 @@ def test_poses_stay_where_none_are_to_be_refined(mixed: Mixed, sorted_twice: Any
     np.testing.assert_allclose(table.angles_deg, mixed.table.angles_deg, atol=1e-6)
 
 
-def test_places_where_nothing_is_are_told(mixed: Mixed, classify: Classify, tmp_path: Path) -> None:
+def test_places_where_nothing_is_are_told(mixed: Mixed, classify: Run, tmp_path: Path) -> None:
     n = len(mixed.table)
     beside = mixed.table.positions_angstrom.copy()
     beside[n // 5 :, 2] += 2000.0
@@ -256,7 +235,7 @@ def test_places_where_nothing_is_are_told(mixed: Mixed, classify: Classify, tmp_
 # Going on
 
 
-def test_what_was_stopped_goes_on(mixed: Mixed, classify: Classify, tmp_path: Path) -> None:
+def test_what_was_stopped_goes_on(mixed: Mixed, classify: Run, tmp_path: Path) -> None:
     choices = {"alignment": "local", "aligned_rounds": 1, "reference": tuple(mixed.maps)}
     with pytest.raises(Cancelled):
         classify(tmp_path, cancel_at=0.5, **choices)
@@ -270,7 +249,7 @@ def test_what_was_stopped_goes_on(mixed: Mixed, classify: Classify, tmp_path: Pa
 
 
 def test_particles_without_orientation_are_refused(
-    mixed: Mixed, classify: Classify, tmp_path: Path
+    mixed: Mixed, classify: Run, tmp_path: Path
 ) -> None:
     table = replace(mixed.table, angles_deg=np.full_like(mixed.table.angles_deg, np.nan))
     with pytest.raises(StageError, match=r"mixed has an orientation.*alignment=full"):
@@ -279,9 +258,7 @@ def test_particles_without_orientation_are_refused(
         classify(tmp_path, table, alignment="full")
 
 
-def test_maps_that_differ_in_size_are_refused(
-    mixed: Mixed, classify: Classify, tmp_path: Path
-) -> None:
+def test_maps_that_differ_in_size_are_refused(mixed: Mixed, classify: Run, tmp_path: Path) -> None:
     values, pixel = read_volume(Path(mixed.maps[0]))
     write_volume(tmp_path / "small.mrc", values[2:-2, 2:-2, 2:-2].copy(), pixel)
     write_volume(tmp_path / "fine.mrc", values, 0.5 * pixel)
@@ -294,7 +271,7 @@ def test_maps_that_differ_in_size_are_refused(
         classify(tmp_path, reference=(mixed.maps[0], "nowhere.mrc"))
 
 
-def test_masks_that_hold_nothing_are_refused(classify: Classify, tmp_path: Path) -> None:
+def test_masks_that_hold_nothing_are_refused(classify: Run, tmp_path: Path) -> None:
     far = soft_ball(64, 3.0, 1.0).roll(24, dims=0).numpy()
     write_volume(tmp_path / "far.mrc", far, PIXEL_ANGSTROM)
     with pytest.raises(StageError, match="holds nothing of the particle"):
@@ -304,7 +281,7 @@ def test_masks_that_hold_nothing_are_refused(classify: Classify, tmp_path: Path)
         classify(tmp_path, focus="flat.mrc")
 
 
-def test_too_few_particles_are_refused(mixed: Mixed, classify: Classify, tmp_path: Path) -> None:
+def test_too_few_particles_are_refused(mixed: Mixed, classify: Run, tmp_path: Path) -> None:
     few = mixed.table.select(range(6))
     with pytest.raises(StageError, match="4 classes are too many for 6 particles"):
         classify(tmp_path, few, classes=4)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
@@ -12,43 +11,23 @@ import numpy as np
 import pytest
 
 from tests.benchmarks.averaging_scenes import gauge_of
-from tests.stages.conftest import PosedSample, Run
+from tests.stages.conftest import PosedSample, Run, runner
 from tomotui.formats.mrc import read_volume
 from tomotui.geometry.poses import angles_of_matrices, matrices_of_angles
-from tomotui.records import AnyRecord, Map
-from tomotui.records.particle_table import ParticleTable
+from tomotui.records import Map
 from tomotui.stages.base import Cancelled, StageError, StageResult
 
 COARSE = {"resolution_angstrom": 60.0, "steps": 32}
 HASTY = {"resolution_angstrom": 80.0, "steps": 6}
 
-First = Callable[..., tuple[StageResult, Any]]
+
+@pytest.fixture(scope="module")
+def first(posed: PosedSample, stage_runner: ModuleType) -> Run:
+    return runner(stage_runner, "initial-model", posed.records, posed.table, COARSE)
 
 
 @pytest.fixture(scope="module")
-def first(posed: PosedSample, stage_runner: ModuleType) -> First:
-    def run(
-        folder: Path,
-        table: ParticleTable | None = None,
-        records: list[AnyRecord] | None = None,
-        cancel_at: float | None = None,
-        **choices: Any,
-    ) -> tuple[StageResult, Any]:
-        task = stage_runner.RecordingTask(folder, "all", threads=1, cancel_at=cancel_at)
-        result = stage_runner.run_stage(
-            "initial-model",
-            task,
-            posed.records if records is None else records,
-            {**COARSE, **choices},
-            posed.table if table is None else table,
-        )
-        return result, task
-
-    return run
-
-
-@pytest.fixture(scope="module")
-def made(first: First, tmp_path_factory: pytest.TempPathFactory) -> tuple[StageResult, Any]:
+def made(first: Run, tmp_path_factory: pytest.TempPathFactory) -> tuple[StageResult, Any]:
     return first(tmp_path_factory.mktemp("first"))
 
 
@@ -105,7 +84,7 @@ def test_it_stops_by_itself(made: tuple[StageResult, Any]) -> None:
     assert not any("still changed" in message for message in task.messages)
 
 
-def test_a_seed_says_what_is_made(first: First, tmp_path: Path) -> None:
+def test_a_seed_says_what_is_made(first: Run, tmp_path: Path) -> None:
     found = {}
     for name, seed in (("a", 1), ("b", 1), ("c", 2)):
         result, _ = first(tmp_path / name, seed=seed, **HASTY)
@@ -114,7 +93,7 @@ def test_a_seed_says_what_is_made(first: First, tmp_path: Path) -> None:
     assert not np.allclose(found["a"], found["c"])
 
 
-def test_several_maps_share_the_particles(first: First, tmp_path: Path) -> None:
+def test_several_maps_share_the_particles(first: Run, tmp_path: Path) -> None:
     result, _ = first(tmp_path, n_maps=3, name="first", **HASTY)
     assert [one.name for one in result.records] == ["first-3", "first-2", "first-1"]
     # The newest is what refine begins with: the map of most particles.
@@ -127,7 +106,7 @@ def test_several_maps_share_the_particles(first: First, tmp_path: Path) -> None:
 
 
 def test_directions_hold_the_map_upright(
-    posed: PosedSample, refine: Run, first: First, tmp_path: Path
+    posed: PosedSample, refine: Run, first: Run, tmp_path: Path
 ) -> None:
     """With a narrow cone, the particles' z axes are those of the map, whatever it looks like."""
     angles = angles_of_matrices(posed.rotations)
@@ -142,20 +121,20 @@ def test_directions_hold_the_map_upright(
     assert np.median(along) > np.cos(np.deg2rad(30.0))
 
 
-def test_no_more_particles_than_wanted_are_used(first: First, tmp_path: Path) -> None:
+def test_no_more_particles_than_wanted_are_used(first: Run, tmp_path: Path) -> None:
     result, task = first(tmp_path, most_particles=10, **HASTY)
     assert any("10 of 24 particles are used" in message for message in task.messages)
     assert result.records[0].n_particles == 10
 
 
-def test_it_can_be_cancelled(first: First, tmp_path: Path) -> None:
+def test_it_can_be_cancelled(first: Run, tmp_path: Path) -> None:
     with pytest.raises(Cancelled):
         first(tmp_path, cancel_at=0.3, **HASTY)
     assert not list(tmp_path.glob("ribosome*"))
 
 
 def test_bad_input_ends_in_one_clear_message(
-    posed: PosedSample, first: First, tmp_path: Path
+    posed: PosedSample, first: Run, tmp_path: Path
 ) -> None:
     whole = posed.records[0]
     series = posed.all("tilt_series")[0]

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from scipy.stats import spearmanr
 
+from tests.benchmarks.heterogeneity_structures import write_atoms
 from tests.stages.conftest import QUICK_LANDSCAPE, PosedSample, Run, map_of
 from tests.stages.hinged import (
     DIAMETER_ANGSTROM,
@@ -19,7 +20,6 @@ from tests.stages.hinged import (
     PIXEL_ANGSTROM,
     Hinged,
     atoms_at,
-    write_atoms,
 )
 from tomotui.formats.mrc import read_volume, write_volume
 from tomotui.formats.structures import atom_positions

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -11,36 +10,21 @@ import numpy as np
 import pytest
 import torch
 
+from tests.stages.conftest import Run, runner
 from tests.stages.hinged import PIXEL_ANGSTROM, Hinged, atoms_at
 from tomotui.formats.mrc import read_volume
 from tomotui.imaging.potential import Matter, atomic_matter, sample
-from tomotui.records import AnyRecord, Landscape, Map
+from tomotui.records import Landscape, Map
 from tomotui.records.particle_table import ParticleTable
 from tomotui.stages import get
-from tomotui.stages.base import ParameterError, StageError, StageResult
-
-Make = Callable[..., tuple[StageResult, Any]]
+from tomotui.stages.base import ParameterError, StageError
 
 
 @pytest.fixture(scope="session")
-def path_maps(hinged: Hinged, learnt: Any, stage_runner: ModuleType) -> Make:
-    def run(
-        folder: Path,
-        table: ParticleTable | None = None,
-        records: list[AnyRecord] | None = None,
-        **choices: Any,
-    ) -> tuple[StageResult, Any]:
-        task = stage_runner.RecordingTask(folder, "all", threads=1)
-        result = stage_runner.run_stage(
-            "landscape-maps",
-            task,
-            [*hinged.records, *learnt[0].records] if records is None else records,
-            {"box_px": 24, "maps": 3, **choices},
-            hinged.table if table is None else table,
-        )
-        return result, task
-
-    return run
+def path_maps(hinged: Hinged, learnt: Any, stage_runner: ModuleType) -> Run:
+    records = [*hinged.records, *learnt[0].records]
+    defaults = {"box_px": 24, "maps": 3}
+    return runner(stage_runner, "landscape-maps", records, hinged.table, defaults)
 
 
 @pytest.fixture(scope="session")
@@ -52,7 +36,7 @@ def landscape_record(learnt: Any) -> Landscape:
 
 
 def test_maps_along_the_first_motion_are_of_particles_there(
-    hinged: Hinged, landscape_record: Landscape, path_maps: Make, tmp_path: Path
+    hinged: Hinged, landscape_record: Landscape, path_maps: Run, tmp_path: Path
 ) -> None:
     result, task = path_maps(tmp_path, share=0.25)
     maps = [one for one in result.records if isinstance(one, Map)]
@@ -102,7 +86,7 @@ def placed(values: np.ndarray, middle_px: np.ndarray, box: int) -> np.ndarray:
     return torch.fft.ifftn(spectrum * torch.exp(-2j * torch.pi * phase)).real.numpy()
 
 
-def test_a_path_of_ones_own_is_followed(path_maps: Make, tmp_path: Path) -> None:
+def test_a_path_of_ones_own_is_followed(path_maps: Run, tmp_path: Path) -> None:
     result, task = path_maps(
         tmp_path, path=["-0.5,0", "0.5,0", "0.5,0.5"], maps=2, share=0.5, name="mine"
     )
@@ -110,7 +94,7 @@ def test_a_path_of_ones_own_is_followed(path_maps: Make, tmp_path: Path) -> None
     assert len(task.metrics["resolution"]) == 2
 
 
-def test_points_beyond_all_particles_are_told(path_maps: Make, tmp_path: Path) -> None:
+def test_points_beyond_all_particles_are_told(path_maps: Run, tmp_path: Path) -> None:
     _, task = path_maps(tmp_path, path=["0,0", "90,0"], maps=2, share=0.5)
     assert len(task.warnings) == 1
     assert "map 2 lies beyond all particles" in task.warnings[0]
@@ -119,7 +103,7 @@ def test_points_beyond_all_particles_are_told(path_maps: Make, tmp_path: Path) -
 # What may be wrong
 
 
-def test_paths_that_lead_nowhere_are_refused(path_maps: Make, tmp_path: Path) -> None:
+def test_paths_that_lead_nowhere_are_refused(path_maps: Run, tmp_path: Path) -> None:
     for path, words in (
         (["1,0"], "a path needs two different points"),
         (["1,0", "1,0"], "a path needs two different points"),
@@ -135,7 +119,7 @@ def test_paths_that_lead_nowhere_are_refused(path_maps: Make, tmp_path: Path) ->
 
 
 def test_a_landscape_that_is_gone_or_damaged_is_named(
-    hinged: Hinged, landscape_record: Landscape, path_maps: Make, tmp_path: Path
+    hinged: Hinged, landscape_record: Landscape, path_maps: Run, tmp_path: Path
 ) -> None:
     whole = Path(landscape_record.path).read_bytes()
     for name, content, words in (
@@ -155,7 +139,7 @@ def test_a_landscape_that_is_gone_or_damaged_is_named(
 
 
 def test_particles_of_another_set_are_refused(
-    hinged: Hinged, path_maps: Make, tmp_path: Path
+    hinged: Hinged, path_maps: Run, tmp_path: Path
 ) -> None:
     table = hinged.table
     others = ParticleTable.of(
@@ -170,6 +154,6 @@ def test_particles_of_another_set_are_refused(
         path_maps(tmp_path, table.select(range(3)))
 
 
-def test_maps_of_too_few_particles_are_refused(path_maps: Make, tmp_path: Path) -> None:
+def test_maps_of_too_few_particles_are_refused(path_maps: Run, tmp_path: Path) -> None:
     with pytest.raises(StageError, match=r"map \d would be of .* in its halves.*--set share=0\.02"):
         path_maps(tmp_path, share=0.01)

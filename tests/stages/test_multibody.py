@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
@@ -12,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.stages.conftest import PIXEL_ANGSTROM, PosedSample
+from tests.stages.conftest import PIXEL_ANGSTROM, PosedSample, Run, runner
 from tomotui.formats.mrc import read_volume, write_volume
 from tomotui.geometry.mixtures import MovingMixture
 from tomotui.geometry.poses import matrices_of_angles
@@ -21,26 +20,13 @@ from tomotui.records.particle_table import ParticleTable
 from tomotui.stages import get
 from tomotui.stages.base import Cancelled, ParameterError, StageError, StageResult
 
-Multibody = Callable[..., tuple[StageResult, Any]]
 QUICK = {"rounds": 1, "consensus_rounds": 0, "box_angstrom": 290.0, "gaussians": 60}
 SOME = np.r_[0:6, 12:18]
 
 
 @pytest.fixture(scope="session")
-def multibody(posed: PosedSample, near: ParticleTable, stage_runner: ModuleType) -> Multibody:
-    def run(
-        folder: Path,
-        table: ParticleTable | None = None,
-        cancel_at: float | None = None,
-        **choices: Any,
-    ) -> tuple[StageResult, Any]:
-        task = stage_runner.RecordingTask(folder, "all", threads=1, cancel_at=cancel_at)
-        picks = near if table is None else table
-        return stage_runner.run_stage(
-            "multibody", task, posed.records, {**QUICK, **choices}, picks
-        ), task
-
-    return run
+def multibody(posed: PosedSample, near: ParticleTable, stage_runner: ModuleType) -> Run:
+    return runner(stage_runner, "multibody", posed.records, near, QUICK)
 
 
 @pytest.fixture(scope="session")
@@ -58,7 +44,7 @@ def halves(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
 
 @pytest.fixture(scope="session")
 def made(
-    multibody: Multibody,
+    multibody: Run,
     near: ParticleTable,
     halves: list[str],
     tmp_path_factory: pytest.TempPathFactory,
@@ -149,7 +135,7 @@ def test_angles_are_written_for_every_body(made: tuple[StageResult, Any]) -> Non
 
 
 def test_what_was_stopped_goes_on_where_it_was(
-    near: ParticleTable, multibody: Multibody, halves: list[str], tmp_path: Path
+    near: ParticleTable, multibody: Run, halves: list[str], tmp_path: Path
 ) -> None:
     few = near.select(range(8))
     with pytest.raises(Cancelled):
@@ -163,7 +149,7 @@ def test_what_was_stopped_goes_on_where_it_was(
 
 
 def test_bad_masks_are_named(
-    multibody: Multibody, near: ParticleTable, halves: list[str], tmp_path: Path
+    multibody: Run, near: ParticleTable, halves: list[str], tmp_path: Path
 ) -> None:
     few, right = near.select(range(8)), halves[0]
     empty, small = tmp_path / "empty.mrc", tmp_path / "small.mrc"
@@ -181,7 +167,7 @@ def test_bad_masks_are_named(
 
 
 def test_bodies_that_cannot_be_are_refused(
-    multibody: Multibody, near: ParticleTable, halves: list[str], tmp_path: Path
+    multibody: Run, near: ParticleTable, halves: list[str], tmp_path: Path
 ) -> None:
     few = near.select(range(8))
     with pytest.raises(StageError, match="no body 3 of 2"):
@@ -194,7 +180,7 @@ def test_bodies_that_cannot_be_are_refused(
 
 
 def test_particles_without_orientation_are_refused(
-    multibody: Multibody, near: ParticleTable, tmp_path: Path
+    multibody: Run, near: ParticleTable, tmp_path: Path
 ) -> None:
     blind = replace(near, angles_deg=np.full_like(near.angles_deg, np.nan))
     with pytest.raises(StageError, match="no particle of ribosome has an orientation"):
