@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from tomotui.algorithms.classify.evidence import Evidence, Support
+from tomotui.algorithms.classify.evidence import Evidence, Support, above_noise
 from tomotui.algorithms.subtomograms.reference_sums import Terms
 from tomotui.geometry.angles import rotations_of_vectors
 from tomotui.imaging.masks import soft_ball
@@ -68,12 +68,13 @@ def make_kinds() -> MakeKinds:
         noise = torch.complex(*map(torch.from_numpy, drawn)) * weights.sqrt()
         whole = terms.of(common)
         data = weights * spectra + noise
-        agreement = (data * whole.conj()).real - 0.5 * weights * whole.abs().square()
+        agreement = (data * whole.conj()).real.sum(dim=1)
+        power = weights @ whole.abs().square()
         evidence = Evidence(
             terms,
             data - weights * whole,
             weights,
-            agreement.sum(dim=1),
+            above_noise(agreement, power),
             whole,
             torch.as_tensor(chance.permutation(n) % 2),
             np.arange(n),

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 
 from tests.algorithms.classify.conftest import MakeKinds
-from tomotui.algorithms.classify.evidence import LEAST_WEIGHT, no_less_than_least
+from tomotui.algorithms.classify.evidence import LEAST_WEIGHT, above_noise, no_less_than_least
 from tomotui.algorithms.classify.seeding import principal_differences
 
 
@@ -33,3 +34,10 @@ def test_values_at_an_origin_without_weight_do_not_make_differences(make_kinds: 
     found = principal_differences(evidence, kinds.support, 2, 6.0, everyone, seed=0)
     # In standard deviations: thousands where nothing holds the origin back.
     assert float(found.coordinates.abs().max()) < 10
+
+
+def test_a_particle_of_a_rare_kind_is_no_noise_but_nothing_is() -> None:
+    power = torch.full((4,), 1000.0)
+    # As the map of all, four tenths of it, what chance shows, and the opposite.
+    above = above_noise(torch.tensor([1.0, 0.4, 0.1, -1.0]) * power, power)
+    assert above.tolist() == pytest.approx([500.0, 75.0, -400.0, -1500.0])

@@ -218,9 +218,9 @@ class AligningClasses:
             poses = [one.poses for one in work.series]
             swapped = references[1], references[0]
             by_series = fits(work, swapped, poses, resolution)
-            for one_series, values in zip(work.series, by_series, strict=True):
+            for one_series, (agreement, power) in zip(work.series, by_series, strict=True):
                 rows = one_series.rows
-                scores[rows, c] = values
+                scores[rows, c] = agreement - 0.5 * power
                 fresh.rotations[c, rows] = one_series.poses.rotations
                 fresh.positions_angstrom[c, rows] = one_series.poses.positions_angstrom
         return self._sorted(fresh, scores, number)

@@ -29,6 +29,13 @@ LEAST_WEIGHT = 0.01
 at the edge of its slice is a little more than its weight there says."""
 
 
+LEAST_CONTRAST = 0.5
+"""Of the common map in a particle, by which it is told from noise."""
+
+LEAST_CERTAINTY = 4.0
+"""Standard deviations of chance that a particle must show of the map to have less contrast."""
+
+
 @dataclass(frozen=True)
 class Evidence:
     """Particles as classification sees them.
@@ -43,7 +50,7 @@ class Evidence:
         Of squared transfer, ``[p, k]``.
     base
         Log-likelihood of the common map above that of noise, by a map in which the particle
-        itself has no part, ``[p]``.
+        itself has no part, ``[p]``: see `above_noise`.
     common
         Terms of the common map, ``[k]``.
     halves
@@ -195,8 +202,9 @@ def gather_evidence(
     sums = gather_sums(work, (common, common), resolution_angstrom)
     poses = [one.poses for one in work.series]
     swapped = of_halves[1], of_halves[0]
-    base = np.concatenate(fits(work, swapped, poses, resolution_angstrom))
+    agreement, power = np.concatenate(fits(work, swapped, poses, resolution_angstrom), axis=1)
     device = sums.values.device
+    base = above_noise(torch.as_tensor(agreement), torch.as_tensor(power))
     spectrum = sums.terms.of(common.to(device))
     weights = sums.weights.sum(dim=0)
     shells = sums.terms.length.round().long()
@@ -204,7 +212,7 @@ def gather_evidence(
         sums.terms,
         sums.values.sum(dim=0),
         no_less_than_least(weights, shells),
-        torch.as_tensor(base, dtype=torch.float32, device=device),
+        base.to(device, torch.float32),
         spectrum,
         torch.as_tensor(sums.halves, device=device),
         sums.rows,
@@ -213,10 +221,30 @@ def gather_evidence(
     )
 
 
+def above_noise(agreement: Tensor, power: Tensor) -> Tensor:
+    """Return the log-likelihood of a common map above that of noise, ``[p]``.
+
+    Where chance does not show as much of the map, a particle may show it at less than its
+    contrast. Those of a rare kind do: they are in part what most are, and at full contrast they
+    would pass for noise and never make a class.
+
+    Parameters
+    ----------
+    agreement, power
+        Of each particle with the map, and of the map as it sees it, ``[p]``: as of `fits`.
+    """
+    contrast = (agreement / power.clamp_min(1e-30)).clamp(LEAST_CONTRAST, 1.0)
+    # The agreement of noise varies by the root of the power.
+    contrast = torch.where(agreement > LEAST_CERTAINTY * power.sqrt(), contrast, 1.0)
+    return contrast * agreement - 0.5 * contrast.square() * power
+
+
 def fits(
     work: Work, of_halves: tuple[Tensor, Tensor], poses: list[Poses], resolution_angstrom: float
 ) -> list[Array]:
-    """Return the log-likelihood of particles above that of noise, ``[p]`` for every series.
+    """Return agreement and power of particles, ``[2, p]`` for every series.
+
+    The log-likelihood above that of noise is the agreement less half the power.
 
     Parameters
     ----------
@@ -230,7 +258,7 @@ def fits(
     sources = [SliceSource(one, radius) for one in of_halves]
     found = []
     for one, at in zip(work.series, poses, strict=True):
-        views, score = work.store.views(one), np.zeros(len(one))
+        views, fit = work.store.views(one), np.zeros((2, len(one)))
         for half, source in enumerate(sources):
             mine = one.of_half(half)
             for part in batches(len(mine), n_terms * one.model.n_tilts):
@@ -243,8 +271,9 @@ def fits(
                     some.offsets_px(one.model, here.positions_angstrom),
                     n_terms,
                 )
-                score[rows] = (agreement - 0.5 * power).sum(dim=1).double().cpu().numpy()
-        found.append(score)
+                both = torch.stack([agreement, power]).sum(dim=-1)
+                fit[:, rows] = both.double().cpu().numpy()
+        found.append(fit)
     return found
 
 
