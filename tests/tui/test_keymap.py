@@ -1,15 +1,19 @@
 from __future__ import annotations
 
+import importlib
+import pkgutil
 from pathlib import Path
 
 import pytest
+from textual.binding import Binding
+from textual.dom import DOMNode
 
+import tomotui.tui
 from tomotui.tui import keymap
 from tomotui.tui.actions import ACTIONS, bindings
 from tomotui.tui.keymap import BUILT_IN, FORBIDDEN, KeymapError, conflicts, read_keymap
 from tomotui.tui.screens.help import SECTIONS
-from tomotui.tui.screens.slice_keys import SliceKeysScreen
-from tomotui.tui.screens.slices import SlicesScreen
+from tomotui.tui.slice_actions import VIEW_ACTIONS
 
 STACKS = {
     "datasets": ("app", "mode", "pane", "list", "dataset"),
@@ -20,7 +24,14 @@ STACKS = {
         *("app.undo", "app.redo", "app.quality"),
     ),
     "picks": (
-        *("pane", "slice.yank", "pick", "app.help", "app.command", "app.quit"),
+        *(
+            "pane",
+            *(action.id for action in VIEW_ACTIONS),
+            "pick",
+            "app.help",
+            "app.command",
+            "app.quit",
+        ),
         *("app.back", "app.palette", "app.toggle_last", "app.shell", "app.redraw", "app.quality"),
     ),
     "gallery": (
@@ -56,7 +67,16 @@ STACKS = {
     "quality": ("app", "mode", "pane", "quality", "tilt.exclude", "tilt.launch"),
     "copy": ("yank", "dialog.close", "dialog.help"),
     "log": ("log",),
-    "form": ("form", "dialog.close", "dialog.help"),
+    "form": (
+        *("form.submit", "form.default", "form.next", "form.previous"),
+        *("dialog.close", "dialog.help"),
+    ),
+    "choice": (
+        *("form.submit", "form.default", "form.next", "form.previous"),
+        *("form.choice_before", "form.choice_after", "form.choice_done"),
+        *("dialog.close", "dialog.help"),
+    ),
+    "typing": ("line",),
     "question": ("dialog.yes", "dialog.no", "dialog.close", "dialog.help"),
     "error": ("dialog.copy", "dialog.close", "dialog.help"),
 }
@@ -117,24 +137,30 @@ def test_every_key_of_the_default_keymap_belongs_to_an_action_that_is_bound() ->
         assert [binding.id for binding in bindings(name)] == [name]  # type: ignore[union-attr]
 
 
-def test_slice_keys_have_ids_and_forbidden_keys_are_absent() -> None:
-    for binding in SliceKeysScreen.BINDINGS:
-        assert binding.id  # type: ignore[union-attr]
-        assert not set(binding.key.split(",")) & FORBIDDEN  # type: ignore[union-attr]
+def classes_that_bind() -> list[type[DOMNode]]:
+    """Return every screen, widget and app of the package."""
+    for found in pkgutil.walk_packages(tomotui.tui.__path__, f"{tomotui.tui.__name__}."):
+        importlib.import_module(found.name)
+    waiting, known = [DOMNode], set[type[DOMNode]]()
+    while waiting:
+        for each in waiting.pop().__subclasses__():
+            if each not in known:
+                known.add(each)
+                waiting.append(each)
+    return sorted((c for c in known if c.__module__.startswith("tomotui.")), key=repr)
 
 
-def test_keys_of_single_tilts_are_free_among_those_of_slices() -> None:
-    bound = [*SlicesScreen.BINDINGS, *SliceKeysScreen.BINDINGS]
-    taken = {key for binding in bound for key in binding.key.split(",")}  # type: ignore[union-attr]
-    wanted = [a for a in ACTIONS.values() if a.scope == "tilt"]
-    wanted += [ACTIONS["app.undo"], ACTIONS["app.redo"], ACTIONS["app.quality"]]
-    assert not taken & {key for action in wanted for key in action.keys}
-
-
-def test_keys_of_reviews_are_free_among_those_of_slices() -> None:
-    taken = {key for binding in SliceKeysScreen.BINDINGS for key in binding.key.split(",")}  # type: ignore[union-attr]
-    wanted = [a for a in ACTIONS.values() if a.scope == "pick"]
-    assert not taken & {key for action in wanted for key in action.keys}
+def test_every_binding_anywhere_is_that_of_a_registered_action() -> None:
+    bound = set()
+    for owner in classes_that_bind():
+        for binding in Binding.make_bindings(owner.__dict__.get("BINDINGS", ())):
+            where = f"{owner.__qualname__}: {binding.key}"
+            assert binding.id in ACTIONS, f"{where} does {binding.action}, which is not registered"
+            action = ACTIONS[binding.id]
+            assert binding.action == action.method, where
+            assert (binding.description, binding.tooltip) == (action.title, action.help), where
+            bound.add(binding.id)
+    assert set(keymap.default_keys()) <= bound, "keys that no screen or widget takes"
 
 
 def test_a_forbidden_key_is_refused_with_its_file(tmp_path: Path) -> None:

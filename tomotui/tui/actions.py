@@ -7,6 +7,7 @@ from textual.binding import Binding, BindingType
 from tomotui.tui.action import Action
 from tomotui.tui.map_actions import MAP_ACTIONS
 from tomotui.tui.pick_actions import PICK_ACTIONS
+from tomotui.tui.slice_actions import SLICE_ACTIONS
 from tomotui.tui.variation_actions import VARIATION_ACTIONS
 
 _DECLARED = (
@@ -206,17 +207,7 @@ _DECLARED = (
     Action("live.trend", "next trend", "Plot the next quantity over arrival.", "next_trend", True),
     Action("live.retry", "retry", "Run again what failed of the series.", "retry", True),
     Action("live.yank", "copy", "Copy path, name or command of the series.", "yank"),
-    # Slices; the other keys of theirs stand with their screen.
-    Action(
-        "slice.blink",
-        "blink",
-        "Show the restored and the measured tomogram in turn, at the same place.",
-        "blink",
-        True,
-    ),
-    Action("slice.yank", "copy", "Copy path, name or position of what is seen.", "yank"),
-    Action("slice.bookmark", "set bookmark", "Keep this place under a letter.", "bookmark"),
-    Action("slice.recall", "to bookmark", "Go to the place kept under a letter.", "recall"),
+    *SLICE_ACTIONS,
     *PICK_ACTIONS,
     *MAP_ACTIONS,
     *VARIATION_ACTIONS,
@@ -246,6 +237,17 @@ _DECLARED = (
     Action("form.default", "default", "Put the field back to its default.", "default", True),
     Action("form.next", "next field", "To the next field.", "app.focus_next"),
     Action("form.previous", "previous field", "To the previous field.", "app.focus_previous"),
+    Action("form.choice_before", "before", "To the value before.", "step(-1)"),
+    Action("form.choice_after", "after", "To the next value.", "step(1)"),
+    Action(
+        "form.choice_done", "next field", "Keep the value; to the next field.", "app.focus_next"
+    ),
+    # The line at the bottom.
+    Action("line.cancel", "cancel", "Leave the line without doing anything.", "cancel"),
+    Action("line.complete", "complete", "Put in the next word that fits.", "complete(1)"),
+    Action("line.complete_back", "complete back", "Put in the word before.", "complete(-1)"),
+    Action("line.before", "before", "Bring back the line typed before.", "recall(-1)"),
+    Action("line.after", "after", "Bring back the line typed after.", "recall(1)"),
     Action("dialog.close", "close", "Close without doing anything.", "close", True),
     Action("dialog.yes", "yes", "Do it.", "answer(True)", True),
     Action("dialog.no", "no", "Do not do it.", "answer(False)", True),

@@ -42,7 +42,9 @@ class LaunchScreen(Modal):
         "Each row is a parameter of the stage, with its unit and default; what differs is marked. "
         "The right side shows what will run and the command that does the same."
     )
-    BINDINGS: ClassVar[list[BindingType]] = bindings("form")
+    BINDINGS: ClassVar[list[BindingType]] = bindings(
+        "form.submit", "form.default", "form.next", "form.previous"
+    )
 
     def __init__(
         self, stages: Sequence[Stage], request: JobRequest, cloned_from: Job | None = None

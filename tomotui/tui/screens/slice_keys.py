@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import ClassVar
 
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 
 from tomotui.tui.actions import bindings
 from tomotui.tui.raster.view import SliceViewState
 from tomotui.tui.raster.volume import AXES
 from tomotui.tui.screens.next_key import NextKeyScreen
+from tomotui.tui.slice_actions import VIEW_ACTIONS
 from tomotui.tui.widgets.slice_view import SliceView
 
 CONTRAST_STEP = 0.8
@@ -19,48 +20,10 @@ PAN_STEP, FAST_PAN_STEP = 0.05, 0.25
 """Part of the view by which an arrow key pans."""
 
 
-def slice_key(keys: str, action: str, id: str, text: str, show: bool = False) -> Binding:
-    """Return a binding of the slice scope."""
-    return Binding(keys, action, text, show=show, id=f"slice.{id}", tooltip=text)
-
-
 class SliceKeysScreen(NextKeyScreen):
     """A screen with a ``SliceView`` and the keys that move through it."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        slice_key("j,pagedown", "move(1)", "next", "Next slice", show=True),
-        slice_key("k,pageup", "move(-1)", "previous", "Previous slice", show=True),
-        slice_key("J", "move(10)", "next_10", "10 slices on"),
-        slice_key("K", "move(-10)", "previous_10", "10 slices back"),
-        slice_key("home", "first", "first", "First slice"),
-        slice_key("end", "last", "last", "Last slice"),
-        slice_key("left", "pan(0, -1)", "pan_left", "Pan left"),
-        slice_key("right", "pan(0, 1)", "pan_right", "Pan right"),
-        slice_key("up", "pan(-1, 0)", "pan_up", "Pan up"),
-        slice_key("down", "pan(1, 0)", "pan_down", "Pan down"),
-        slice_key("shift+left", "pan(0, -1, True)", "pan_left_fast", "Pan left, fast"),
-        slice_key("shift+right", "pan(0, 1, True)", "pan_right_fast", "Pan right, fast"),
-        slice_key("shift+up", "pan(-1, 0, True)", "pan_up_fast", "Pan up, fast"),
-        slice_key("shift+down", "pan(1, 0, True)", "pan_down_fast", "Pan down, fast"),
-        slice_key("plus", "zoom(1)", "zoom_in", "Zoom in", show=True),
-        slice_key("minus", "zoom(-1)", "zoom_out", "Zoom out", show=True),
-        slice_key("0", "one_to_one", "zoom_one", "1 voxel = 1 sub-pixel"),
-        slice_key("equals_sign", "fit", "zoom_fit", "Fit the slice"),
-        slice_key(
-            "right_square_bracket", "contrast(1)", "contrast_more", "More contrast", show=True
-        ),
-        slice_key("left_square_bracket", "contrast(-1)", "contrast_less", "Less contrast"),
-        slice_key("right_curly_bracket", "level(1)", "brighter", "Brighter"),
-        slice_key("left_curly_bracket", "level(-1)", "darker", "Darker"),
-        slice_key("c", "auto_contrast", "contrast_auto", "Automatic contrast", show=True),
-        slice_key("right_parenthesis", "slab(1)", "slab_thicker", "Average more slices", show=True),
-        slice_key("left_parenthesis", "slab(-1)", "slab_thinner", "Average fewer slices"),
-        slice_key("f", "filter", "filter", "Low-pass filter: none, 20 to 80 Å", show=True),
-        slice_key("I", "invert", "invert", "Invert", show=True),
-        slice_key("X", "axis", "axis", "Plane: XY, XZ, YZ", show=True),
-        slice_key("R", "renderer", "renderer", "Finer or coarser characters", show=True),
-        *bindings("slice.yank"),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = bindings(*(each.id for each in VIEW_ACTIONS))
 
     @property
     def slice_view(self) -> SliceView:

@@ -28,8 +28,9 @@ from tomotui.tui.screens.slice_choices import (
     partner_of,
 )
 from tomotui.tui.screens.slice_facts import slice_facts
-from tomotui.tui.screens.slice_keys import SliceKeysScreen, slice_key
+from tomotui.tui.screens.slice_keys import SliceKeysScreen
 from tomotui.tui.session import Bookmark
+from tomotui.tui.slice_actions import SCREEN_ACTIONS
 from tomotui.tui.widgets.slice_view import SliceView
 
 PANEL_COLUMNS = 30
@@ -59,14 +60,7 @@ class SlicesScreen(SliceKeysScreen):
     it; `c` goes back to automatic, and pressed again to the values kept with the tomogram. The
     space bar shows a restored tomogram and the measured one in turn.
     """
-    BINDINGS: ClassVar[list[BindingType]] = [
-        slice_key("w", "aligned", "aligned", "Tilt images raw or aligned", show=True),
-        slice_key("b", "choose(1)", "choice_next", "Next tomogram or tilt images", show=True),
-        slice_key("full_stop", "series(1)", "series_next", "Next series"),
-        slice_key("comma", "series(-1)", "series_previous", "Previous series"),
-        *bindings("slice.blink", "slice.bookmark", "slice.recall"),
-        slice_key("escape", "back", "back", "Back", show=True),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = bindings(*(each.id for each in SCREEN_ACTIONS))
     CSS = f"""
     SlicesScreen {{
         layout: vertical;

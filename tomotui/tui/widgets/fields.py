@@ -12,7 +12,7 @@ from rich.style import Style
 from rich.text import Text
 from textual import events, on
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
 from textual.message import Message
 from textual.reactive import reactive
@@ -20,6 +20,7 @@ from textual.widget import Widget
 from textual.widgets import Input, Static
 
 from tomotui.stages.base import ParameterInfo
+from tomotui.tui.actions import bindings
 from tomotui.tui.theme import FALLBACK, Look
 from tomotui.tui.wording import plain_value
 
@@ -73,11 +74,9 @@ def parsed(info: ParameterInfo, words: str) -> Any:
 class Choice(Widget, can_focus=True):
     """One of a few values, changed by left, right or space."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("left,h", "step(-1)", "before", show=False, id="form.choice_before"),
-        Binding("right,l,space", "step(1)", "after", show=False, id="form.choice_after"),
-        Binding("enter", "app.focus_next", "next field", show=False, id="form.choice_done"),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = bindings(
+        "form.choice_before", "form.choice_after", "form.choice_done"
+    )
     DEFAULT_CSS = """
     Choice { height: 1; width: 1fr; }
     """

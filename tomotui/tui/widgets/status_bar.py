@@ -14,7 +14,7 @@ from textual.message import Message
 from textual.widget import Widget
 from textual.widgets import Input, Static
 
-from tomotui.tui.actions import ACTIONS
+from tomotui.tui.actions import ACTIONS, bindings
 from tomotui.tui.theme import FALLBACK, Look
 
 Severity = Literal["information", "warning", "error"]
@@ -114,13 +114,7 @@ def shown_bindings(screen: Any) -> list[Binding]:
 class LineInput(Input):
     """One line of text with completion by tab."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "cancel", "cancel", show=False, id="line.cancel"),
-        Binding("tab", "complete(1)", "complete", show=False, id="line.complete"),
-        Binding("shift+tab", "complete(-1)", "complete", show=False, id="line.complete_back"),
-        Binding("up", "recall(-1)", "before", show=False, id="line.before"),
-        Binding("down", "recall(1)", "after", show=False, id="line.after"),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = bindings("line")
 
     class Cancelled(Message):
         """The user thought better of it."""
