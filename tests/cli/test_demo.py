@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tomotui.cli.demo import _start
+from tomotui.jobs.sample import begin_sample
 from tomotui.project import Project
 from tomotui.records import Status, Tomogram
 
@@ -46,12 +46,12 @@ def test_the_demo_goes_on_where_it_failed(
 ) -> None:
     place = tmp_path / "demo"
     monkeypatch.setattr("tomotui.jobs.ensure_agent", lambda folder: None)
-    assert _start(place) == 3
+    assert begin_sample(place) == 3
     with Project.open(place) as project:
         assert [job.stage for job in project.jobs()] == ["import", "align", "reconstruct"]
         assert project.jobs()[2].after == (2,)
         project.request_cancel(2)
-    assert _start(place) == 3
+    assert begin_sample(place) == 3
     with Project.open(place) as project:
         assert {job.status for job in project.jobs()} == {Status.QUEUED}
 

@@ -36,6 +36,7 @@ _COMMANDS = {
     "simulate": "simulate:simulate",
     "doctor": "doctor:doctor",
     "demo": "demo:demo",
+    "tour": "demo:tour",
 }
 """Module and function of each command, in the order of work; imported when they are asked for.
 

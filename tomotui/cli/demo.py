@@ -7,14 +7,10 @@ import tempfile
 import time
 from pathlib import Path
 
-from tomotui.cli.errors import WorkFailed
 from tomotui.cli.waiting import wait_for_job
+from tomotui.jobs.sample import NAME, begin_sample
 from tomotui.project import Project
-from tomotui.project.database import FILE_NAME
-from tomotui.records import Alignment, JobRequest, Status, Target, Tomogram
-
-NAME = "00254"
-STACK = "empiar_10499_00254.mrc"
+from tomotui.records import Alignment, Tomogram
 
 
 def demo(
@@ -45,7 +41,7 @@ def demo(
         headless = True
         print("no terminal to draw on: printing progress instead")
     began = time.perf_counter()
-    last = _start(place)
+    last = begin_sample(place)
     print(f"the project is {place}")
     if headless:
         return _watch(place, last, began)
@@ -56,44 +52,29 @@ def demo(
     return code
 
 
-def _start(place: Path) -> int:
-    """Make the project and queue the three stages; return the number of the last job."""
-    from tomotui.jobs import ensure_agent, submit
-    from tomotui.resources import sample_data_folder
+def tour(folder: Path | None = None, /, *, theme: str | None = None) -> int:
+    """Learn the screens by doing, on the sample data; taken up where it was left.
 
-    if (place / FILE_NAME).exists():
-        with Project.open(place) as project:
-            jobs = project.jobs()
-            if not jobs or NAME not in {name for job in jobs for name in job.targets}:
-                raise WorkFailed(
-                    f"{place} holds another project; give the demo a folder of its own"
-                )
-            for job in jobs:
-                if job.status.is_finished and job.status is not Status.DONE:
-                    project.retry(job.id)
-            if not all(job.status.is_finished for job in project.jobs()):
-                ensure_agent(place)
-            return max(job.id for job in jobs)
-    stack = sample_data_folder() / STACK
-    if not stack.is_file():
-        raise WorkFailed(f"{stack} is missing; install tomotui again")
-    with Project.create(place, "first light") as project:
-        plan: list[tuple[str, dict[str, object], dict[str, object]]] = [
-            ("import", {"dataset": "EMPIAR-10499"}, {"stack": str(stack)}),
-            ("align", {}, {}),
-            ("reconstruct", {"voxel_size_angstrom": 20.0}, {}),
-        ]
-        last = 0
-        for stage, parameters, own in plan:
-            request = JobRequest(
-                stage=stage,
-                parameters=parameters,
-                targets=(Target(name=NAME, parameters=own),),
-                after=(last,) if last else (),
-            )
-            last = submit(project, request, start_agent=False).id
-    ensure_agent(place)
-    return last
+    Example: `tomotui tour`
+
+    Parameters
+    ----------
+    folder
+        Where to make the project (or go on with it); a folder of the user's data by default.
+    theme
+        Name of a theme.
+    """
+    from tomotui.cli.screens import open_project, require_terminal
+    from tomotui.tui import session
+    from tomotui.tui.touring import tour_folder
+
+    require_terminal()
+    place = folder.expanduser().absolute() if folder else tour_folder()
+    begin_sample(place)
+    preferences = session.load_preferences()
+    preferences.tour_is_on = True
+    session.save_preferences(preferences)
+    return open_project(place, theme=theme)
 
 
 def _watch(place: Path, last: int, began: float) -> int:

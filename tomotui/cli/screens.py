@@ -9,6 +9,14 @@ from pathlib import Path
 from tomotui.cli.errors import WorkFailed
 
 
+def require_terminal() -> None:
+    """Raise `WorkFailed` when there is no terminal to draw on."""
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise WorkFailed(
+            "the screens need a terminal; see `tomotui --help` for commands that do not"
+        )
+
+
 def open_project(
     folder: Path | None,
     *,
@@ -22,10 +30,7 @@ def open_project(
     WorkFailed
         When there is no terminal to draw on.
     """
-    if not (sys.stdin.isatty() and sys.stdout.isatty()):
-        raise WorkFailed(
-            "the screens need a terminal; see `tomotui --help` for commands that do not"
-        )
+    require_terminal()
     # The screens multiply no matrices: threads for that would only slow the start.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from tomotui.project.database import FILE_NAME

@@ -59,6 +59,15 @@ _DECLARED = (
         word="doctor",
     ),
     Action(
+        "app.tour",
+        "tour",
+        "Learn the screens by doing, step by step; taken up where it was left.",
+        "app.tour",
+        word="tour",
+    ),
+    Action("app.tour_skip", "skip step", "Go on to the next step of the tour.", "app.tour_skip"),
+    Action("app.tour_leave", "leave tour", "Leave the tour; :tour takes it up.", "app.tour_leave"),
+    Action(
         "app.open",
         "open project",
         "Open another project, or make one.",

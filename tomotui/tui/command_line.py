@@ -130,6 +130,15 @@ def _open(app: Navigation, rest: str) -> None:
         app.action_welcome()
 
 
+def _tour(app: Navigation, rest: str) -> None:
+    if rest not in _TOUR:
+        raise CommandError(f"tour, or tour with one of {', '.join(_TOUR[1:])}")
+    if rest == "off":
+        app.action_tour_leave()
+    else:
+        app.begin_tour(again=rest == "again")
+
+
 def _series(app: Navigation) -> Sequence[str]:
     return app.series_names()
 
@@ -154,6 +163,7 @@ def _board_states(app: Navigation) -> Sequence[str]:
     return ("running", "queued", "failed", "held", "done", "odd")
 
 
+_TOUR = ("", "again", "off")
 _SPECIAL = (
     Command(
         "datasets", "datasets [FILTER]", "Tilt series.", _mode_with_filter("datasets"), _series
@@ -169,6 +179,7 @@ _SPECIAL = (
     Command("run", "run STAGE [PATTERN]", "Run a stage on series.", _run, _run_offers),
     Command("theme", "theme [NAME]", "Choose the colours.", _theme, _themes),
     Command("keymap", "keymap [NAME]", "Choose the keys.", _keymap, _keymaps),
+    Command("tour", "tour [again|off]", "Learn by doing.", _tour, lambda app: _TOUR[1:]),
     Command("open", "open [FOLDER]", "Open a project.", _open),
 )
 

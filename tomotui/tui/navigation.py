@@ -11,16 +11,16 @@ from tomotui.stages import ENTRANCES, all_stages
 from tomotui.stages.base import Stage
 from tomotui.tui import command_line, outside
 from tomotui.tui.actions import ACTIONS
-from tomotui.tui.project_work import ProjectWork
 from tomotui.tui.screens.base import Frame
 from tomotui.tui.screens.datasets import DatasetsScreen
 from tomotui.tui.session import PicksWish, Session
+from tomotui.tui.touring import Touring
 from tomotui.tui.wording import counted, short_path
 
 MODES = ("datasets", "slices", "picks", "jobs", "maps", "live", "variation")
 
 
-class Navigation(ProjectWork):
+class Navigation(Touring):
     """The part of the app that knows its screens.
 
     Parameters
@@ -43,10 +43,6 @@ class Navigation(ProjectWork):
         self._wanted_picks: PicksWish | None = None
         self._history: list[str] = []
         self.farewell = ""
-
-    def open_project(self, folder: Path) -> bool:
-        """Open a project, as it was left; tells whether that was possible."""
-        raise NotImplementedError
 
     # ---- going places
 

@@ -114,13 +114,21 @@ class Session(BaseModel):
 
 
 class Preferences(BaseModel):
-    """What the user has chosen for all projects, and which projects were open."""
+    """What the user has chosen for all projects, and which projects were open.
+
+    Attributes
+    ----------
+    tour_step, tour_is_on
+        Where the user is in the tour, and whether it is shown.
+    """
 
     model_config = ConfigDict(extra="ignore", defer_build=True)
 
     theme: str | None = None
     keymap: str = "default"
     recent: list[str] = Field(default_factory=list)
+    tour_step: int = Field(0, ge=0)
+    tour_is_on: bool = False
 
 
 def state_folder() -> Path:

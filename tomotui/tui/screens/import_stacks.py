@@ -84,6 +84,7 @@ async def preview(arguments: Sequence[str]) -> list[Plan]:
         out, errors = await process.communicate()
     except asyncio.CancelledError:
         process.kill()
+        await process.wait()
         raise
     try:
         plans: list[Plan] = json.loads(out)["plans"]
@@ -121,7 +122,19 @@ def _number(value: float | None) -> str:
 
 
 class ImportScreen(Modal):
-    """Finds stacks, shows what they say, and imports those that can be."""
+    """Finds stacks, shows what they say, and imports those that can be.
+
+    Parameters
+    ----------
+    taken
+        Names that series of the project have.
+    ask
+        Tells what the import would make of files.
+    words, gain
+        Files to look at as soon as it is shown, and their gain reference.
+    begin
+        Imports in another way than as a job of the present project.
+    """
 
     ABOUT = "import"
     PROSE = (
@@ -131,8 +144,17 @@ class ImportScreen(Modal):
         "say it above. Stacks with problems are left out; mark some to import only those."
     )
 
-    def __init__(self, taken: Sequence[str] = (), ask: Preview = preview) -> None:
+    def __init__(
+        self,
+        taken: Sequence[str] = (),
+        ask: Preview = preview,
+        *,
+        words: str = "",
+        gain: str = "",
+        begin: Callable[[JobRequest], None] | None = None,
+    ) -> None:
         super().__init__()
+        self._words, self._gain, self._begin = words, gain, begin
         self.taken = set(taken)
         self.plans: list[Plan] = []
         self._ask = ask
@@ -166,6 +188,10 @@ class ImportScreen(Modal):
     def on_mount(self) -> None:
         """Begin with the path."""
         self.query_one("#stacks").focus()
+        if self._words:
+            self.query_one("#stacks", Input).value = self._words
+            self.query_one("#gain", Input).value = self._gain
+            self.look()
 
     # ---- looking
 
@@ -258,6 +284,10 @@ class ImportScreen(Modal):
     def _pressed(self, event: Button.Pressed) -> None:
         if event.button.id != "run":
             self.action_close()
+        elif self.usable() and self._begin is not None:
+            wish = self.wish()
+            self.dismiss(None)
+            self._begin(wish)
         elif self.usable():
             event.button.disabled = True
             self.tomotui.submit(self.wish(), self._submitted, self._refused)
