@@ -15,10 +15,7 @@ import time
 import traceback
 from pathlib import Path
 
-import psutil
-
 from tomotui.jobs.child import run_task
-from tomotui.jobs.devices import gpu_usage
 from tomotui.jobs.failures import explain_exit, memory_kills
 from tomotui.jobs.files import Lock, UnreadableFile, read_model, write_model
 from tomotui.jobs.liveness import kill_session, own_identity
@@ -36,6 +33,7 @@ from tomotui.jobs.specification import (
     TaskSpecification,
     WorkerInfo,
 )
+from tomotui.jobs.usage import USAGE_FILE, FamilySampler, Reading, Sampler, UsageRecorder
 
 _PR_SET_PDEATHSIG = 1
 _LOCK_PATIENCE_SECONDS = 1.0
@@ -54,7 +52,8 @@ class Supervisor:
         self._kill_at = float("inf")
         self._asked_to_stop = False
         self._child = 0
-        self._process: psutil.Process | None = None
+        self._sampler: Sampler | None = None
+        self._recorder: UsageRecorder | None = None
 
     def run(self) -> int:
         """Run the child to its end; returns its exit code, or 128 + the signal that ended it."""
@@ -66,7 +65,7 @@ class Supervisor:
         self._child = os.fork()
         if self._child == 0:
             _become_child(self._folder, self._specification, identity.pid)
-        self._process = psutil.Process(self._child)
+        self._sampler = FamilySampler(self._child, self._specification.gpu)
         write_model(
             self._folder / WORKER_FILE,
             WorkerInfo(
@@ -109,28 +108,29 @@ class Supervisor:
     def _beat(self) -> None:
         """Write a sign of life; a full disk or a deleted folder must not end the work."""
         self._sequence += 1
-        assert self._process is not None
-        memory, cpu = 0, 0.0
-        try:
-            cpu = self._process.cpu_percent()
-            family = [self._process, *self._process.children(recursive=True)]
-            memory = sum(one.memory_info().rss for one in family)
-        except psutil.Error:
-            pass
-        gpu = gpu_usage(self._specification.gpu) if self._specification.gpu else None
+        assert self._sampler is not None
+        reading, now = self._sampler.read(), time.time()
         beat = Heartbeat(
             attempt=self._specification.attempt,
             sequence=self._sequence,
-            at=time.time(),
-            memory_bytes=memory,
-            cpu_percent=cpu,
-            gpu_memory_bytes=gpu.memory_bytes if gpu else None,
-            gpu_percent=gpu.percent if gpu else None,
+            at=now,
+            memory_bytes=reading.memory_bytes,
+            cpu_percent=reading.cpu_percent,
+            gpu_memory_bytes=reading.gpu_memory_bytes,
+            gpu_percent=reading.gpu_percent,
         )
         try:
             write_model(self._folder / HEARTBEAT_FILE, beat, durable=False)
+            self._record(reading, now)
         except OSError as error:
             _say(f"no heartbeat could be written: {error}")
+
+    def _record(self, reading: Reading, now: float) -> None:
+        """Keep what is used, for those who ask later what a task had been doing."""
+        if self._recorder is None:
+            attempt = self._specification.attempt
+            self._recorder = UsageRecorder(self._folder / USAGE_FILE, attempt)
+        self._recorder.note(reading, now)
 
     def _write_exit(self, code: int, memory_killed: bool) -> None:
         number = -code if code < 0 else None
