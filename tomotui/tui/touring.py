@@ -105,12 +105,8 @@ class Touring(ProjectWork):
         """Do an action, and tell the tour which it was."""
         heard = self._ids(action, default_namespace) if self.tour.is_on else set()
         done = await super().run_action(action, default_namespace, namespaces)
-        if done and self.tour.is_on:
-            if self.tour.hear(heard, self.current_mode):
-                self._tour_moved()
-            else:
-                # A mode is reached only after the keys of this one are through.
-                self.call_after_refresh(self.tour_looks)
+        if done and self.tour.hear(heard, self.current_mode):
+            self._tour_moved()
         return done
 
     def _ids(self, action: Any, namespace: DOMNode | None) -> set[str]:
@@ -126,10 +122,11 @@ class Touring(ProjectWork):
         }
         return found or {each.id for each in ACTIONS.values() if each.method == action}
 
-    def tour_looks(self) -> None:
-        """Go on when the mode asked for was reached in whatever way."""
+    def tour_arrives(self, screen: Screen[Any]) -> None:
+        """Show the tour on a screen; go on when its mode is the one asked for."""
         if self.tour.hear((), self.current_mode):
             self._tour_moved()
+        self.show_tour(screen)
 
     # ---- showing
 

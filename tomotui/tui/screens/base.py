@@ -137,7 +137,7 @@ class Frame(NextKeyScreen):
 
     def on_screen_resume(self) -> None:
         """Go on."""
-        self.tomotui.show_tour(self)
+        self.tomotui.tour_arrives(self)
         for feed in self.feeds:
             feed.resume()
         for log in self.query(LogView):
