@@ -90,10 +90,10 @@ STEPS = (
     ),
     Step(
         "marking",
-        "A set has a name. Make one in the list that opens; then a crosshair is steered with the "
-        "arrows, and enter marks what is under it.",
-        "{pick.choose_set} begins a set, {pick.mark} steers and marks",
-        heard=("pick.mark", "pick.insert", "pick.accept", "pick.reject"),
+        "A set has a name and a diameter, such as ribosome and 250. Then a crosshair is steered "
+        "with the arrows, and enter marks what is under it.",
+        "{pick.choose_set} begins a set; then {pick.mark} steers and marks, esc ends that",
+        heard=("pick.insert", "pick.accept", "pick.reject"),
     ),
     Step(
         "undo",
