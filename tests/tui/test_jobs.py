@@ -38,11 +38,11 @@ async def test_the_table_says_what_runs_waits_and_failed(make_app: AppMaker, fol
         cells = {r.key: [plain(c) for c in r.cells] for r in app.screen.query_one(Table).rows}
         assert list(cells) == ["4", "3", "2", "1"]
         assert cells["2"][3] == "▶ running"
-        assert cells["2"][7] == "node07"
-        assert cells["2"][8] == "now"
-        assert cells["2"][9] == "every tilt of ts_003 is empty."
+        assert cells["2"][8] == "node07"
+        assert cells["2"][9] == "now"
+        assert cells["2"][10] == "every tilt of ts_003 is empty."
         assert cells["4"][3] == "◌ queued"
-        assert "no agent is at work" in cells["4"][9]
+        assert "no agent is at work" in cells["4"][10]
         assert cells["3"][3] == "✓ done"
         counts = app.screen.counts
         assert (counts.running, counts.queued, counts.failed) == (1, 2, 1)
@@ -60,12 +60,13 @@ async def test_the_log_of_the_job_is_followed(make_app: AppMaker, folder: Path) 
         with log.path.open("a") as file:
             file.write("".join(f"more {i}\n" for i in range(100)))
         await until(pilot, lambda: log.lines[-1:] == ["more 99"])
-        await until(pilot, lambda: log.max_scroll_y > 0 and log.scroll_y == log.max_scroll_y)
+        await until(pilot, lambda: log.following and log.part == 1.0 and log.top_line != "")
         await pilot.press("f", "[")
-        await until(pilot, lambda: not log.following and log.scroll_y < 5)
+        await until(pilot, lambda: not log.following and log.top_line == "reading ts_003")
         await pilot.press("/", *"more 5", "enter")
-        await until(pilot, lambda: log.pattern is not None and log._found is not None)
-        assert log.lines[log._found or 0].startswith("more 5")
+        await until(pilot, lambda: log.pattern is not None and log.found is not None)
+        found = next(line for line in log.page.lines if line.start == log.found)
+        assert found.text.startswith("more 5")
         await pilot.press("w", "G")
         await until(pilot, lambda: log.following and log.wrapping)
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from tomotui.jobs.figures import Figures, read_figures
+from tomotui.jobs.usage import UsageSample
 from tomotui.project import Project, SeriesRow
 from tomotui.records import (
     Alignment,
@@ -19,6 +20,7 @@ from tomotui.records import (
     TiltSeries,
     Tomogram,
 )
+from tomotui.tui.job_usage import Use, bucket, usage_bucket, usage_of, use_of
 from tomotui.tui.training_pictures import PicturesReader, TrainingPictures
 from tomotui.tui.wording import listed, one_line
 
@@ -75,6 +77,7 @@ class JobLine:
     heartbeat_at: float | None = None
     note: str = ""
     failed_targets: tuple[str, ...] = ()
+    use: Use | None = None
 
 
 @dataclass(frozen=True)
@@ -97,6 +100,7 @@ class JobDetail:
     metrics: dict[str, list[Metric]] = field(default_factory=dict)
     counts: Counts = NO_COUNTS
     pictures: TrainingPictures | None = None
+    usage: tuple[UsageSample, ...] = ()
 
     @property
     def task(self) -> Task | None:
@@ -145,20 +149,29 @@ class JobsReader:
 
     def __init__(self) -> None:
         self._finished: dict[int, JobLine] = {}
+        self._any_active = False
 
     def __call__(self, project: Project, agent_lives: bool | None) -> JobsSnapshot:
         """Read all jobs, newest first."""
         lines = [self._line(project, job, agent_lives) for job in reversed(project.jobs())]
+        self._any_active = any(line.job.status.is_active for line in lines)
         return JobsSnapshot(tuple(lines), count(lines))
 
     def _line(self, project: Project, job: Job, agent_lives: bool | None) -> JobLine:
         known = self._finished.get(job.id)
         if known is not None and known.job == job:
             return known
-        line = line_of(job, project.tasks(job.id), agent_lives)
+        tasks = project.tasks(job.id)
+        line = line_of(job, tasks, agent_lives)
         if job.status.is_finished:
             self._finished[job.id] = line
+        elif job.status.is_active:
+            line = replace(line, use=use_of(project.folder, tasks))
         return line
+
+    def pulse(self) -> int:
+        """Return what changes when there is more to say of what running jobs use."""
+        return bucket() if self._any_active else 0
 
 
 def read_counts(project: Project) -> Counts:
@@ -195,6 +208,7 @@ class JobReader:
 
     def __init__(self) -> None:
         self._pictures = PicturesReader()
+        self._looked_at: tuple[Path, Task] | None = None
 
     def __call__(self, project: Project, subject: tuple[int, str | None]) -> JobDetail:
         """Read a job and the task of one of its targets."""
@@ -202,11 +216,17 @@ class JobReader:
         task = detail.task
         if task is None:
             return detail
-        return replace(detail, pictures=self._pictures.read(project.folder, task.folder))
+        self._looked_at = project.folder, task
+        return replace(
+            detail,
+            pictures=self._pictures.read(project.folder, task.folder),
+            usage=usage_of(project.folder, task),
+        )
 
-    def pulse(self) -> int:
-        """Return what changes when there are other pictures."""
-        return self._pictures.modified_ns()
+    def pulse(self) -> tuple[int, int]:
+        """Return what changes when there are other pictures, or more is known of the use."""
+        usage = usage_bucket(*self._looked_at) if self._looked_at else 0
+        return self._pictures.modified_ns(), usage
 
 
 def count(lines: Sequence[JobLine]) -> Counts:

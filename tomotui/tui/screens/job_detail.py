@@ -138,8 +138,7 @@ class JobDetailScreen(JobKeysFrame):
         if detail is None:
             return
         self._show_rows(detail)
-        words = job_facts(detail, self.tomotui.folder or Path(), self.tomotui.look)
-        self.query_one("#facts", Static).update(words)
+        self._show_facts(detail)
         self._show_plot(detail)
         self._show_pictures(detail.pictures)
         task = detail.task
@@ -147,6 +146,12 @@ class JobDetailScreen(JobKeysFrame):
             self.query_one(LogView).show(task_log(self.tomotui.folder, task.folder))
         self._title_log()
         self.update_header()
+
+    def _show_facts(self, detail: JobDetail) -> None:
+        pane, app = self.query_one("#facts", Static), self.tomotui
+        width = pane.size.width or 60
+        words = job_facts(detail, app.folder or Path(), app.look, width, app.ascii_only)
+        pane.update(words)
 
     def _show_rows(self, detail: JobDetail) -> None:
         now, look, ascii_only = time.time(), self.tomotui.look, self.tomotui.ascii_only

@@ -8,6 +8,7 @@ from pathlib import Path
 from rich.text import Text
 
 from tomotui.records import Event, Job, Status, Task
+from tomotui.tui.screens.usage_words import LOW_USE, USE_CELLS, low_use_spans, usage_facts, use_cell
 from tomotui.tui.shell_words import run_command
 from tomotui.tui.snapshots import JobDetail, JobLine
 from tomotui.tui.status import SIGNS
@@ -40,6 +41,7 @@ JOB_COLUMNS = (
     Column("status", "status", 8, 12),
     Column("progress", "progress", 4, BAR_CELLS),
     Column("time", "left", 6, 8, "right", rank=2),
+    Column("use", "use", 3, USE_CELLS, rank=3),
     Column("device", "device", 4, 10, rank=3),
     Column("host", "host", 4, 14, rank=5),
     Column("heard", "heard", 5, 8, "right", rank=4),
@@ -68,14 +70,19 @@ def job_row(line: JobLine, now: float, look: Look, ascii_only: bool) -> Row:
         status_sign(job.status, look, ascii_only),
         progress_cell(job.status, job.progress, ascii_only),
         _time_cell(job, line.eta_seconds),
+        use_cell(line.use, ascii_only),
         text(line.device, "dim"),
         text(line.host, "dim"),
         heard_cell(line.heartbeat_at, now),
-        text(line.note, _note_role(job.status)),
+        (*low_use_spans(line.use, look, ascii_only), *text(line.note, _note_role(job.status))),
     )
+    low = LOW_USE if line.use is not None and line.use.is_low else ""
     # Who looks for what has failed means the jobs that go on with other series as well.
     failed = "failed" if line.failed_targets else ""
-    words = (str(job.id), job.stage, *job.targets, word, failed, job.label, line.note, line.host)
+    words = (
+        *(str(job.id), job.stage, *job.targets, word, failed, job.label, line.note, line.host),
+        low,
+    )
     return Row(str(job.id), cells, " ".join(words))
 
 
@@ -159,13 +166,21 @@ def job_summary(line: JobLine, look: Look, ascii_only: bool) -> Facts:
     return facts
 
 
-def job_facts(detail: JobDetail, folder: Path, look: Look) -> Facts:
-    """Return command line, what came of the task, warnings and files."""
-    facts = Facts(look, 20)
+FACTS_LABEL_CELLS = 20
+
+
+def job_facts(
+    detail: JobDetail, folder: Path, look: Look, width: int = 60, ascii_only: bool = False
+) -> Facts:
+    """Return what came of the task, its use, command line, warnings and files, for a width."""
+    facts = Facts(look, FACTS_LABEL_CELLS)
     task = detail.task
     if task is not None and (task.error or task.summary):
         facts.heading(task.target)
         facts.text(task.error or task.summary, "error" if task.error else "foreground")
+    if task is not None:
+        cells = width - FACTS_LABEL_CELLS - 1
+        usage_facts(facts, detail.usage, task.status.is_active, cells, ascii_only)
     facts.heading("command")
     facts.text(run_command(detail.request, folder), "accent")
     warnings = _of(detail.events, "warning")

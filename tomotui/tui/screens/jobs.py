@@ -95,7 +95,7 @@ class JobsScreen(JobKeysFrame):
                 folder,
                 read,
                 lambda seen: self.post_message(self.Seen(seen)),
-                pulse=lambda: agent_status(folder).is_alive,
+                pulse=lambda: (agent_status(folder).is_alive, reader.pulse()),
             )
         )
         self._log_feed = Feed(
