@@ -31,8 +31,11 @@ from tomotui.algorithms.subtomograms.reference_sums import ParticleSums
 
 Array = NDArray[np.float64]
 
-LEAST_MOTION = 0.04
-"""Of the finest detail: smaller motions cannot be told from what errors of poses leave."""
+LEAST_MOTION = 0.035
+"""Of the finest detail: smaller motions cannot be told from what errors of poses leave.
+
+Measured on simulated particles of two seeds at two noises: what is left beside one true motion or
+two came to 0.031 at most, true second motions to 0.038 at least."""
 
 LEAST_OCCUPANCY = 0.05
 """Change of a logarithm, likewise."""
