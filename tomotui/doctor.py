@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import os
 import platform
 import re
@@ -11,23 +12,16 @@ import subprocess
 import sys
 from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any
 
 import psutil
 
+from tomotui.checks import Check
+from tomotui.doctor_files import file_checks
+from tomotui.doctor_terminal import terminal_checks
+
 _NAME = re.compile(r"[A-Za-z0-9._-]+")
 """The name at the beginning of a requirement."""
-
-State = Literal["ok", "warn", "fail"]
-
-
-class Check(NamedTuple):
-    """One thing that was looked at."""
-
-    name: str
-    state: State
-    text: str
-    remedy: str = ""
 
 
 def collect(folder: Path | None = None, measure_torch: bool = True) -> list[Check]:
@@ -44,8 +38,8 @@ def collect(folder: Path | None = None, measure_torch: bool = True) -> list[Chec
     checks = [_python(), _packages(), _memory()]
     if measure_torch:
         checks.append(_torch())
-    checks += [*_gpus(), _terminal(), _colours(), _multiplexer(), *_disk(folder), _sqlite()]
-    return [*checks, _logout(), _slurm()]
+    checks += [*_gpus(), *_driver(), *terminal_checks(), *file_checks(folder), _sqlite()]
+    return [*checks, *_limits(), _logout(), _slurm()]
 
 
 def _existing(folder: Path) -> Path:
@@ -155,88 +149,79 @@ def _gpu(pynvml: Any, index: int) -> Check:
     return Check(f"gpu {index}", "ok", text)
 
 
-def _terminal() -> Check:
-    name = os.environ.get("TERM", "")
-    size = shutil.get_terminal_size()
-    text = f"{name or 'unknown'}, {size.columns} x {size.lines}"
-    program = os.environ.get("TERM_PROGRAM")
-    if program:
-        text += f", {program} {os.environ.get('TERM_PROGRAM_VERSION', '')}".rstrip()
-    if name in ("", "dumb"):
-        return Check("terminal", "warn", text, "Set TERM, for instance to xterm-256color.")
-    return Check("terminal", "ok", text)
-
-
-def _colours() -> Check:
-    if "NO_COLOR" in os.environ:
-        return Check("colours", "ok", "none, as NO_COLOR asks")
-    if os.environ.get("COLORTERM", "") in ("truecolor", "24bit"):
-        return Check("colours", "ok", "true colour")
-    if "256" in os.environ.get("TERM", ""):
-        return Check("colours", "ok", "256 colours")
-    return Check(
-        "colours", "warn", "16 colours", "Set TERM=xterm-256color if your terminal can do more."
-    )
-
-
-def _multiplexer() -> Check:
-    inside = "tmux" if os.environ.get("TMUX") else "screen" if os.environ.get("STY") else ""
-    locale = os.environ.get("LC_ALL") or os.environ.get("LC_CTYPE") or os.environ.get("LANG", "")
-    text = f"{inside or 'none'}, locale {locale or 'not set'}"
-    if "utf" not in locale.lower():
-        return Check("multiplexer", "warn", text, "Set LANG=C.UTF-8 to draw with fine characters.")
-    return Check("multiplexer", "ok", text)
-
-
-def _disk(folder: Path) -> list[Check]:
-    from tomotui.project import filesystem
-
-    free = shutil.disk_usage(folder).free / 2**30
-    text = f"{folder}: {free:.0f} GiB free"
-    if free > 10:
-        checks = [Check("disk", "ok", text)]
-    else:
-        checks = [Check("disk", "warn", text, "Tomograms need room: free some.")]
-    if not filesystem.is_writable(folder):
-        checks.append(
-            Check("folder", "fail", f"{folder} cannot be written", "Choose another folder.")
-        )
-    if filesystem.is_shared(folder):
-        checks.append(
-            Check(
-                "file system",
-                "warn",
-                "shared between hosts: the project uses a rollback journal",
-                "Open a project on one host at a time.",
-            )
-        )
-    else:
-        checks.append(Check("file system", "ok", "local: the project uses a write-ahead log"))
-    return checks
-
-
 def _sqlite() -> Check:
     return Check("sqlite", "ok", f"SQLite {sqlite3.sqlite_version}")
+
+
+def _driver() -> list[Check]:
+    """Tell which driver there is, and up to which CUDA it goes."""
+    import pynvml
+
+    try:
+        pynvml.nvmlInit()
+    except pynvml.NVMLError:
+        return []  # Said where GPUs are counted.
+    try:
+        name, cuda = pynvml.nvmlSystemGetDriverVersion(), pynvml.nvmlSystemGetCudaDriverVersion()
+    except pynvml.NVMLError:
+        return []
+    finally:
+        pynvml.nvmlShutdown()
+    name = name.decode(errors="replace") if isinstance(name, bytes) else str(name)
+    text = f"NVIDIA {name}, for CUDA up to {cuda // 1000}.{cuda % 1000 // 10}"
+    return [Check("driver", "ok", text)]
+
+
+def _limits() -> list[Check]:
+    """Hosts where one logs in often end what computes for long."""
+    try:
+        import resource
+    except ImportError:
+        return []
+    seconds, bytes_ = (
+        resource.getrlimit(kind)[0] for kind in (resource.RLIMIT_CPU, resource.RLIMIT_AS)
+    )
+    remedy = "Work on a host that computes, inside a job of its scheduler."
+    found = []
+    if seconds != resource.RLIM_INFINITY:
+        text = f"a process is ended after {seconds / 60:.0f} minutes of computing here"
+        found.append(Check("limits", "warn", text, remedy))
+    if bytes_ != resource.RLIM_INFINITY:
+        text = f"a process may have {bytes_ / 2**30:.0f} GiB of memory here"
+        found.append(Check("limits", "warn", text, remedy))
+    return found
+
+
+_LOGIND = tuple(Path(top) / "systemd/logind.conf.d" for top in ("/usr/lib", "/etc", "/run"))
+_LINGER = Path("/var/lib/systemd/linger")
 
 
 def _logout() -> Check:
     """Some systems kill a user's processes at logout."""
     settings = [Path("/etc/systemd/logind.conf")]
-    extra = Path("/etc/systemd/logind.conf.d")
-    settings += sorted(extra.glob("*.conf")) if extra.is_dir() else []
+    settings += [path for folder in _LOGIND for path in sorted(folder.glob("*.conf"))]
+    ends = None
     for path in settings:
         if not path.is_file():
             continue
         for line in path.read_text(errors="replace").splitlines():
-            if line.strip().replace(" ", "").lower() == "killuserprocesses=yes":
-                return Check(
-                    "logout",
-                    "warn",
-                    f"{path} ends your jobs when you log out",
-                    "Run `loginctl enable-linger` once, and before submitting start: "
-                    "systemd-run --user --scope tomotui agent --idle-seconds 86400",
-                )
-    return Check("logout", "ok", "jobs go on after logout")
+            key, _, value = line.strip().replace(" ", "").lower().partition("=")
+            if key == "killuserprocesses":
+                # What is said later goes before what was said earlier.
+                ends = path if value in ("yes", "true", "1", "on") else None
+    if ends is None:
+        return Check("logout", "ok", "jobs go on after logout")
+    if (_LINGER / getpass.getuser()).exists():
+        return Check(
+            "logout", "ok", f"jobs go on after logout: you linger, although {ends} ends others"
+        )
+    return Check(
+        "logout",
+        "warn",
+        f"{ends} ends your jobs when you log out",
+        "Run `loginctl enable-linger` once, and before submitting start: "
+        "systemd-run --user --scope tomotui agent --idle-seconds 86400",
+    )
 
 
 def _slurm() -> Check:
