@@ -156,3 +156,11 @@ def test_no_terminal_is_not_asked():
     finally:
         os.close(reader)
         os.close(writer)
+
+
+def test_how_far_the_terminal_is_away_is_told() -> None:
+    near = ProbeReport({"octant": 1}, name="kitty", round_trip_seconds=0.0301)
+    assert "link: 30 ms to kitty and back" in detect_capability({}, near).reasons
+    far = ProbeReport({"octant": 1}, round_trip_seconds=0.4)
+    assert "coarsely" in detect_capability({}, far).reasons[-1]
+    assert not any("link" in reason for reason in detect_capability({}, ProbeReport({})).reasons)

@@ -56,6 +56,8 @@ class Capability:
         The terminal was seen to answer ``CSI 6n``; ``None`` when it was not asked.
     cell_aspect
         Height of a character cell over its width.
+    is_light
+        The terminal said that its own background is light; ``None`` when it kept silent.
     reasons
         One sentence for each thing that was decided, for ``doctor``.
     """
@@ -65,6 +67,7 @@ class Capability:
     available: tuple[GlyphName, ...] = GLYPH_ORDER
     answers_cursor_report: bool | None = None
     cell_aspect: float = 2.0
+    is_light: bool | None = None
     reasons: tuple[str, ...] = ()
 
     @property
@@ -85,12 +88,15 @@ class ProbeReport:
         What the terminal calls itself, in lower case, and its version; empty when it kept silent.
     cell_aspect
         From its report of the cell's size in pixels; ``None`` when it did not say.
+    round_trip_seconds
+        From the questions to the last answer; ``None`` when it kept silent.
     """
 
     widths: Mapping[GlyphName, int]
     name: str = ""
     version: tuple[int, ...] = ()
     cell_aspect: float | None = None
+    round_trip_seconds: float | None = None
 
     @property
     def answered(self) -> bool:
@@ -115,8 +121,18 @@ def detect_capability(
         available=available,
         answers_cursor_report=probe.answered if probe else None,
         cell_aspect=(probe.cell_aspect if probe and probe.cell_aspect else 2.0),
-        reasons=(colour_reason, glyph_reason),
+        is_light=probe.is_light if probe else None,
+        reasons=(colour_reason, glyph_reason, *_link_reason(probe)),
     )
+
+
+def _link_reason(probe: ProbeReport | None) -> tuple[str, ...]:
+    """Say how far the terminal is away; tmux answers in its stead, and at once."""
+    if probe is None or probe.round_trip_seconds is None:
+        return ()
+    milliseconds = max(1000 * probe.round_trip_seconds, 1.0)
+    slow = "; slow: while you move, pictures are drawn coarsely" if milliseconds > 150 else ""
+    return (f"link: {milliseconds:.0f} ms to {probe.name or 'the terminal'} and back{slow}",)
 
 
 def with_glyphs(capability: Capability, glyphs: GlyphName) -> Capability:
@@ -258,12 +274,17 @@ def probe_terminal(stdin_fd: int, stdout_fd: int, timeout: float = 0.5) -> Probe
     try:
         tty.setcbreak(stdin_fd, termios.TCSANOW)
         question = "".join(f"\r{character}\x1b[6n" for character in PROBED.values())
-        _write(stdout_fd, f"{question}\r\x1b[K\x1b[16t\x1b[>0q\x1b[c")
+        began = time.monotonic()
+        # The Linux console would show the question for the background as text.
+        ground = "" if os.environ.get("TERM") == "linux" else "\x1b]11;?\x1b\\"
+        _write(stdout_fd, f"{ground}{question}\r\x1b[K\x1b[16t\x1b[>0q\x1b[c")
         reply = _read_reply(stdin_fd, timeout)
+        took = time.monotonic() - began
     finally:
         # Late answers must not reach the program as keys.
         termios.tcsetattr(stdin_fd, termios.TCSAFLUSH, saved)
-    return parse_reply(reply)
+    report = parse_reply(reply)
+    return replace(report, round_trip_seconds=took) if report.answered else report
 
 
 def _write(fd: int, text: str) -> None:
@@ -308,4 +329,14 @@ def parse_reply(reply: str) -> ProbeReport:
         name=(named[1].lower() if named else ""),
         version=parse_version(named[2] or "") if named else (),
         cell_aspect=aspect,
+        is_light=_is_light(reply),
     )
+
+
+def _is_light(reply: str) -> bool | None:
+    """Read the answer about the background: ``rgb:`` and three hexadecimal parts."""
+    parts = re.search(r"\x1b\]11;rgba?:([0-9a-fA-F]+)/([0-9a-fA-F]+)/([0-9a-fA-F]+)", reply)
+    if parts is None:
+        return None
+    red, green, blue = (int(part, 16) / (16 ** len(part) - 1) for part in parts.groups())
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue > 0.5
