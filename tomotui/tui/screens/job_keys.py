@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
 
+from textual import on
 from textual.binding import BindingType
 
 from tomotui.jobs.specification import LOG_FILE
@@ -14,6 +15,8 @@ from tomotui.records import Job, JobRequest
 from tomotui.tui.actions import bindings
 from tomotui.tui.screens.base import Frame
 from tomotui.tui.shell_words import run_command
+from tomotui.tui.widgets.log_view import LogView
+from tomotui.tui.widgets.status_bar import StatusBar
 from tomotui.tui.wording import counted, listed
 
 
@@ -200,6 +203,18 @@ class JobKeysFrame(Frame):
 
     def action_follow(self) -> None:
         """Show the log as it grows."""
+
+    def action_go_in_log(self) -> None:
+        """Type where to go in the log."""
+        self.status_bar.ask("go in log", "line or %: ")
+
+    @on(StatusBar.Answered)
+    def _where_answered(self, event: StatusBar.Answered) -> None:
+        if event.purpose == "go in log" and not event.live and event.text:
+            try:
+                self.query_one(LogView).go_to(event.text)
+            except ValueError:
+                self.say("give the number of a line, or a percentage such as 50%", "warning")
 
 
 def _kill(

@@ -213,7 +213,7 @@ class JobsScreen(JobKeysFrame):
 
     def log_path(self) -> Path | None:
         """Return the log below."""
-        return self.query_one(LogView).path
+        return self.query_one(LogView).reading
 
     def action_follow(self) -> None:
         """Go to the log and follow it."""

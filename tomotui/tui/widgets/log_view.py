@@ -1,49 +1,56 @@
-"""A log that grows: followed, wrapped, searched."""
+"""A log of any size: followed, wrapped, searched."""
 
 from __future__ import annotations
 
 import re
-import threading
 from pathlib import Path
 from typing import ClassVar
 
 from rich.segment import Segment
 from rich.style import Style
-from textual import events
+from textual import events, work
 from textual.binding import BindingType
-from textual.geometry import Size
 from textual.message import Message
-from textual.scroll_view import ScrollView
 from textual.strip import Strip
+from textual.widget import Widget
 
 from tomotui.tui.actions import bindings
 from tomotui.tui.theme import FALLBACK, Look
-from tomotui.tui.widgets.log_tail import ERROR, LogTail
+from tomotui.tui.widgets.log_file import ERROR, Page
+from tomotui.tui.widgets.log_reader import Answer, LogReader, Wish
+from tomotui.tui.widgets.log_times import TIMES, Times, with_times
 
-POLL_SECONDS = 0.4
+_WHEEL_ROWS = 3
+_OUTPUT = (".txt", ".log", ".out", ".err", ".jsonl")
+_TIMES_WORDS = {"clock": "", "passed": "time since the line before", "none": "no times"}
 
 
-class LogView(ScrollView, can_focus=True):
-    """Shows the end of a file and follows it.
+class LogView(Widget, can_focus=True):
+    """Shows lines of a file around one place, and follows its end.
 
-    The file is read in a thread, only as much as was appended; only the lines seen are drawn.
+    A thread reads what is seen and a little around it, whatever the size of the file. The bar at
+    the right tells in which part of the file that is.
     """
 
     ALLOW_SELECT = False
     BINDINGS: ClassVar[list[BindingType]] = bindings("log", "job.pager")
     DEFAULT_CSS = """
-    LogView {
-        height: 1fr; background: $background;
-        scrollbar-size-vertical: 1; scrollbar-size-horizontal: 1;
-    }
+    LogView { height: 1fr; background: $background; }
     """
 
-    class Read(Message, bubble=False):
-        """The thread has read something; ``None``: earlier lines, so many."""
+    class Told(Message, bubble=False):
+        """The thread has read or found something."""
 
-        def __init__(self, lines: list[str], error: str, path: Path, earlier: int = 0) -> None:
+        def __init__(self, answer: Answer) -> None:
             super().__init__()
-            self.lines, self.error, self.path, self.earlier = lines, error, path, earlier
+            self.answer = answer
+
+    class Listed(Message, bubble=False):
+        """The files beside the log are known."""
+
+        def __init__(self, path: Path, files: list[Path]) -> None:
+            super().__init__()
+            self.path, self.files = path, files
 
     class Moved(Message):
         """What the view says of itself has changed."""
@@ -51,246 +58,425 @@ class LogView(ScrollView, can_focus=True):
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self.path: Path | None = None
-        self.lines: list[str] = []
+        self.reading: Path | None = None
+        """The file that is seen: ``path``, or one beside it."""
+        self.page = Page()
+        self.size_bytes = 0
         self.error = ""
         self.following = True
         self.wrapping = False
+        self.times: Times = "clock"
         self.pattern: re.Pattern[str] | None = None
-        self._wrapped: list[tuple[int, int]] = []
-        self._found: int | None = None
-        self._wake = threading.Condition()
-        self._wants_earlier = False
-        self._thread: threading.Thread | None = None
-        self._closed = self._hidden = False
+        self.found: int | None = None
+        """Where the line begins that was gone to last."""
+        self.progress: float | None = None
+        """Of a search through the file."""
+        self._sought = ""
+        self._texts: list[str] = []
+        self._rows: list[tuple[int, int]] = []
+        self._top = 0
+        self._left = 0
+        self._owed = 0
+        """Rows still to be gone once there are lines."""
+        self._asked: Wish | None = None
+        self._said = ""
+        self._reader = LogReader(lambda answer: self.post_message(self.Told(answer)))
 
-    # ---- reading, in the thread
+    # ---- the file
 
     def show(self, path: Path | None) -> None:
         """Show another file."""
         if path == self.path:
             return
-        self.path, self.lines, self.error, self._found = path, [], "", None
-        self.following = True
-        self._lay_out()
-        with self._wake:
-            self._wake.notify()
-        if path is not None and self._thread is None:
-            self._thread = threading.Thread(target=self._watch, name="log-tail", daemon=True)
-            self._thread.start()
+        self.path = path
+        self._read(path)
+
+    def _read(self, path: Path | None) -> None:
+        self.reading = path
+        self._forget()
+        self._reader.show(path)
+        if path is not None:
+            self._ask_for_end()
+        self._changed()
 
     def hide(self, hidden: bool) -> None:
         """Read nothing while nobody looks."""
-        with self._wake:
-            self._hidden = hidden
-            self._wake.notify()
+        self._reader.hide(hidden)
 
     def on_unmount(self) -> None:
         """Stop reading."""
-        with self._wake:
-            self._closed = True
-            self._wake.notify()
+        self._reader.close()
 
-    def _watch(self) -> None:
-        tail: LogTail | None = None
-        while not self._closed:
-            path = self.path
-            if path is not None and not self._hidden:
-                if tail is None or tail.path != path:
-                    tail = LogTail(path)
-                self._read(tail)
-            with self._wake:
-                if not self._wants_earlier and self.path == path and not self._closed:
-                    self._wake.wait(POLL_SECONDS if not self._hidden and path else None)
-
-    def _read(self, tail: LogTail) -> None:
-        earlier = 0
-        if self._wants_earlier:
-            self._wants_earlier = False
-            earlier = tail.earlier()
-        if tail.poll() or earlier:
-            self.post_message(self.Read(list(tail.lines), tail.error, tail.path, earlier))
-
-    def on_log_view_read(self, message: Read) -> None:
-        """Take the lines and stay where the reader is, or at the end."""
-        if message.path != self.path:
-            return
-        self.lines, self.error = message.lines, message.error
-        if message.earlier and self._found is not None:
-            self._found += message.earlier
-        top = self.scroll_offset.y
+    def _forget(self) -> None:
+        self.page, self.size_bytes, self.error = Page(), 0, ""
+        self.following, self.found, self.progress, self._asked = True, None, None, None
+        self._owed = self._left = 0
         self._lay_out()
+
+    @property
+    def lines(self) -> list[str]:
+        """What was read around the place that is seen, oldest first."""
+        return [line.text for line in self.page.lines]
+
+    @property
+    def top_line(self) -> str:
+        """The line at the top."""
+        return self._texts[self._rows[self._top][0]] if self._rows else ""
+
+    @property
+    def _n_lines(self) -> int:
+        return 3 * self.size.height + 100
+
+    def _ask(self, wish: Wish) -> None:
+        self._asked = wish
+        self._reader.ask(wish)
+
+    def _ask_for_end(self) -> None:
+        self._ask(Wish("end", self._n_lines))
+
+    def on_log_view_told(self, message: Told) -> None:
+        """Take lines, or the news that there are others."""
+        answer = message.answer
+        if answer.path != self.reading:
+            return
+        self.size_bytes, before = answer.size, self.size_bytes
+        if answer.wish is None:
+            self._file_changed(answer, before)
+        elif answer.wish == self._asked:
+            self._take(answer, answer.wish)
+        self._changed()
+
+    def _file_changed(self, answer: Answer, size_before: int) -> None:
+        self.error = answer.error
+        if answer.is_new:
+            began_anew = size_before > 0 and not answer.error
+            self._forget()
+            self.error, self.size_bytes = answer.error, answer.size
+            if began_anew:
+                self.app.notify("the log began anew")
+        if self._asked is not None and self._asked.kind != "end":
+            return
         if self.following:
-            self._to_end()
-        elif message.earlier:
-            self.scroll_to(y=top + message.earlier, animate=False, immediate=True, force=True)
-        self.post_message(self.Moved())
+            self._ask_for_end()
+        elif self.page.is_last and self._rows:
+            # What is appended follows on lines that are here.
+            self._ask_around()
+
+    def _take(self, answer: Answer, wish: Wish) -> None:
+        self.progress = answer.progress
+        if answer.progress is not None:
+            return
+        self._asked = None
+        if answer.page is None:
+            self.app.notify(f"{self._sought}: not found in the whole log")
+            if self.following:
+                self._ask_for_end()
+            return
+        place = self._place_of_top()
+        self.page = answer.page
+        self._lay_out()
+        if wish.kind == "end":
+            self._top = self._last_top
+        elif wish.kind == "place":
+            self._top = self._row_at(*place) + self._owed
+        else:
+            self.following = False
+            self.found = answer.place if wish.kind in ("find", "line") else None
+            self._top = self._row_at(answer.place or 0, 0) - self.size.height // 3
+            if answer.past_end:
+                self.app.notify("found beyond the end of the log, at its other end")
+        self._owed = 0
+        self._settle()
 
     # ---- layout
 
     def _lay_out(self) -> None:
         """Cut the lines into rows: one each, or several when they are wrapped."""
-        longest = width = max(self.scrollable_content_region.width - 1, 8)
+        self._texts = with_times(self.lines, self.times)
         if self.wrapping:
-            self._wrapped = [
+            width = max(self.size.width - 2, 8)
+            self._rows = [
                 (number, start)
-                for number, line in enumerate(self.lines)
-                for start in range(0, max(len(line), 1), width)
+                for number, text in enumerate(self._texts)
+                for start in range(0, max(len(text), 1), width)
             ]
         else:
-            self._wrapped = []
-            longest = max((len(line) for line in self.lines[-2000:]), default=0) + 1
-        self.virtual_size = Size(longest, max(self._n_rows, 1))
-        self.refresh()
+            self._rows = [(number, 0) for number in range(len(self._texts))]
+        self._top = min(self._top, self._last_top)
 
     @property
-    def _n_rows(self) -> int:
-        return len(self._wrapped) if self.wrapping else len(self.lines)
+    def _last_top(self) -> int:
+        return max(len(self._rows) - self.size.height, 0)
 
-    def _at(self, row: int) -> tuple[int, int]:
-        """Return the line of a row, and at which of its characters the row begins."""
-        return self._wrapped[row] if self.wrapping else (row, 0)
+    def _place_of_top(self) -> tuple[int, int]:
+        """Return where the line at the top begins, and the character its row begins with."""
+        if not self._rows:
+            return 0, 0
+        number, start = self._rows[min(self._top, len(self._rows) - 1)]
+        return self.page.lines[number].start, start
 
-    def _row_of(self, number: int) -> int:
-        """Return the first row of a line."""
-        if not self.wrapping:
-            return number
-        return next(row for row, (line, _) in enumerate(self._wrapped) if line == number)
+    def _row_at(self, place: int, character: int) -> int:
+        """Return the row of a line, or of the nearest after it."""
+        lines = self.page.lines
+        for row, (number, start) in enumerate(self._rows):
+            if (lines[number].start, start) >= (place, character):
+                return row
+        return self._last_top
 
-    def _to_end(self) -> None:
-        self.scroll_to(y=self._n_rows, animate=False, immediate=True, force=True)
+    def _settle(self) -> None:
+        """Stay among the lines there are, and ask for those that may be wanted next."""
+        height = self.size.height
+        wanted = self._top
+        self._top = min(max(wanted, 0), self._last_top)
+        if self._top != wanted and not (self.page.is_first if wanted < 0 else self.page.is_last):
+            self._owed = wanted - self._top
+        short_above = self._top < height and not self.page.is_first
+        short_below = self._top + 2 * height > len(self._rows) and not self.page.is_last
+        if (short_above or short_below) and self._asked is None:
+            self._ask_around()
+        self.refresh()
+
+    def _ask_around(self) -> None:
+        self._ask(Wish("place", self._n_lines, self._place_of_top()[0]))
 
     def on_resize(self, event: events.Resize) -> None:
         """Wrap anew."""
+        place = self._place_of_top()
         self._lay_out()
-        if self.following:
-            self._to_end()
+        self._top = self._last_top if self.following else self._row_at(*place)
+        self._settle()
 
-    def on_mouse_scroll_up(self) -> None:
-        """Follow no more: the reader goes back."""
-        self._set_following(False)
+    # ---- what is said of it
 
-    def _set_following(self, following: bool) -> None:
-        if following != self.following:
-            self.following = following
+    def _changed(self) -> None:
+        if self.state != self._said:
+            self._said = self.state
             self.post_message(self.Moved())
 
     @property
     def state(self) -> str:
         """A few words for the frame's title."""
-        words = ["following" if self.following else "paused"]
+        words = ["following" if self.following else f"paused at {round(100 * self.part)}%"]
+        if self.reading is not None and self.reading != self.path:
+            words.insert(0, self.reading.name)
         if self.wrapping:
             words.append("wrapped")
+        if _TIMES_WORDS[self.times]:
+            words.append(_TIMES_WORDS[self.times])
         if self.pattern is not None:
             words.append(f"/{self.pattern.pattern}")
+        if self.progress is not None:
+            words.append(f"searching {round(100 * self.progress)}%")
         return " · ".join(words)
 
-    # ---- keys
+    @property
+    def part(self) -> float:
+        """How much of the file stands above the last row that is seen, 0..1."""
+        if not self._rows or not self.size_bytes:
+            return 1.0
+        number, _ = self._rows[min(self._top + self.size.height, len(self._rows)) - 1]
+        return min(self.page.lines[number].end / self.size_bytes, 1.0)
+
+    # ---- going
+
+    def _set_following(self, following: bool) -> None:
+        self.following = following
+        if following:
+            self._top = self._last_top
+            if not self.page.is_last or self._asked is not None:
+                self._ask_for_end()
+            self.refresh()
+
+    def _go(self, step: int) -> None:
+        self._stop_searching()
+        at_end = self.page.is_last and self._top + step > self._last_top
+        if at_end and self._asked is None:
+            self._set_following(True)
+        else:
+            self._set_following(False)
+            self._top += step + self._owed
+            self._owed = 0
+            self._settle()
+        self._changed()
+
+    def _stop_searching(self) -> None:
+        if self.progress is not None or self._is_seeking:
+            self.progress = self._asked = None
+
+    @property
+    def _is_seeking(self) -> bool:
+        return self._asked is not None and self._asked.kind != "place"
+
+    def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
+        """Go up."""
+        event.stop()
+        self._go(-_WHEEL_ROWS)
+
+    def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
+        """Go down."""
+        event.stop()
+        self._go(_WHEEL_ROWS)
 
     def action_follow(self) -> None:
         """Stay at the end, or stop doing so."""
+        self._stop_searching()
         self._set_following(not self.following)
-        if self.following:
-            self._to_end()
+        self._changed()
 
     def action_wrap(self) -> None:
         """Wrap long lines, or scroll sideways."""
         self.wrapping = not self.wrapping
-        self.scroll_to(x=0, animate=False, immediate=True, force=True)
+        self._left = 0
+        self._lay_out_here()
+
+    def action_times(self) -> None:
+        """Tell the times of the lines in the next way."""
+        self.times = TIMES[(TIMES.index(self.times) + 1) % len(TIMES)]
+        self._lay_out_here()
+
+    def _lay_out_here(self) -> None:
+        place, _ = self._place_of_top()
         self._lay_out()
-        if self.following:
-            self._to_end()
-        self.post_message(self.Moved())
+        self._top = self._last_top if self.following else self._row_at(place, 0)
+        self._settle()
+        self._changed()
 
     def action_scroll(self, step: int) -> None:
         """Go up or down by lines."""
-        self._go(self.scroll_offset.y + step)
+        self._go(step)
 
     def action_page(self, step: int) -> None:
         """Go up or down by pages."""
-        self._go(self.scroll_offset.y + step * max(self.size.height - 1, 1))
+        self._go(step * max(self.size.height - 1, 1))
 
     def action_first(self) -> None:
-        """Go to the beginning of what was read, and read more before it."""
-        self._go(0)
+        """Go to the beginning."""
+        self.following = False
+        self._top = self._owed = 0
+        if not self.page.is_first:
+            self._ask(Wish("part", self._n_lines, value=0.0))
+        self.refresh()
+        self._changed()
 
     def action_last(self) -> None:
         """Go to the end and follow."""
-        self._to_end()
+        self._stop_searching()
         self._set_following(True)
+        self._changed()
 
     def action_sideways(self, step: int) -> None:
         """Scroll to the side."""
-        self.scroll_to(x=self.scroll_offset.x + step, animate=False, immediate=True, force=True)
+        if not self.wrapping:
+            longest = max((len(text) for text in self._texts), default=0)
+            self._left = min(max(self._left + step, 0), max(longest - 8, 0))
+            self.refresh()
 
-    def _go(self, row: int) -> None:
-        last = max(self._n_rows - self.scrollable_content_region.height, 0)
-        self._set_following(row > last)
-        if row <= 0:
-            with self._wake:
-                self._wants_earlier = True
-                self._wake.notify()
-        self.scroll_to(y=min(max(row, 0), last), animate=False, immediate=True, force=True)
+    def action_beside(self) -> None:
+        """Show the next of the files that lie beside the log, such as those of a scheduler."""
+        if self.path is not None and self.reading is not None:
+            self._list_beside(self.path)
+
+    @work(thread=True, exclusive=True, exit_on_error=False)
+    def _list_beside(self, path: Path) -> None:
+        self.post_message(self.Listed(path, files_beside(path)))
+
+    def on_log_view_listed(self, message: Listed) -> None:
+        """Show the next of the files."""
+        if message.path != self.path:
+            return
+        files = message.files
+        at = files.index(self.reading) if self.reading in files else 0
+        if len(files) < 2:
+            self.app.notify("no other output lies beside this log")
+        else:
+            self._read(files[(at + 1) % len(files)])
+
+    def go_to(self, words: str) -> None:
+        """Go to a line by its number (``1200``) or to a part of the file (``50%``).
+
+        Raises
+        ------
+        ValueError
+            When the words are neither.
+        """
+        words = words.strip()
+        is_part = words.endswith("%")
+        value = float(words.removesuffix("%")) if is_part else float(int(words))
+        if not 0 <= value <= (100 if is_part else float("inf")):
+            raise ValueError(words)
+        wish = Wish("part", self._n_lines, value=value / 100)
+        self._ask(wish if is_part else Wish("line", self._n_lines, value=value))
+        self._changed()
+
+    # ---- finding
 
     def action_error(self, step: int) -> None:
         """Go to the next or previous line that looks like an error."""
-        self._seek(ERROR, step, "no line looks like an error")
+        self._seek(ERROR, step, "error")
 
     def action_match(self, step: int) -> None:
         """Go to the next or previous match of the search."""
         if self.pattern is not None:
-            self._seek(self.pattern, step, f"{self.pattern.pattern}: not found")
+            self._seek(self.pattern, step, self.pattern.pattern)
 
     def search(self, text: str) -> None:
-        """Search for text or a regular expression, downwards from the top of the view."""
+        """Search for text or a regular expression: from the end where it is followed, else down."""
         try:
             self.pattern = re.compile(text, re.IGNORECASE) if text else None
         except re.error:
             self.pattern = re.compile(re.escape(text), re.IGNORECASE)
-        self._found = None
+        self.found = None
         self.refresh()
-        self.post_message(self.Moved())
+        self._changed()
         self.action_match(-1 if self.following else 1)
 
-    def _seek(self, pattern: re.Pattern[str], step: int, nothing: str) -> None:
-        hits = [number for number, line in enumerate(self.lines) if pattern.search(line)]
-        if not hits:
-            self.app.notify(nothing)
+    def _seek(self, pattern: re.Pattern[str], step: int, sought: str) -> None:
+        if not self.page.lines:
             return
-        here = self._found
-        if here is None:
-            row = self.scroll_offset.y + (self.size.height if step < 0 else 0)
-            here = self._at(row)[0] - (step > 0) if row < self._n_rows else len(self.lines)
-        if step > 0:
-            number = next((hit for hit in hits if hit > here), hits[0])
-        else:
-            number = next((hit for hit in reversed(hits) if hit < here), hits[-1])
-        self._found = number
-        row = self._row_of(number)
-        self._set_following(False)
-        self.scroll_to(
-            y=max(row - self.size.height // 3, 0), animate=False, immediate=True, force=True
-        )
-        self.refresh()
+        starts = [line.start for line in self.page.lines]
+        ends = [line.end for line in self.page.lines]
+        place = self._place_of_top()[0]
+        if self.found is not None and self.found in starts:
+            at = starts.index(self.found)
+            place = ends[at] if step > 0 else starts[at]
+        elif step < 0:
+            last = self._rows[min(self._top + self.size.height, len(self._rows)) - 1][0]
+            place = ends[last]
+        self._sought = sought
+        self._ask(Wish("find", self._n_lines, place, pattern=pattern, step=step))
+        self._changed()
 
     # ---- drawing
 
     def render_line(self, y: int) -> Strip:
         """Draw one row."""
         look: Look = getattr(self.app, "look", FALLBACK)
-        width = self.size.width
-        row = y + self.scroll_offset.y
-        if row >= self._n_rows:
-            words = (self.error or "nothing said yet") if not self.lines and y == 0 else ""
-            blank = Style(bgcolor=look.background)
-            line_style = look.style("dim") + blank
-            return Strip([Segment(f" {words}", line_style)]).adjust_cell_length(width, blank)
-        number, start = self._at(row)
-        line = self.lines[number]
-        ground = Style(bgcolor=look.cursor if number == self._found else look.background)
-        ink = look.style("error" if ERROR.search(line) else "foreground") + ground
-        left = start if self.wrapping else self.scroll_offset.x
-        content = Strip(self._matches(line, ink, look)).crop(left, left + width - 1)
-        return Strip([Segment(" ", ground), *content]).adjust_cell_length(width, ground)
+        width, row = self.size.width, y + self._top
+        ground = Style(bgcolor=look.background)
+        if row >= len(self._rows):
+            words = (self.error or "nothing said yet") if not self._rows and y == 0 else ""
+            said = Strip([Segment(f" {words}", look.style("dim") + ground)])
+            return said.adjust_cell_length(width, ground)
+        number, start = self._rows[row]
+        text, line = self._texts[number], self.page.lines[number]
+        if line.start == self.found:
+            ground = Style(bgcolor=look.cursor)
+        ink = look.style("error" if ERROR.search(line.text) else "foreground") + ground
+        left = start if self.wrapping else self._left
+        content = Strip(self._matches(text, ink, look)).crop(left, left + width - 2)
+        strip = Strip([Segment(" ", ground), *content]).adjust_cell_length(width - 1, ground)
+        return Strip([*strip, self._bar(y, look)])
+
+    def _bar(self, y: int, look: Look) -> Segment:
+        """Return a cell of the bar that tells which part of the file is seen."""
+        height, blank = self.size.height, Style(bgcolor=look.background)
+        if self.page.is_first and self.page.is_last and len(self._rows) <= height:
+            return Segment(" ", blank)
+        ascii_only = getattr(self.app, "ascii_only", False)
+        here = round(self.part * (height - 1)) if not self.following else height - 1
+        if y == here:
+            return Segment("#" if ascii_only else "█", look.style("primary") + blank)
+        return Segment("|" if ascii_only else "│", look.style("dim") + blank)
 
     def _matches(self, line: str, ink: Style, look: Look) -> list[Segment]:
         """Return a line as segments, with what was searched for standing out."""
@@ -304,3 +490,12 @@ class LogView(ScrollView, can_focus=True):
                 segments.append(Segment(match[0], found))
                 at = match.end()
         return [*segments, Segment(line[at:], ink)]
+
+
+def files_beside(path: Path) -> list[Path]:
+    """Return a log and the other files with output in its folder, the log first."""
+    try:
+        others = [each for each in path.parent.iterdir() if each.suffix in _OUTPUT]
+    except OSError:
+        others = []
+    return [path, *sorted(each for each in others if each != path and each.is_file())]
