@@ -16,6 +16,7 @@ from tomotui.tui import keymap, session
 from tomotui.tui.appearance import THEME_POLL_SECONDS
 from tomotui.tui.navigation import MODES, Navigation
 from tomotui.tui.raster.capability import detect_capability, probe_terminal
+from tomotui.tui.screens.base import Frame
 
 SAVE_SECONDS = 2.0
 
@@ -131,8 +132,7 @@ class TomotuiApp(Navigation):
         for mode in MODES:
             if mode in self._modes:
                 await self.remove_mode(mode)
-        project = self.project
-        assert project is not None
+        opened = self.session.opened
         self.add_mode("datasets", self._datasets)
         self.add_mode("slices", self._slices)
         self.add_mode("picks", self._picks)
@@ -142,6 +142,7 @@ class TomotuiApp(Navigation):
         self.add_mode("variation", _variation)
         self.last_mode = ""
         await self.switch_mode(self.session.mode if self.session.mode in MODES else "datasets")
+        self.open_again(opened)
         if not self.read_only:
             self.wake_agent()
 
@@ -169,21 +170,39 @@ class TomotuiApp(Navigation):
             return
         if self.current_mode in MODES:
             self.session.mode = self.current_mode
+            self._keep_screens()
         self.session.theme = self.theme
         now = self.session.model_dump_json()
         if now != self._saved:
             self._saved = now
             session.save_session(self.project.folder, self.session)
 
+    def _keep_screens(self) -> None:
+        """Keep what the screens of the mode show; those of other modes did so when they were left.
+
+        A screen of the project before this one has nothing to say here.
+        """
+        frames = [screen for screen in self.screen_stack if isinstance(screen, Frame)]
+        mine = [one for one in frames if one.kept_session is self.session and one.is_running]
+        for screen in mine:
+            screen.keep_place()
+        if mine:
+            opened = [screen.as_opened() for screen in mine]
+            self.session.opened = next((one for one in reversed(opened) if one), None)
+
+    def exit(self, *words: Any, **settings: Any) -> None:
+        """Remember where the user is while the screens are still there, and end."""
+        self.save_session()
+        super().exit(*words, **settings)
+
     def leave_on_signal(self, number: signal.Signals, patience_seconds: float = 3.0) -> None:
         """Leave: the terminal is gone or somebody wants us to end. Jobs go on."""
-        self.save_session()
         # A terminal that is gone may keep the orderly way out from ending.
         asyncio.get_running_loop().call_later(patience_seconds, os._exit, 128 + number)
         self.exit(return_code=128 + number)
 
     def on_unmount(self) -> None:
-        """Remember where the user was."""
+        """Let go of the project."""
         self.save_session()
         if self.project is not None:
             self.project.close()

@@ -13,7 +13,7 @@ from tomotui.tui import command_line, outside
 from tomotui.tui.actions import ACTIONS
 from tomotui.tui.screens.base import Frame
 from tomotui.tui.screens.datasets import DatasetsScreen
-from tomotui.tui.session import PicksWish, Session
+from tomotui.tui.session import OpenScreen, PicksWish, Session
 from tomotui.tui.touring import Touring
 from tomotui.tui.wording import counted, short_path
 
@@ -132,6 +132,29 @@ class Navigation(Touring):
             self.push_screen(JobDetailScreen(job.id))
 
         self.change(lambda project: project.job(job_id), found)
+
+    def open_again(self, opened: OpenScreen | None) -> None:
+        """Open above the mode what was open when the program was left, if it is still there."""
+        if opened is None:
+            return
+        if opened.kind == "quality" and opened.name in self.series_names():
+            from tomotui.tui.screens.quality import QualityScreen
+
+            charts = QualityScreen(opened.name, self.current_mode)
+            charts.panel, charts.first_image = opened.panel, opened.image
+            charts.set_class(opened.is_zoomed, "-zoomed")
+            self.push_screen(charts)
+        elif opened.kind == "job" and opened.name.isdecimal():
+            from tomotui.tui.screens.job_detail import JobDetailScreen
+
+            number = int(opened.name)
+
+            def found(jobs: Sequence[Job]) -> None:
+                # Whoever has gone elsewhere meanwhile is not called back.
+                if len(self.screen_stack) == 1 and any(job.id == number for job in jobs):
+                    self.push_screen(JobDetailScreen(number, opened.target, opened.metric))
+
+            self.change(lambda project: project.jobs(), found)
 
     def filter_here(self, words: str) -> None:
         """Filter the list of the screen."""

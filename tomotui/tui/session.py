@@ -6,8 +6,9 @@ import contextlib
 import hashlib
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal, NamedTuple, TypeVar
+from typing import Annotated, Any, Literal, NamedTuple, TypeVar
 
 import platformdirs
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -15,6 +16,12 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
 MOST_RECENT = 12
+MOST_PLACES = 40
+"""Volumes whose place and contrast are kept."""
+MOST_REPAIRS = 8
+
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+Row3 = tuple[Finite, Finite, Finite]
 
 
 class Bookmark(BaseModel):
@@ -38,6 +45,86 @@ class Bookmark(BaseModel):
     zoom: float | None = None
 
 
+class SlicePlace(BaseModel):
+    """What was seen of a volume, or of tilt images; see `SliceViewState`.
+
+    The glyph set is no part of it: that belongs to the terminal, not to what is looked at.
+
+    Attributes
+    ----------
+    window
+        Values shown black and white; ``None`` when the contrast was automatic.
+    """
+
+    model_config = ConfigDict(extra="ignore", frozen=True, defer_build=True)
+
+    axis: Literal["x", "y", "z"] = "z"
+    index: int = Field(0, ge=0)
+    slab: int = Field(0, ge=0)
+    zoom: float | None = Field(None, gt=0, allow_inf_nan=False)
+    centre: tuple[Finite, Finite] | None = None
+    window: tuple[Finite, Finite] | None = None
+    window_inverted: bool = False
+    inverted: bool = False
+    filter_name: str = "none"
+    aligned: bool = False
+
+
+class MapPlace(BaseModel):
+    """How maps were looked at; see `SurfaceState` and `SlicesState`.
+
+    Attributes
+    ----------
+    turn
+        Rows of the rotation from the map's axes to the screen's.
+    share
+        Contour over the level of each map.
+    cursor_angstrom
+        Of the sections, (x, y, z) from the middle.
+    part
+        Which part of a map was shown; that of the beginning when ``None``.
+    """
+
+    model_config = ConfigDict(extra="ignore", defer_build=True)
+
+    turn: tuple[Row3, Row3, Row3] | None = None
+    zoom: float = Field(1.0, gt=0, allow_inf_nan=False)
+    share: float = Field(1.0, gt=0, allow_inf_nan=False)
+    cursor_angstrom: Row3 = (0.0, 0.0, 0.0)
+    sections_zoom: float = Field(1.0, gt=0, allow_inf_nan=False)
+    sections_contrast: float = Field(1.0, gt=0, allow_inf_nan=False)
+    part: str | None = None
+    panel: int = Field(0, ge=0)
+    in_list: bool = True
+    is_zoomed: bool = False
+    quantity: int = Field(0, ge=0)
+
+
+class OpenScreen(BaseModel):
+    """A screen that was open above a mode.
+
+    Attributes
+    ----------
+    kind, name
+        One job, by its number, or the quality of a series.
+    target, metric
+        Of the job: the task under the cursor, and what was plotted.
+    panel, image, is_zoomed
+        Of the quality: the panel with the focus, whether it was enlarged, and the tilt image
+        under the cursor.
+    """
+
+    model_config = ConfigDict(extra="ignore", frozen=True, defer_build=True)
+
+    kind: Literal["job", "quality"]
+    name: str
+    target: str | None = None
+    metric: str = ""
+    panel: int = Field(0, ge=0)
+    image: int | None = None
+    is_zoomed: bool = False
+
+
 class PickPlace(BaseModel):
     """Where the user was in a review.
 
@@ -53,6 +140,8 @@ class PickPlace(BaseModel):
         Only candidates of these series.
     series
         The series that was shown.
+    volume, view
+        Which volume of it, and how.
     """
 
     model_config = ConfigDict(extra="ignore", defer_build=True)
@@ -65,6 +154,8 @@ class PickPlace(BaseModel):
     threshold: float | None = None
     in_audit: bool = False
     series: str | None = None
+    volume: str | None = None
+    view: SlicePlace | None = None
 
 
 class PicksWish(NamedTuple):
@@ -97,10 +188,17 @@ class Session(BaseModel):
         By screen; a column to sort by, with ``-`` before it from the largest to the smallest.
     bookmarks
         By letter.
+    volume, places
+        What was seen in the slices, and how each volume was looked at, the last one last.
+    opened
+        What was open above the mode.
+    unfinished
+        Numbers of the jobs that had not ended.
     """
 
     model_config = ConfigDict(extra="ignore", defer_build=True)
 
+    version: int = 1
     mode: str = "datasets"
     series: str | None = None
     job: int | None = None
@@ -111,6 +209,16 @@ class Session(BaseModel):
     theme: str | None = None
     bookmarks: dict[str, Bookmark] = Field(default_factory=dict)
     picks: PickPlace = Field(default_factory=PickPlace)
+    volume: str | None = None
+    places: dict[str, SlicePlace] = Field(default_factory=dict)
+    maps: MapPlace = Field(default_factory=MapPlace)
+    opened: OpenScreen | None = None
+    unfinished: list[int] = Field(default_factory=list)
+
+    def keep_places(self, places: Mapping[str, SlicePlace]) -> None:
+        """Keep how volumes were looked at, by their identity; the oldest are forgotten."""
+        others = {uid: place for uid, place in self.places.items() if uid not in places}
+        self.places = dict([*others.items(), *places.items()][-MOST_PLACES:])
 
 
 class Preferences(BaseModel):
@@ -177,10 +285,29 @@ def recent_projects() -> list[Path]:
 
 
 def _load(path: Path, model: type[ModelT]) -> ModelT:
+    """Read a file; what cannot be understood in it is left out, and the rest holds."""
     try:
-        return model.model_validate_json(path.read_bytes())
-    except (OSError, ValidationError, json.JSONDecodeError):
+        values = json.loads(path.read_bytes())
+    except (OSError, ValueError):
         return model()
+    for _ in range(MOST_REPAIRS):
+        try:
+            return model.model_validate(values)
+        except ValidationError as error:
+            for problem in error.errors():
+                _leave_out(values, problem["loc"])
+    return model()
+
+
+def _leave_out(values: Any, place: tuple[int | str, ...]) -> None:
+    """Take the innermost entry out that lies on the way to a place."""
+    holder, key = None, None
+    for step in place:
+        if not isinstance(values, dict) or step not in values:
+            break
+        holder, key, values = values, step, values[step]
+    if holder is not None:
+        del holder[key]
 
 
 def _save(path: Path, model: BaseModel) -> None:

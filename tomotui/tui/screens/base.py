@@ -14,7 +14,7 @@ from textual.timer import Timer
 from tomotui.tui.actions import bindings
 from tomotui.tui.feeds import Feed
 from tomotui.tui.screens.next_key import NextKeyScreen
-from tomotui.tui.session import PicksWish
+from tomotui.tui.session import OpenScreen, PicksWish
 from tomotui.tui.snapshots import Counts
 from tomotui.tui.widgets.header import HeaderLine, HeaderState
 from tomotui.tui.widgets.log_view import LogView
@@ -42,6 +42,8 @@ class Frame(NextKeyScreen):
         Which tab of the header it belongs to.
     ABOUT, PROSE
         What the screen is, and what it is for in a sentence or two, for the help.
+    kept_session
+        Where the user was in the project that the screen was made for.
     """
 
     mode: ClassVar[str] = ""
@@ -58,6 +60,7 @@ class Frame(NextKeyScreen):
         self._css_update_count = self.app._css_update_count
         self.feeds: list[Feed[Any]] = []
         self.counts = Counts()
+        self.kept_session = self.tomotui.session
         self._alarm = ""
         self._rest: Timer | None = None
 
@@ -121,6 +124,15 @@ class Frame(NextKeyScreen):
         if self.is_mounted:
             self.status_bar.clear_message()
 
+    # ---- coming back
+
+    def keep_place(self) -> None:
+        """Put into ``kept_session`` what is seen here, so that the next start shows it again."""
+
+    def as_opened(self) -> OpenScreen | None:
+        """Return what opens this screen again above its mode; ``None`` for the modes themselves."""
+        return None
+
     # ---- life
 
     def watch_feed(self, feed: Feed[Any]) -> None:
@@ -130,6 +142,7 @@ class Frame(NextKeyScreen):
 
     def on_screen_suspend(self) -> None:
         """Rest while nobody looks."""
+        self.keep_place()
         for feed in self.feeds:
             feed.pause()
         for log in self.query(LogView):

@@ -12,11 +12,14 @@ from textual.message import Message
 from tomotui.tui.actions import bindings
 from tomotui.tui.feeds import Feed, Observation
 from tomotui.tui.maps_feed import PARTS, Entry, MapsReader, MapsSnapshot, Part
+from tomotui.tui.memory import keep_sections, keep_surface, sections_of, surface_of
 from tomotui.tui.raster.density import Density, read_density
 from tomotui.tui.raster.loader import SliceError
 from tomotui.tui.screens.maps_bodies import BodyPainting
+from tomotui.tui.screens.maps_charts import QUANTITIES
 from tomotui.tui.screens.maps_course import CourseShowing, View
 from tomotui.tui.screens.maps_drift import DriftShowing
+from tomotui.tui.screens.maps_layout import PANELS
 from tomotui.tui.screens.maps_words import map_row
 from tomotui.tui.session import PicksWish
 from tomotui.tui.widgets.table import Table
@@ -78,6 +81,7 @@ class MapsScreen(BodyPainting, CourseShowing, DriftShowing):
     def on_mount(self) -> None:
         """Begin to watch the project."""
         self.table.focus()
+        self._as_it_was()
         folder = self.tomotui.folder
         assert folder is not None
         makers = {stage.name for stage in self.tomotui.stages if "map" in stage.gives}
@@ -91,6 +95,30 @@ class MapsScreen(BodyPainting, CourseShowing, DriftShowing):
         )
         self.watch_feed(self._feed)
         self.app.theme_changed_signal.subscribe(self, lambda _: self._theme_changed())
+
+    def _as_it_was(self) -> None:
+        """Look from where one looked when the program was left."""
+        session, place = self.kept_session, self.kept_session.maps
+        self.surface.state, self.slices.state = surface_of(place), sections_of(place)
+        self.part = place.part or PARTS[0]
+        self.quantity = min(place.quantity, len(QUANTITIES) - 1)
+        self.panel = min(place.panel, len(PANELS) - 1)
+        self.set_class(place.is_zoomed, "-zoomed")
+        if not place.in_list or place.is_zoomed:
+            self.focus_panel()
+        if session.filters.get("maps"):
+            self.table.set_filter(session.filters["maps"])
+
+    def keep_place(self) -> None:
+        """Keep from where one looks, and at what."""
+        if not self.is_mounted:
+            return
+        session, place = self.kept_session, self.kept_session.maps
+        session.filters["maps"] = self.table.filter.text
+        keep_surface(place, self.surface.state)
+        keep_sections(place, self.slices.state)
+        place.part, place.panel, place.quantity = self.part, self.panel, self.quantity
+        place.in_list, place.is_zoomed = self.in_list, self.has_class("-zoomed")
 
     def on_screen_resume(self) -> None:
         """Go on, at the map that was asked for meanwhile."""

@@ -14,8 +14,12 @@ from tomotui.project.traced import curve_particles
 from tomotui.records import ParticleSet
 from tomotui.records.particle_table import ParticleTable
 from tomotui.tui.actions import bindings
+from tomotui.tui.memory import place_of, view_of
+from tomotui.tui.raster.volume import SliceSource
 from tomotui.tui.review import SHOWS
 from tomotui.tui.screens.picks_training import PicksTraining
+from tomotui.tui.screens.places import looking_at
+from tomotui.tui.screens.slice_choices import Choice
 from tomotui.tui.session import PicksWish
 from tomotui.tui.widgets.slice_view import SliceView
 from tomotui.tui.widgets.status_bar import StatusBar
@@ -46,6 +50,8 @@ class PicksMode(PicksTraining):
         view.draw_over(self.trails)
         self._wish = self.tomotui.take_wanted_picks()
         self.begin_to_watch()
+        if self.kept.series and self.kept.volume:
+            self.wish_volume(self.kept.series, self.kept.volume)
         self.load((self._wish and self._wish.particle_set) or self.kept.particle_set)
 
     def on_screen_resume(self) -> None:
@@ -103,6 +109,19 @@ class PicksMode(PicksTraining):
         super().begun()
         if not len(review) and review.scope and len(review.curation.table):
             self.say(f"no candidates in {', '.join(review.scope[:3])}: F shows all")
+
+    def _show_source(self, choice: Choice, source: SliceSource) -> None:
+        is_first, kept = not self.has_volume, self.kept
+        super()._show_source(choice, source)
+        if is_first and kept.view is not None and kept.volume == choice.uid:
+            # From as near and in the contrast of the last time, at the candidate of now.
+            view = view_of(kept.view, self.slice_view.view.glyphs)
+            self.set_view(looking_at(source, self.target(source), view))
+
+    def keep_place(self) -> None:
+        """Keep which volume is seen, and how."""
+        if self.has_volume and self.choice is not None:
+            self.kept.volume, self.kept.view = self.choice.uid, place_of(self.slice_view.view)
 
     def update_status(self) -> None:
         """Say where one is, and remember it."""

@@ -29,6 +29,7 @@ from tomotui.tui.screens.quality_charts import (
 )
 from tomotui.tui.screens.quality_words import series_facts, tilt_line
 from tomotui.tui.screens.tilt_choices import launch_again, toggle_tilt
+from tomotui.tui.session import OpenScreen
 from tomotui.tui.widgets.chart import ChartView, role_colour
 from tomotui.tui.widgets.rings_view import RingsView
 
@@ -62,6 +63,11 @@ class QualityScreen(Frame):
         The series.
     mode
         The mode that it was opened in.
+
+    Attributes
+    ----------
+    first_image
+        Where the cursor begins, counted as in the stack; at the least tilt when ``None``.
     """
 
     ABOUT = "quality"
@@ -90,6 +96,7 @@ class QualityScreen(Frame):
         self.panels = panels_of(self.snapshot)
         self.place = 0
         self.panel = 0
+        self.first_image: int | None = None
         self._has_place = False
         self._feed: Feed[QualitySnapshot] | None = None
 
@@ -111,7 +118,8 @@ class QualityScreen(Frame):
         """Begin to watch the series."""
         folder = self.tomotui.folder
         assert folder is not None
-        self._pane(0).focus()
+        self.panel = min(self.panel, len(self.panels) - 1)
+        self._pane(self.panel).focus()
         self._feed = Feed(
             folder,
             read_quality,
@@ -124,6 +132,16 @@ class QualityScreen(Frame):
     def crumbs(self) -> tuple[str, ...]:
         """Return the series."""
         return (self.series_name, "quality")
+
+    def as_opened(self) -> OpenScreen:
+        """Return what opens the charts again."""
+        return OpenScreen(
+            kind="quality",
+            name=self.series_name,
+            panel=self.panel,
+            image=self.index if self._has_place else self.first_image,
+            is_zoomed=self.has_class("-zoomed"),
+        )
 
     # ---- showing
 
@@ -145,7 +163,12 @@ class QualityScreen(Frame):
             self.say(f"there is no tilt series {self.series_name}", "warning")
         elif not self._has_place:
             self._has_place = True
-            self.place = min(range(len(order)), key=lambda i: abs(now.angle(order[i])))
+            self.place = (
+                order.index(self.first_image)
+                if self.first_image in order
+                else min(range(len(order)), key=lambda i: abs(now.angle(order[i])))
+            )
+            self.first_image = None
         elif before.name == now.name and at in order:
             # A new alignment may put the angles into another order.
             self.place = order.index(at)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -12,11 +13,14 @@ from textual.widgets import Footer
 from tomotui.project import Project
 from tomotui.tui.actions import bindings
 from tomotui.tui.feeds import Feed, Observation
+from tomotui.tui.memory import place_of, view_of
 from tomotui.tui.raster.capability import Capability
 from tomotui.tui.raster.picture import Trail
 from tomotui.tui.raster.tilt_stack import TiltStack
 from tomotui.tui.raster.view import SliceViewState
 from tomotui.tui.screens.base import NO_BREAKPOINTS, Frame
+from tomotui.tui.screens.slice_choices import Choice
+from tomotui.tui.screens.slice_openings import SliceOpening
 from tomotui.tui.screens.slices import SlicesScreen
 from tomotui.tui.screens.tilt_choices import launch_again, toggle_tilt
 from tomotui.tui.session import PicksWish
@@ -26,7 +30,7 @@ Seen = tuple[Counts, str | None, tuple[str, ...]]
 """The queue, a series, what is left out of it, and its alignments and tomograms."""
 
 
-class SlicesMode(SlicesScreen, Frame):
+class SlicesMode(SliceOpening, Frame):
     """The slices screen with header, status bar and command line."""
 
     mode = "slices"
@@ -55,6 +59,9 @@ class SlicesMode(SlicesScreen, Frame):
         self._known: Seen | None = None
         self._news_feed: Feed[Seen] | None = None
         self._with_tracks = False
+        kept, glyphs = self.kept_session, capability.glyphs
+        self._states = {uid: view_of(place, glyphs) for uid, place in kept.places.items()}
+        self._seen_last = kept.volume
 
     def compose(self) -> ComposeResult:
         """Lay out the picture between header and status bar."""
@@ -90,6 +97,23 @@ class SlicesMode(SlicesScreen, Frame):
         if self._news_feed is not None:
             self._news_feed.look_at(self._series_name)
         self.update_header()
+
+    def choice_to_begin_with(self, choices: Sequence[Choice]) -> Choice:
+        """Return the volume that was seen when the program was left, once; then the newest."""
+        wanted, self._seen_last = self._seen_last, None
+        seen = next((one for one in choices if one.uid == wanted), None)
+        return seen or super().choice_to_begin_with(choices)
+
+    def keep_place(self) -> None:
+        """Keep which slices were seen, and how."""
+        shown = self._shown
+        if shown is None or self.slice_view.source is None:
+            return
+        views = {**self._states, shown.uid: self.slice_view.view}
+        # The last one seen is the last to be forgotten.
+        views[shown.uid] = views.pop(shown.uid)
+        self.kept_session.keep_places({uid: place_of(view) for uid, view in views.items()})
+        self.kept_session.volume = shown.uid
 
     def crumbs(self) -> tuple[str, ...]:
         """Return the series."""

@@ -91,6 +91,8 @@ class VariationScreen(PlayingScreen):
             lambda seen: self.post_message(self.News(seen)),
             subject=self.tomotui.session.variation,
         )
+        if self.kept_session.filters.get("variation"):
+            self.table.set_filter(self.kept_session.filters["variation"])
         self.watch_feed(self._feed)
         self.app.theme_changed_signal.subscribe(self, lambda _: self._show_all())
 
@@ -105,6 +107,11 @@ class VariationScreen(PlayingScreen):
         book = self.work_here.book
         if book is not None and book.is_playing:
             self.action_play()
+
+    def keep_place(self) -> None:
+        """Keep the filter of the list."""
+        if self.is_mounted:
+            self.kept_session.filters["variation"] = self.table.filter.text
 
     def crumbs(self) -> tuple[str, ...]:
         """Return the landscape or the classes."""
