@@ -21,6 +21,7 @@ from tomotui.tui.feeds import Feed, Observation
 from tomotui.tui.screens.job_keys import JobKeysFrame, task_log
 from tomotui.tui.screens.job_words import TASK_COLUMNS, job_facts, task_row
 from tomotui.tui.screens.jobs import AGES_SECONDS
+from tomotui.tui.session import OpenScreen
 from tomotui.tui.snapshots import JobDetail, JobReader
 from tomotui.tui.status import SIGNS
 from tomotui.tui.training_pictures import TrainingPictures
@@ -43,6 +44,8 @@ class JobDetailScreen(JobKeysFrame):
         The job.
     target
         The task to begin with; the most interesting one when not given.
+    metric
+        What to plot; the first of what there is when not given.
     """
 
     mode = "jobs"
@@ -62,12 +65,12 @@ class JobDetailScreen(JobKeysFrame):
             super().__init__()
             self.observation = observation
 
-    def __init__(self, job_id: int, target: str | None = None) -> None:
+    def __init__(self, job_id: int, target: str | None = None, metric: str = "") -> None:
         super().__init__()
         self.job_id = job_id
         self.detail: JobDetail | None = None
         self._target = target
-        self._metric = ""
+        self._metric = metric
         self._feed: Feed[JobDetail] | None = None
         self._focus_before: Widget | None = None
 
@@ -91,6 +94,8 @@ class JobDetailScreen(JobKeysFrame):
     def on_mount(self) -> None:
         """Begin to watch the job."""
         self.table.focus()
+        if self.kept_session.opened == self.as_opened():
+            self.table.set_filter(self.kept_session.filters.get("tasks", ""))
         folder = self.tomotui.folder
         assert folder is not None
         reader = JobReader()
@@ -117,6 +122,17 @@ class JobDetailScreen(JobKeysFrame):
     def crumbs(self) -> tuple[str, ...]:
         """Return the job's name."""
         return (self.detail.line.job.name if self.detail else f"{self.job_id:04d}",)
+
+    def keep_place(self) -> None:
+        """Keep the filter of the tasks."""
+        if self.is_mounted:
+            self.kept_session.filters["tasks"] = self.table.filter.text
+
+    def as_opened(self) -> OpenScreen:
+        """Return what opens the job again."""
+        return OpenScreen(
+            kind="job", name=str(self.job_id), target=self._target, metric=self._metric
+        )
 
     # ---- showing
 
@@ -280,7 +296,7 @@ class JobDetailScreen(JobKeysFrame):
 
     def log_path(self) -> Path | None:
         """Return the log at the right."""
-        return self.query_one(LogView).path
+        return self.query_one(LogView).reading
 
     def action_follow(self) -> None:
         """Go to the log and follow it."""
