@@ -96,6 +96,11 @@ class PicksVolumes(SliceKeysScreen, Frame):
         uid = str(self.review.curation.table.tomogram_uids[row])
         return self._volume(self.review.series_at(row), uid)
 
+    def wish_volume(self, series: str, uid: str) -> None:
+        """Show this volume of a series from now on, if it is still there."""
+        if any(one.uid == uid for one in self.choices(series)):
+            self._wanted_volumes[series] = uid
+
     def next_volume(self) -> None:
         """Show another volume of the series."""
         there = self.choices(self.series_name)
@@ -173,6 +178,10 @@ class PicksVolumes(SliceKeysScreen, Frame):
         """Diameter of the species, or a common one where it is not known."""
         known = self.review.curation.particle_set.diameter_angstrom if self.review else None
         return known or DEFAULT_DIAMETER_ANGSTROM
+
+    def particle_diameters(self) -> tuple[float, ...]:
+        """Return the diameter of the species."""
+        return (self.diameter_angstrom,)
 
     @property
     def has_volume(self) -> bool:
