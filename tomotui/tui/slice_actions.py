@@ -58,7 +58,7 @@ VIEW_ACTIONS = (
     ),
     Action("slice.slab_thicker", "thicker slab", "Average more slices.", "slab(1)", True),
     Action("slice.slab_thinner", "thinner slab", "Average fewer slices.", "slab(-1)"),
-    Action("slice.filter", "filter", "Low-pass filter: none, 20 to 80 Å.", "filter", True),
+    Action("slice.filter", "filter", "Low-pass 20 to 80 Å, or a particle's size.", "filter", True),
     Action("slice.invert", "invert", "Show dark as bright.", "invert", True),
     Action("slice.axis", "plane", "Cut along XY, XZ, YZ in turn.", "axis", True),
     Action(
@@ -86,10 +86,77 @@ SCREEN_ACTIONS = (
         "blink",
         True,
     ),
+    Action(
+        "slice.blink_on",
+        "keep blinking",
+        "Show both volumes in turn by the clock; again: stop.",
+        "blink_on",
+    ),
+    Action(
+        "slice.beside",
+        "side by side",
+        "Show another volume of the series beside this one, at the same place; again: alone.",
+        "beside",
+        True,
+    ),
+    Action(
+        "slice.partner",
+        "compare with",
+        "Compare with the next other volume of the series: restored, half, other alignment.",
+        "partner",
+    ),
+    Action(
+        "slice.spectrum",
+        "spectrum",
+        "Show the power spectrum of the slice beside it; again: alone.",
+        "spectrum",
+        True,
+        "spectrum",
+    ),
+    Action(
+        "slice.cross",
+        "crosshair",
+        "Show a crosshair that arrows move, its place and the value under it; again: none.",
+        "cross",
+    ),
     Action("slice.bookmark", "set bookmark", "Keep this place under a letter.", "bookmark"),
     Action("slice.recall", "to bookmark", "Go to the place kept under a letter.", "recall"),
     Action("slice.back", "back", "Leave the slices.", "back", True),
 )
 """Work on the screen of slices alone."""
 
-SLICE_ACTIONS = (*VIEW_ACTIONS, *SCREEN_ACTIONS)
+MODE_ACTIONS = (
+    Action(
+        "slice.ortho",
+        "three planes",
+        "Show the planes XY, XZ and YZ that meet in one point, with a cursor that moves it.",
+        "ortho",
+        True,
+        "ortho",
+    ),
+)
+"""Work on the slices of a project."""
+
+TRIPLE_ACTIONS = (
+    Action("triple.left", "cursor left", "Move the point along x, down.", "move(-1, 0, 0)"),
+    Action("triple.right", "cursor", "Move the point along x, up.", "move(1, 0, 0)", True),
+    Action("triple.up", "cursor up", "Move the point along y, down.", "move(0, -1, 0)"),
+    Action("triple.down", "cursor down", "Move the point along y, up.", "move(0, 1, 0)"),
+    Action("triple.back", "cursor back", "Move the point along z, down.", "move(0, 0, -1)"),
+    Action("triple.on", "along z", "Move the point along z, up.", "move(0, 0, 1)", True),
+    Action("triple.far_left", "far left", "Ten voxels along x, down.", "move(-10, 0, 0)"),
+    Action("triple.far_right", "far right", "Ten voxels along x, up.", "move(10, 0, 0)"),
+    Action("triple.far_up", "far up", "Ten voxels along y, down.", "move(0, -10, 0)"),
+    Action("triple.far_down", "far down", "Ten voxels along y, up.", "move(0, 10, 0)"),
+    Action("triple.far_back", "far back", "Ten voxels along z, down.", "move(0, 0, -10)"),
+    Action("triple.far_on", "far on", "Ten voxels along z, up.", "move(0, 0, 10)"),
+    Action("triple.nearer", "nearer", "Go nearer.", "zoom(1)", True),
+    Action("triple.further", "further", "Go further away.", "zoom(-1)"),
+    Action("triple.contrast_more", "more contrast", "Let greys span less.", "contrast(-1)"),
+    Action("triple.contrast_less", "less contrast", "Let greys span more.", "contrast(1)"),
+    Action("triple.reset", "begin again", "Show all, about the middle.", "reset"),
+    Action("triple.go", "slices here", "Go on to the slices at this point.", "screen.go", True),
+)
+"""Work where three planes are shown."""
+
+SLICE_ACTIONS = (*VIEW_ACTIONS, *SCREEN_ACTIONS, *MODE_ACTIONS, *TRIPLE_ACTIONS)

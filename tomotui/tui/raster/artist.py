@@ -13,10 +13,12 @@ from tomotui.tui.raster.glyphs import GLYPHS, GlyphSet
 from tomotui.tui.raster.palette import Palette, Rgb, make_palette
 from tomotui.tui.raster.picture import (
     Mark,
+    Stain,
     Trail,
     caption,
     compose,
     draw_marks,
+    draw_stains,
     draw_trails,
     inside_cells,
     sample,
@@ -112,6 +114,7 @@ class SliceArtist:
         cheap: bool = False,
         merge_tolerance: int = 0,
         trails: Sequence[Trail] = (),
+        stain: Callable[[Grid], Sequence[Stain]] | None = None,
     ) -> Frame:
         """Draw a slice.
 
@@ -125,6 +128,8 @@ class SliceArtist:
             Few bytes rather than detail.
         merge_tolerance
             See ``tomotui.tui.raster.emit.to_frame``.
+        stain
+            Gives what colours the cells, for the grid of the picture.
         """
         glyphs, palette = self.glyphs(view, cheap), self.palette(cheap)
         grid = self.grid(source, view, cells, cheap)
@@ -134,10 +139,13 @@ class SliceArtist:
         self.window = self._contrast(source, view, values, inside, (cells, glyphs.name))
         frame = compose(values, inside, self.window, glyphs, palette, merge_tolerance)
         ascii_only = self.capability.ascii_only
+        if stain is not None:
+            draw_stains(frame, glyphs, stain(grid), ascii_only)
         draw_trails(frame, grid, glyphs, trails, ascii_only)
         draw_marks(frame, grid, glyphs, marks, ascii_only)
-        nm_per_cell = grid.column_step * glyphs.columns * source.pixel_size_angstrom / 10
-        scale_bar(frame, nm_per_cell, ascii_only)
+        if source.has_scale:
+            nm_per_cell = grid.column_step * glyphs.columns * source.pixel_size_angstrom / 10
+            scale_bar(frame, nm_per_cell, ascii_only)
         caption(frame, source.describe(view.axis, view.index))
         return frame
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from tomotui.tui.raster.artist import SliceArtist
 from tomotui.tui.raster.emit import Frame
-from tomotui.tui.raster.filters import FILTER_PRESETS, low_pass
+from tomotui.tui.raster.filters import filtered
 from tomotui.tui.raster.picture import compose
 from tomotui.tui.raster.resample import cell_grid, resample
 from tomotui.tui.raster.tiers import GlyphName
@@ -50,7 +50,7 @@ class Cut:
     slab_voxels
         How many slices are averaged across a plane.
     filter_name
-        Name of a low-pass preset.
+        Name of a filter preset.
     """
 
     side_voxels: int
@@ -92,10 +92,7 @@ def plane(source: Boxes, voxel: Voxel, axis: Axis, cut: Cut) -> Image:
     row, column = (i for i in range(3) if i != number)
     top, left = inside[row][0] - first[row], inside[column][0] - first[column]
     whole[top : top + image.shape[0], left : left + image.shape[1]] = image
-    resolution = FILTER_PRESETS.get(cut.filter_name)
-    if resolution is None:
-        return whole
-    return low_pass(whole, source.pixel_size_angstrom, resolution)
+    return filtered(whole, source.pixel_size_angstrom, cut.filter_name)
 
 
 def window_of(images: Sequence[Image], inverted: bool = False) -> Window:

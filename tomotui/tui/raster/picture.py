@@ -80,6 +80,25 @@ class Trail:
     mark: str = ""
 
 
+@dataclass(frozen=True, eq=False)
+class Stain:
+    """What colours the cells of a picture: a segmentation, or scores above a threshold.
+
+    Attributes
+    ----------
+    values
+        On the sub-pixels of the picture; what is no number colours nothing.
+    threshold
+        Cells whose mean is above it are coloured.
+    role
+        Colour role.
+    """
+
+    values: Image
+    threshold: float
+    role: str = "accent"
+
+
 def sample(image: Image, grid: Grid, turn: Turn | None) -> tuple[Image, NDArray[np.bool_] | None]:
     """Return an image's values on a grid, and where the image is when it is turned."""
     if turn is None:
@@ -193,6 +212,22 @@ def draw_trails(
         touched = patterns > 0
         frame.characters[touched] = "." if ascii_only else dots.table[patterns[touched]]
         frame.foreground[touched] = frame.palette.role(trail.role)
+
+
+def draw_stains(
+    frame: Frame, glyphs: GlyphSet, stains: Sequence[Stain], ascii_only: bool = False
+) -> None:
+    """Colour cells: their lighter tone takes the role's colour, the pattern of the picture stays.
+
+    Cells without a pattern get a light one, so that the colour is seen there, too.
+    """
+    height, width = frame.shape
+    for stain in stains:
+        split = stain.values.reshape(height, glyphs.rows, width, glyphs.columns)
+        means = np.where(np.isfinite(split), split, -np.inf).mean(axis=(1, 3))
+        chosen = means > stain.threshold
+        frame.characters[chosen & (frame.characters == " ")] = ":" if ascii_only else "░"
+        frame.foreground[chosen] = frame.palette.role(stain.role)
 
 
 _STRONG_CORNERS = "┏┓┗┛"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from tomotui.tui.raster.filters import FILTER_PRESETS
@@ -121,9 +122,9 @@ class SliceViewState:
         """Average more or fewer slices."""
         return replace(self, slab=min(max(self.slab + step, 0), MAX_SLAB))
 
-    def next_filter(self) -> SliceViewState:
-        """Take the next filter preset."""
-        names = list(FILTER_PRESETS)
+    def next_filter(self, more: Sequence[str] = ()) -> SliceViewState:
+        """Take the next filter preset; ``more`` are those for what is seen just now."""
+        names = [*FILTER_PRESETS, *more]
         at = names.index(self.filter_name) if self.filter_name in names else -1
         return replace(self, filter_name=names[(at + 1) % len(names)])
 

@@ -52,6 +52,10 @@ class SliceSource(Protocol):
     def is_stack(self) -> bool:
         """True for a stack of images of their own: no slabs, a contrast for each."""
 
+    @property
+    def has_scale(self) -> bool:
+        """False where lengths on a slice are no lengths in the specimen."""
+
     def n_slices(self, axis: Axis) -> int:
         """Return the number of slices across an axis."""
 
@@ -70,6 +74,7 @@ class Sliced:
 
     shape: tuple[int, int, int]
     is_stack: bool
+    has_scale = True
 
     @property
     def axes(self) -> tuple[Axis, ...]:

@@ -30,6 +30,7 @@ SECTIONS = {
     "pick": "candidates",
     "gallery": "tiles",
     "slice": "slices",
+    "triple": "three planes",
     "log": "in the log",
     "form": "in the form",
     "yank": "copy",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -47,6 +47,8 @@ class Choice:
         Of tilt images.
     of_uncertainty
         The standard deviation of the network's answers is meant, not the tomogram itself.
+    half
+        1 or 2 for a tomogram of half the data; 0 for all of it.
     """
 
     label: str
@@ -55,12 +57,15 @@ class Choice:
     tomogram: Tomogram | None = None
     alignment: Alignment | None = None
     of_uncertainty: bool = False
+    half: int = 0
 
     @property
     def remark(self) -> str:
         """What must be said with every slice: that this was not measured."""
         if self.of_uncertainty:
             return "uncertainty"
+        if self.half:
+            return f"half {self.half}"
         return "restored" if self.tomogram is not None and self.tomogram.restored else ""
 
     def open(self, folder: Path) -> SliceSource:
@@ -81,6 +86,8 @@ class Choice:
         path, window = tomogram.path, stored_window(tomogram)
         if self.of_uncertainty:
             path, window = tomogram.uncertainty_path or "", None
+        elif self.half and tomogram.half_paths is not None:
+            path, window = tomogram.half_paths[self.half - 1], None
         return VolumeReader(
             folder / path,
             name=self.label,
@@ -117,6 +124,20 @@ def choices_of(project: SliceRecords, series: TiltSeries) -> list[Choice]:
     return choices
 
 
+def with_halves(choices: Sequence[Choice]) -> list[Choice]:
+    """Return choices with the two halves of each tomogram that has kept them behind it."""
+    found = []
+    for one in choices:
+        found.append(one)
+        tomogram = one.tomogram
+        if tomogram is None or one.of_uncertainty or tomogram.half_paths is None:
+            continue
+        for half in (1, 2):
+            label, uid = f"{one.label}, half {half}", f"{one.uid}+half{half}"
+            found.append(replace(one, label=label, uid=uid, half=half))
+    return found
+
+
 def newest_of(choices: Sequence[Choice]) -> Choice:
     """Return the newest tomogram, or the tilt images where there is none."""
     return next(one for one in reversed(choices) if not one.of_uncertainty)
@@ -135,6 +156,9 @@ def partner_of(choices: Sequence[Choice], shown: Choice) -> Choice | str:
     if shown.of_uncertainty:
         found = next((one for one in volumes if one.tomogram == shown.tomogram), None)
         return found or "the tomogram that this is of is not there any more"
+    if shown.half:
+        found = next((one for one in volumes if one.tomogram == shown.tomogram), None)
+        return found or "the tomogram that this is half of is not there any more"
     if shown.tomogram.restored:
         found = _origin_of(volumes, shown)
         return found or "the measured tomogram that this was made from is not there any more"

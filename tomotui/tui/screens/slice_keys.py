@@ -8,12 +8,14 @@ from typing import ClassVar
 from textual.binding import BindingType
 
 from tomotui.tui.actions import bindings
+from tomotui.tui.raster.filters import band_preset
 from tomotui.tui.raster.view import SliceViewState
 from tomotui.tui.raster.volume import AXES
 from tomotui.tui.screens.next_key import NextKeyScreen
 from tomotui.tui.slice_actions import VIEW_ACTIONS
 from tomotui.tui.widgets.slice_view import SliceView
 
+COMMON_DIAMETER_ANGSTROM = 200.0
 CONTRAST_STEP = 0.8
 LEVEL_STEP = 0.08
 PAN_STEP, FAST_PAN_STEP = 0.05, 0.25
@@ -109,9 +111,14 @@ class SliceKeysScreen(NextKeyScreen):
         if source is not None and not source.is_stack:
             self.set_view(self._now.with_slab(step))
 
+    def particle_diameters(self) -> tuple[float, ...]:
+        """Return the sizes in Angstrom that filters can bring out; a common one where not known."""
+        return (COMMON_DIAMETER_ANGSTROM,)
+
     def action_filter(self) -> None:
-        """Take the next low-pass preset."""
-        self.set_view(self._now.next_filter())
+        """Take the next filter preset: none, low-pass, the band of a particle's size."""
+        bands = [band_preset(diameter) for diameter in self.particle_diameters()]
+        self.set_view(self._now.next_filter(bands))
 
     def action_invert(self) -> None:
         """Show dark as bright."""

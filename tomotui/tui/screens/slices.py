@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import ClassVar
 
@@ -16,6 +17,7 @@ from textual.widgets import Footer, Static
 from tomotui.records import TiltSeries
 from tomotui.tui.actions import bindings
 from tomotui.tui.raster.capability import Capability
+from tomotui.tui.raster.linked import linked_view
 from tomotui.tui.raster.loader import SliceError
 from tomotui.tui.raster.tilt_stack import TiltStack
 from tomotui.tui.raster.view import SliceViewState
@@ -25,10 +27,10 @@ from tomotui.tui.screens.slice_choices import (
     SliceRecords,
     choices_of,
     newest_of,
-    partner_of,
+    with_halves,
 )
+from tomotui.tui.screens.slice_cross import CrossShowing
 from tomotui.tui.screens.slice_facts import slice_facts
-from tomotui.tui.screens.slice_keys import SliceKeysScreen
 from tomotui.tui.session import Bookmark
 from tomotui.tui.slice_actions import SCREEN_ACTIONS
 from tomotui.tui.widgets.slice_view import SliceView
@@ -39,7 +41,7 @@ ROOM_FOR_PANEL = 110
 """Terminals narrower than this give all columns to the picture."""
 
 
-class SlicesScreen(SliceKeysScreen):
+class SlicesScreen(CrossShowing):
     """Look through the slices of a series.
 
     Parameters
@@ -71,6 +73,8 @@ class SlicesScreen(SliceKeysScreen):
         }}
         & #slices-status {{ height: 1; background: $panel; color: $text-muted; }}
         &.-narrow #slices-panel, &.-zoomed #slices-panel {{ display: none; }}
+        & #slices-beside {{ display: none; margin-left: 1; }}
+        &.-beside #slices-beside {{ display: block; }}
     }}
     """
 
@@ -96,7 +100,6 @@ class SlicesScreen(SliceKeysScreen):
         self.capability = capability or Capability()
         self._series_name = series_name
         self._states: dict[str, SliceViewState] = {}
-        self._shown: Choice | None = None
         self._pair: dict[str, SliceSource] = {}
         self._blinks_to = self._compares_with = ""
         self._offer = ""
@@ -107,6 +110,7 @@ class SlicesScreen(SliceKeysScreen):
         """Lay out the picture on the left, facts on the right, one line of state below."""
         with Horizontal(id="slices-body"):
             yield SliceView(capability=self.capability, id="slices-view")
+            yield SliceView(capability=self.capability, id="slices-beside")
             yield Static(id="slices-panel", markup=False)
         yield Static(id="slices-status", markup=False)
         yield Footer()
@@ -116,6 +120,7 @@ class SlicesScreen(SliceKeysScreen):
     def on_mount(self) -> None:
         """Show the series that was asked for."""
         self.slice_view.focus()
+        self.watch_companion()
         series = self._series()
         names = [one.name for one in series]
         at = names.index(self._series_name) if self._series_name in names else 0
@@ -140,8 +145,12 @@ class SlicesScreen(SliceKeysScreen):
         self._series_name = name
         self._offer = ""
         choices = choices_of(self.project, series)
-        self._known_uids = {one.uid for one in choices}
-        self.choice = newest_of(choices)
+        self._known_uids = {one.uid for one in with_halves(choices)}
+        self.choice = self.choice_to_begin_with(choices)
+
+    def choice_to_begin_with(self, choices: Sequence[Choice]) -> Choice:
+        """Return what is shown of a series first: the newest tomogram, or its tilt images."""
+        return newest_of(choices)
 
     def source_changed(self, name: str) -> None:
         """Take note that records of a series have changed; offer what is new, disturb nothing."""
@@ -157,7 +166,7 @@ class SlicesScreen(SliceKeysScreen):
         newest = newest_of(choices)
         if newest.uid not in self._known_uids and newest.tomogram is not None:
             self._offer = f"new: {newest.label} (b shows it)"
-        self._known_uids = {one.uid for one in choices}
+        self._known_uids = {one.uid for one in with_halves(choices)}
         if self._shown is not None:
             self._compares_with = self._partner_words()
         gone = self.choice.uid not in self._known_uids
@@ -203,6 +212,7 @@ class SlicesScreen(SliceKeysScreen):
         self._pair = {message.choice.uid: message.source}
         self._compares_with = self._partner_words()
         self.slice_view.show(message.source, state)
+        self.subject_changed()
         self._update_status()
 
     def _same_place(self, before: Choice, now: Choice) -> SliceViewState | None:
@@ -234,6 +244,10 @@ class SlicesScreen(SliceKeysScreen):
         facts = slice_facts(self.slice_view, source)
         keys = ("where", "slab", "filter", "contrast", "drawn")
         parts = [self._shown.label, *(facts[key] for key in keys if facts.get(key))]
+        cross = self.cross_facts()
+        facts |= cross
+        parts[1:1] = [self.beside_words()] if self.beside else []
+        parts[1:1] = ["  ".join(f"{key} {value}" for key, value in cross.items())] if cross else []
         if self._compares_with:
             parts.insert(-1, self._compares_with)
         if self._offer:
@@ -271,8 +285,9 @@ class SlicesScreen(SliceKeysScreen):
             return
         if self.choice.series.uid != self._shown.series.uid:
             return  # another series is being opened
-        partner = partner_of(choices_of(self.project, self._shown.series), self._shown)
+        partner = self.partner()
         if isinstance(partner, str):
+            self.stop_blinking()
             self._say(partner)
             return
         source = self._pair.get(partner.uid)
@@ -285,7 +300,7 @@ class SlicesScreen(SliceKeysScreen):
     def _partner_words(self) -> str:
         """Say what the space bar shows; nothing when there is nothing to compare with."""
         assert self._shown is not None
-        partner = partner_of(choices_of(self.project, self._shown.series), self._shown)
+        partner = self.partner()
         return "" if isinstance(partner, str) else f"space: {partner.remark or 'measured'}"
 
     def _blink(self, choice: Choice, source: SliceSource) -> None:
@@ -299,7 +314,11 @@ class SlicesScreen(SliceKeysScreen):
         self._pair = {uid: one for uid, one in self._pair.items() if uid == before.uid} | {
             choice.uid: source
         }
+        now = self.slice_view.source
+        if now is not None and not _same_voxels(now, source):
+            here = linked_view(here, now, source, self.slice_view.voxels_per_cell())
         self.slice_view.blink(source, replace(here, window=known.window if known else None))
+        self.subject_changed()
 
     def action_series(self, step: int) -> None:
         """Show the next series."""
@@ -369,3 +388,8 @@ class SlicesScreen(SliceKeysScreen):
         """Leave the screen, unless it is the only one."""
         if len(self.app.screen_stack) > 1:
             self.dismiss(None)
+
+
+def _same_voxels(one: SliceSource, other: SliceSource) -> bool:
+    ratio = one.pixel_size_angstrom / other.pixel_size_angstrom
+    return one.shape == other.shape and abs(ratio - 1) < 1e-3

@@ -15,10 +15,11 @@ from textual.strip import Strip
 
 from tomotui.tui.raster.artist import SliceArtist
 from tomotui.tui.raster.capability import Capability
-from tomotui.tui.raster.filters import FILTER_PRESETS, low_pass
+from tomotui.tui.raster.filters import filtered
 from tomotui.tui.raster.loader import Image, SliceLoader
 from tomotui.tui.raster.palette import DEFAULT_ROLES, LUT_NAMES
-from tomotui.tui.raster.picture import Mark, Trail
+from tomotui.tui.raster.picture import Mark, Stain, Trail
+from tomotui.tui.raster.resample import Grid
 from tomotui.tui.raster.strip import rich_style, strips_of
 from tomotui.tui.raster.view import SliceViewState
 from tomotui.tui.raster.volume import Axis, SliceSource
@@ -37,16 +38,14 @@ Overlay = Callable[[SliceViewState], Sequence[Trail]]
 """What is drawn over the picture in a state of the view."""
 Marker = Callable[[SliceViewState], Sequence[Mark]]
 """What is pointed at in a state of the view."""
+Stainer = Callable[[SliceViewState, Grid], Sequence[Stain]]
+"""What colours cells in a state of the view, on the sub-pixels of a grid."""
 
 
-def load_slice(
-    source: SliceSource, axis: Axis, index: int, slab: int, resolution_angstrom: float | None
-) -> Image:
+def load_slice(source: SliceSource, axis: Axis, index: int, slab: int, filter_name: str) -> Image:
     """Read and filter a slice; runs in the loader's thread."""
     image = source.read(axis, index, slab)
-    if resolution_angstrom is None:
-        return image
-    return low_pass(image, source.pixel_size_angstrom, resolution_angstrom)
+    return filtered(image, source.pixel_size_angstrom, filter_name)
 
 
 class _Told(Message):
@@ -80,6 +79,8 @@ class SliceView(SliceMouse, can_focus=True):
 
     Attributes
     ----------
+    image
+        The slice of the last picture.
     expected
         Slices that are likely to be wanted next, loaded before the neighbours.
     """
@@ -151,6 +152,9 @@ class SliceView(SliceMouse, can_focus=True):
         self.error = ""
         self.overlay: Overlay | None = None
         self.marker: Marker | None = None
+        self.stainer: Stainer | None = None
+        self.image: Image | None = None
+        self._layers: dict[str, Overlay] = {}
         self._source: SliceSource | None = None
         self._other: tuple[SliceSource | None, int] | None = None
         self._generation = self._newest = 0
@@ -216,6 +220,19 @@ class SliceView(SliceMouse, can_focus=True):
     def draw_over(self, overlay: Overlay | None) -> None:
         """Draw something over every picture from now on; ``None`` for nothing."""
         self.overlay = overlay
+        self.redraw()
+
+    def lay_over(self, name: str, overlay: Overlay | None) -> None:
+        """Draw one thing more over every picture, under a name; ``None`` takes it away again."""
+        known = self._layers.pop(name, None)
+        if overlay is not None:
+            self._layers[name] = overlay
+        if overlay is not None or known is not None:
+            self.redraw()
+
+    def stain_with(self, stainer: Stainer | None) -> None:
+        """Colour cells of every picture from now on; ``None`` for none."""
+        self.stainer = stainer
         self.redraw()
 
     def mark_over(self, marker: Marker | None) -> None:
@@ -309,11 +326,14 @@ class SliceView(SliceMouse, can_focus=True):
             return None
         self.error = ""
         tolerance = 1 if self.pacer.is_slow(self.full_bytes) else 0
-        trails = self.overlay(self.view) if self.overlay is not None else ()
+        layers = [*([self.overlay] if self.overlay is not None else []), *self._layers.values()]
+        trails = [trail for layer in layers for trail in layer(self.view)]
         marks = (*self.marks, *(self.marker(self.view) if self.marker is not None else ()))
+        stain = partial(self.stainer, self.view) if self.stainer is not None else None
         frame = self.artist.draw(
-            source, self.view, image, self.cells, marks, cheap, tolerance, trails
+            source, self.view, image, self.cells, marks, cheap, tolerance, trails, stain
         )
+        self.image = image
         self._strips, n_bytes = strips_of(frame)
         self._strips_size = self.size
         return n_bytes
@@ -325,11 +345,10 @@ class SliceView(SliceMouse, can_focus=True):
     def _image(self, source: SliceSource) -> Image | None:
         """Return the slice if it is there; otherwise it will announce itself."""
         view = self.view
-        resolution = FILTER_PRESETS.get(view.filter_name)
 
         def item(index: int) -> tuple[Hashable, Any]:
             key = (self._generation, view.axis, index, view.slab, view.filter_name)
-            load = partial(load_slice, source, view.axis, index, view.slab, resolution)
+            load = partial(load_slice, source, view.axis, index, view.slab, view.filter_name)
             return key, load
 
         key, load = item(view.index)
