@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -9,9 +10,12 @@ from textual.binding import Binding
 from textual.dom import DOMNode
 
 import tomotui.tui
+from tests.tui.conftest import AppMaker, until
 from tomotui.tui import keymap
 from tomotui.tui.actions import ACTIONS, bindings
-from tomotui.tui.keymap import BUILT_IN, FORBIDDEN, KeymapError, conflicts, read_keymap
+from tomotui.tui.keyboard import FORBIDDEN, name_of, why_not
+from tomotui.tui.keymap import BUILT_IN, KeymapError, conflicts, read_keymap
+from tomotui.tui.navigation import MODES
 from tomotui.tui.screens.help import SECTIONS
 from tomotui.tui.slice_actions import VIEW_ACTIONS
 
@@ -32,7 +36,7 @@ STACKS = {
             "app.command",
             "app.quit",
         ),
-        *("app.back", "app.palette", "app.toggle_last", "app.shell", "app.redraw", "app.quality"),
+        *("app.back", "app.palette", "app.shell", "app.redraw", "app.quality"),
     ),
     "gallery": (
         *("pane", "gallery", "app.help", "app.command", "app.quit", "app.back", "app.palette"),
@@ -86,7 +90,7 @@ KEYMAPS = sorted(path.stem for path in BUILT_IN.glob("*.toml"))
 
 
 def in_force(name: str) -> dict[str, tuple[str, ...]]:
-    return {**keymap.default_keys(), **read_keymap(BUILT_IN / f"{name}.toml")}
+    return keymap.load(name, (BUILT_IN,)).keys
 
 
 def members(scopes: tuple[str, ...]) -> list[str]:
@@ -94,7 +98,7 @@ def members(scopes: tuple[str, ...]) -> list[str]:
 
 
 def test_there_are_the_promised_keymaps() -> None:
-    assert set(KEYMAPS) >= {"default", "vim", "emacs"}
+    assert set(KEYMAPS) >= {"default", "vim", "emacs", "eman2", "imod", "onehand"}
 
 
 @pytest.mark.parametrize("name", KEYMAPS)
@@ -105,7 +109,10 @@ def test_no_key_has_two_meanings_in_one_place(name: str, stack: str) -> None:
 
 @pytest.mark.parametrize("name", KEYMAPS)
 def test_keymaps_name_only_actions_that_exist_and_keys_that_terminals_send(name: str) -> None:
-    keys = read_keymap(BUILT_IN / f"{name}.toml")
+    found = read_keymap(BUILT_IN / f"{name}.toml")
+    keys = found.keys
+    assert found.problems == ()
+    assert keymap.load(name, (BUILT_IN,)).problems == ()
     assert set(keys) <= set(ACTIONS)
     used = {key for listed in keys.values() for key in listed}
     assert not used & FORBIDDEN
@@ -114,7 +121,7 @@ def test_keymaps_name_only_actions_that_exist_and_keys_that_terminals_send(name:
 
 @pytest.mark.parametrize("name", KEYMAPS)
 def test_function_and_alt_keys_are_only_aliases(name: str) -> None:
-    for action, listed in read_keymap(BUILT_IN / f"{name}.toml").items():
+    for action, listed in read_keymap(BUILT_IN / f"{name}.toml").keys.items():
         plain = [key for key in listed if not key.startswith(("f1", "f2", "f5", "alt+"))]
         assert plain or action == "dialog.help", f"{action} has no plain key"
 
@@ -163,19 +170,92 @@ def test_every_binding_anywhere_is_that_of_a_registered_action() -> None:
     assert set(keymap.default_keys()) <= bound, "keys that no screen or widget takes"
 
 
-def test_a_forbidden_key_is_refused_with_its_file(tmp_path: Path) -> None:
+def hidden_keys(chain: list[list[str]], keys: Mapping[str, tuple[str, ...]]) -> set[str]:
+    """Return the actions that lose a key to another, along the places that a key passes."""
+    taken: dict[str, str] = {}
+    hidden = set[str]()
+    for place in chain:
+        assert conflicts(place, keys) == []
+        mine = {name_of(key): action for action in place for key in keys.get(action, ())}
+        hidden |= {action for key, action in mine.items() if key in taken}
+        taken = mine | taken
+    return hidden
+
+
+async def test_no_keymap_hides_a_key_of_the_screen_around_the_focus(make_app: AppMaker) -> None:
+    app = make_app()
+    chains = {}
+    async with app.run_test(size=(160, 48)) as pilot:
+        await until(pilot, lambda: app.current_mode == "datasets")
+        for mode in MODES:
+            app.go_to_mode(mode)
+            await until(pilot, lambda: app.screen.is_mounted)
+            around = [ids_of(app.screen), ids_of(app)]
+            chains[mode] = around
+            for widget in app.screen.query("*"):
+                if widget.can_focus and (own := ids_of(widget)):
+                    chains[f"{mode}: {type(widget).__name__}"] = [own, *around]
+    assert len(chains) >= 2 * len(MODES)
+    for name in KEYMAPS:
+        for where, chain in chains.items():
+            meant = hidden_keys(chain, keymap.default_keys())
+            assert hidden_keys(chain, in_force(name)) <= meant, f"{name}, {where}"
+
+
+def ids_of(node: DOMNode) -> list[str]:
+    return list(
+        dict.fromkeys(b.id for _, b in node._bindings if b.id is not None and b.id in ACTIONS)
+    )
+
+
+def test_a_key_that_never_arrives_is_told_with_file_line_and_remedy(tmp_path: Path) -> None:
     path = tmp_path / "mine.toml"
-    path.write_text('[keys]\n"app.help" = ["ctrl+h"]\n')
-    with pytest.raises(KeymapError, match=r"mine\.toml: app\.help cannot be on ctrl\+h"):
-        read_keymap(path)
+    path.write_text(
+        '[keys]\n"app.help" = ["ctrl+h", "f1"]\n"list.up" = "w"\n"list.down" = ["shift+x"]\n'
+        '"list.lost" = "x"\n"list.mark" = []\n"list.open" = "hyper+x"\n'
+    )
+    found = keymap.load("mine", (BUILT_IN, tmp_path))
+    assert found.keys["app.help"] == ("f1",)
+    assert found.keys["list.up"] == ("w",)
+    assert found.keys["list.down"] == keymap.default_keys()["list.down"]
+    told = "\n".join(found.problems)
+    assert f"{path}, line 2: app.help: ctrl+h does not arrive from all terminals" in told
+    assert f"{path}, line 4: list.down: terminals send shift+x as X; write that" in told
+    assert f"{path}, line 5: there is no action list.lost; did you mean list.last?" in told
+    assert f"{path}, line 6: list.mark: give a key" in told
+    assert "line 7: list.open: there is no key hyper+x" in told
 
 
-@pytest.mark.parametrize("words", ["keys = 3", "[keys]\nx = 3", "not toml at all ["])
+def test_a_file_of_the_user_changes_the_keymap_of_its_name_or_its_base(tmp_path: Path) -> None:
+    (tmp_path / "vim.toml").write_text('[keys]\n"list.mark" = "M"\n')
+    (tmp_path / "mine.toml").write_text('base = "vim"\n[keys]\n"list.open" = "o"\n')
+    folders = (BUILT_IN, tmp_path)
+    vim, mine = keymap.load("vim", folders).keys, keymap.load("mine", folders).keys
+    assert vim["list.mark"] == mine["list.mark"] == ("M",)
+    assert vim["app.quit"] == mine["app.quit"] == ("q", "Z")
+    assert mine["list.open"] == ("o",)
+    (tmp_path / "lost.toml").write_text('base = "qwerty"\n[keys]\n')
+    with pytest.raises(KeymapError, match=r"lost\.toml: base: there is no keymap qwerty"):
+        keymap.load("lost", folders)
+
+
+def test_two_actions_of_one_scope_on_one_key_are_told() -> None:
+    keys = {**keymap.default_keys(), "list.mark": ("j",)}
+    assert keymap.conflicts_by_scope(keys) == ["j: list.down and list.mark"]
+    assert keymap.conflicts_by_scope(keymap.default_keys()) == []
+
+
+@pytest.mark.parametrize("key", ["[", "left_square_bracket", "ctrl+w", "f5", "shift+up", "alt+x"])
+def test_keys_that_arrive_are_taken(key: str) -> None:
+    assert why_not(key) == ""
+
+
+@pytest.mark.parametrize("words", ["keys = 3", "base = 3\n[keys]", "not toml at all ["])
 def test_a_broken_keymap_is_refused_with_its_file(tmp_path: Path, words: str) -> None:
     path = tmp_path / "mine.toml"
     path.write_text(words)
     with pytest.raises(KeymapError, match=r"mine\.toml"):
-        read_keymap(path)
+        keymap.load("mine", (BUILT_IN, tmp_path))
 
 
 def test_an_unknown_keymap_is_refused_with_what_there_is() -> None:
