@@ -17,7 +17,10 @@ FILES = sorted(themes_folder().glob("*.toml"))
 def test_the_built_in_themes_are_there_and_whole() -> None:
     shelf = ThemeShelf((themes_folder(),))
     assert shelf.problems == {}
-    assert set(shelf.looks) >= {"vitreous", "lamella", "deuter"}
+    assert set(shelf.looks) >= {
+        *("vitreous", "lamella", "deuter", "carbon", "gold", "hicontrast"),
+        *("vellum", "ansi16", "nocolor"),
+    }
     assert shelf.named("no such theme").name == "vitreous"
     assert not shelf.looks["lamella"].dark
 
@@ -26,7 +29,7 @@ def test_the_built_in_themes_are_there_and_whole() -> None:
 def test_all_text_can_be_read_on_all_grounds(path: Path) -> None:
     look = read_theme(path)
     for ground_name, ground in look.grounds.items():
-        for ink_name, ink in look.inks.items():
+        for ink_name, ink in (look.inks | look.marks).items():
             found = contrast(ground, ink)
             assert found >= 4.5, f"{ink_name} on {ground_name}: {found:.2f}"
 

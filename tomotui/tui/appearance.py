@@ -10,10 +10,18 @@ from textual.notifications import SeverityLevel
 
 from tomotui.tui import keymap, session
 from tomotui.tui.actions import bindings
+from tomotui.tui.colour_filters import FewerColours
 from tomotui.tui.raster.capability import Capability
 from tomotui.tui.screens.base import Frame
 from tomotui.tui.screens.error import ErrorScreen
-from tomotui.tui.theme import DEFAULT_THEME, Look, ThemeShelf
+from tomotui.tui.theme import (
+    COLOURLESS_THEME,
+    DEFAULT_THEME,
+    LIGHT_THEME,
+    SIXTEEN_COLOUR_THEME,
+    Look,
+    ThemeShelf,
+)
 from tomotui.tui.widgets.pacing import FrameAcknowledgements
 from tomotui.tui.wording import one_line, shortened
 
@@ -54,10 +62,11 @@ class Appearance(FrameAcknowledgements, App[int], inherit_bindings=False):
         self._wanted_theme = theme
         for look in self.shelf.looks.values():
             self.register_theme(look.to_textual())
-        wanted = self.shelf.named(theme or self.preferences.theme or DEFAULT_THEME)
+        wanted = self.shelf.named(self._theme_at_start())
         # Set without telling anybody: Textual would parse all style sheets again for each screen.
         self.set_reactive(App.theme, wanted.name)
         self.stylesheet.set_variables(self.get_css_variables())
+        self._show_in_fewer_colours()
         self.set_class(self.ascii_only, "-ascii")
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
@@ -76,14 +85,38 @@ class Appearance(FrameAcknowledgements, App[int], inherit_bindings=False):
         """The theme in use."""
         return self.shelf.named(self.theme)
 
+    def _theme_at_start(self) -> str:
+        """Return what was asked for, else what the user kept, else what suits the terminal."""
+        if self.capability.colours == "mono":
+            return COLOURLESS_THEME
+        chosen = self._wanted_theme or self.preferences.theme
+        if chosen in self.shelf.looks:
+            return chosen
+        if self.capability.colours == "16":
+            return SIXTEEN_COLOUR_THEME
+        return LIGHT_THEME if self.capability.is_light else DEFAULT_THEME
+
+    def _show_in_fewer_colours(self) -> None:
+        """Let text have as many colours as theme and terminal allow; pictures see to theirs."""
+        depth = self.capability.colours
+        if self.look.colours != "full" and depth != "mono":
+            depth = "16" if self.look.colours == "ansi" else "mono"
+        others = [each for each in self._filters if not isinstance(each, FewerColours)]
+        self._filters = [*others, FewerColours(self.look, depth)]
+        self.set_class(depth == "mono", "-mono")
+
     def use_theme(self, name: str, keep: bool = True) -> None:
         """Put on a theme; ``keep`` remembers it for the next time."""
         look = self.shelf.named(name)
+        if self.capability.colours == "mono" and look.colours != "none":
+            self.say(f"this terminal shows no colours, nor does it those of {name}", "warning")
+            return
         self.register_theme(look.to_textual())
         if look.name == self.theme:
             # The same name with other colours: Textual only acts on another name.
             self.theme = "textual-dark" if look.dark else "textual-light"
         self.theme = look.name
+        self._show_in_fewer_colours()
         if keep:
             self.preferences.theme = look.name
             session.save_preferences(self.preferences)
@@ -111,11 +144,18 @@ class Appearance(FrameAcknowledgements, App[int], inherit_bindings=False):
         KeymapError
             When there is no such keymap, or its file is wrong.
         """
-        self.set_keymap(keymap.overrides(name))
+        chosen = keymap.load(name)
+        self.set_keymap(chosen.overrides())
         self.keymap_name = name
         if keep:
             self.preferences.keymap = name
             session.save_preferences(self.preferences)
+        clashes = keymap.conflicts_by_scope(chosen.keys)
+        problems = [*chosen.problems, *(f"keys of {name}: {clash}" for clash in clashes)]
+        if problems:
+            more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+            self.call_after_refresh(self.say, problems[0] + more, "warning")
+        elif keep:
             self.say(f"keys: {name}")
 
     def get_key_display(self, binding: Binding) -> str:

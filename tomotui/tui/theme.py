@@ -5,7 +5,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import platformdirs
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -16,6 +16,9 @@ from tomotui.resources import themes_folder
 from tomotui.tui.status import ASCII_GLYPHS, GLYPHS, MOODS, Mood
 
 DEFAULT_THEME = "vitreous"
+LIGHT_THEME = "lamella"
+SIXTEEN_COLOUR_THEME = "ansi16"
+COLOURLESS_THEME = "nocolor"
 Colour = Annotated[str, Field(pattern=r"^#[0-9a-fA-F]{6}$")]
 
 
@@ -64,6 +67,9 @@ class Look(_Part):
         Ground of the row under the cursor.
     dim
         Text of less weight; it must still be readable on every ground.
+    colours
+        What is sent: these colours (``full``), the terminal's own sixteen that are nearest
+        (``ansi``), or bold, dim and reverse video instead (``none``).
     status
         By mood: ``running``, ``queued``, ``done``, ``failed``, ``warning``, ``none``.
     """
@@ -71,6 +77,7 @@ class Look(_Part):
     name: Annotated[str, Field(pattern=r"^[a-z0-9_-]+$")]
     title: str
     dark: bool
+    colours: Literal["full", "ansi", "none"] = "full"
     background: Colour
     surface: Colour
     panel: Colour
@@ -100,6 +107,14 @@ class Look(_Part):
         named = ("foreground", "dim", "primary", "secondary", "accent")
         inks = {name: getattr(self, name) for name in (*named, "warning", "error", "success")}
         return inks | {f"status.{mood}": look.colour for mood, look in self.status.items()}
+
+    @property
+    def marks(self) -> dict[str, str]:
+        """The colours of decisions, classes and curves, by role."""
+        pick = self.pick
+        marks = {"accept": pick.accept, "reject": pick.reject, "unsure": pick.unsure}
+        marks |= {f"class{n}": colour for n, colour in enumerate(pick.classes, 1)}
+        return marks | {f"series{n}": colour for n, colour in enumerate(self.plot.series, 1)}
 
     def style(self, role: str) -> Style:
         """Return the Rich style of a role; an unknown role is plain text."""

@@ -96,6 +96,7 @@ class ProbeReport:
     name: str = ""
     version: tuple[int, ...] = ()
     cell_aspect: float | None = None
+    is_light: bool | None = None
     round_trip_seconds: float | None = None
 
     @property
@@ -339,4 +340,4 @@ def _is_light(reply: str) -> bool | None:
     if parts is None:
         return None
     red, green, blue = (int(part, 16) / (16 ** len(part) - 1) for part in parts.groups())
-    return 0.2126 * red + 0.7152 * green + 0.0722 * blue > 0.5
+    return bool(0.2126 * red + 0.7152 * green + 0.0722 * blue > 0.5)

@@ -54,7 +54,9 @@ _LUT_ANCHORS: dict[str, tuple[Rgb, ...]] = {
     "gold": ((10, 7, 2), (84, 56, 14), (176, 128, 42), (236, 200, 112), (255, 248, 226)),
     "viridis": ((68, 1, 84), (59, 82, 139), (33, 145, 140), (94, 201, 98), (253, 231, 37)),
 }
-LUT_NAMES = tuple(_LUT_ANCHORS)
+_LUT_DEPTHS: dict[str, ColourDepth] = {"ansi": "16", "none": "mono"}
+"""Tables of greys that go into no more colours than these, whatever the terminal can show."""
+LUT_NAMES = (*_LUT_ANCHORS, *_LUT_DEPTHS)
 """Names of the colour look-up tables."""
 
 DEFAULT_ROLES: dict[str, Rgb] = {
@@ -94,6 +96,8 @@ def lut(name: str) -> NDArray[np.uint8]:
     ValueError
         When no table has this name.
     """
+    if name in _LUT_DEPTHS:
+        name = "grey"
     if name not in _LUT_ANCHORS:
         raise ValueError(f"no colour table {name!r}; choose from {', '.join(LUT_NAMES)}")
     anchors = np.array(_LUT_ANCHORS[name], dtype=np.float64)
@@ -167,6 +171,9 @@ def make_palette(
         Send roles in true colour beside numbered greys, so that they match the theme.
     """
     wanted = {**DEFAULT_ROLES, **(roles or {})}
+    if table in _LUT_DEPTHS:
+        depth = depth if depth in ("mono", _LUT_DEPTHS[table]) else _LUT_DEPTHS[table]
+        table, exact_roles = "grey", False
     return _make(depth, table, tuple(sorted(wanted.items())), max_levels, exact_roles)
 
 
@@ -247,6 +254,11 @@ def _indexed(colours: NDArray[np.int_], candidates: tuple[int, ...], even: bool)
 def _rgb(number: int) -> Rgb:
     r, g, b = (int(v) for v in XTERM_256[number])
     return r, g, b
+
+
+def nearest_of_16(colour: Rgb) -> int:
+    """Return the number of the nearest of the terminal's own sixteen colours."""
+    return _nearest(colour, "16")
 
 
 def _nearest(colour: Rgb, depth: ColourDepth) -> int:
