@@ -36,7 +36,79 @@ class Observation(Generic[T]):
     error: str = ""
 
 
-class Feed(Generic[T]):
+class Rounds:
+    """A thread that looks at something again and again, and rests while nobody watches.
+
+    Parameters
+    ----------
+    name
+        Of the thread.
+    """
+
+    def __init__(self, name: str, interval_seconds: float) -> None:
+        self._name = name
+        self._interval = interval_seconds
+        self._patience = interval_seconds
+        self._condition = threading.Condition()
+        self._hurry = False
+        self._paused = False
+        self._stopped = False
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Begin to watch."""
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, name=self._name, daemon=True)
+            self._thread.start()
+
+    def pause(self) -> None:
+        """Watch no more until `resume`: nobody sees the screen."""
+        with self._condition:
+            self._paused = True
+
+    def resume(self) -> None:
+        """Watch again, beginning with a look now."""
+        with self._condition:
+            self._paused = False
+            self._wake()
+
+    def stop(self) -> None:
+        """End the thread after what it does now."""
+        with self._condition:
+            self._stopped = True
+            self._wake()
+
+    def hurry(self) -> None:
+        """Look now instead of at the end of the interval."""
+        with self._condition:
+            self._wake()
+
+    def _wake(self) -> None:
+        self._hurry = True
+        self._condition.notify()
+
+    def _run(self) -> None:
+        while True:
+            with self._condition:
+                if not self._hurry:
+                    self._condition.wait(None if self._paused else self._patience)
+                self._hurry = False
+                if self._stopped:
+                    break
+                if self._paused:
+                    continue
+            self._round()
+        self._end()
+
+    def _round(self) -> None:
+        """Look once; called in the thread."""
+        raise NotImplementedError
+
+    def _end(self) -> None:
+        """Let go of what the thread has held."""
+
+
+class Feed(Rounds, Generic[T]):
     """Watches a project and delivers what a function reads from it, whenever that differs.
 
     Asking whether anything has changed costs microseconds; nothing is read, and nobody is told,
@@ -65,43 +137,15 @@ class Feed(Generic[T]):
         pulse: Callable[[], object] | None = None,
         interval_seconds: float = INTERVAL_SECONDS,
     ) -> None:
+        super().__init__("project-feed", interval_seconds)
         self._folder = folder
         self._read = read
         self._deliver = deliver
         self._subject = subject
         self._pulse = pulse or (lambda: None)
-        self._interval = interval_seconds
-        self._patience = interval_seconds
-        self._condition = threading.Condition()
-        self._hurry = False
-        self._paused = False
-        self._stopped = False
-        self._thread: threading.Thread | None = None
+        self._project: Project | None = None
         self._last: Observation[T] = Observation(None, 0.0)
         self._signature: object = None
-
-    def start(self) -> None:
-        """Begin to watch."""
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._run, name="project-feed", daemon=True)
-            self._thread.start()
-
-    def pause(self) -> None:
-        """Watch no more until `resume`: nobody sees the screen."""
-        with self._condition:
-            self._paused = True
-
-    def resume(self) -> None:
-        """Watch again, beginning with a look now."""
-        with self._condition:
-            self._paused = False
-            self._wake()
-
-    def stop(self) -> None:
-        """End the thread after what it does now."""
-        with self._condition:
-            self._stopped = True
-            self._wake()
 
     def look_at(self, subject: Any) -> None:
         """Read something else from now on; an earlier wish not yet begun is dropped."""
@@ -110,30 +154,14 @@ class Feed(Generic[T]):
                 self._subject = subject
                 self._wake()
 
-    def hurry(self) -> None:
-        """Look now instead of at the end of the interval."""
+    def _round(self) -> None:
         with self._condition:
-            self._wake()
+            subject = self._subject
+        self._project = self._look(self._project, subject)
 
-    def _wake(self) -> None:
-        self._hurry = True
-        self._condition.notify()
-
-    def _run(self) -> None:
-        project: Project | None = None
-        while True:
-            with self._condition:
-                if not self._hurry:
-                    self._condition.wait(None if self._paused else self._patience)
-                self._hurry = False
-                if self._stopped:
-                    break
-                if self._paused:
-                    continue
-                subject = self._subject
-            project = self._look(project, subject)
-        if project is not None:
-            project.close()
+    def _end(self) -> None:
+        if self._project is not None:
+            self._project.close()
 
     def _look(self, project: Project | None, subject: Any) -> Project | None:
         """Read if anything has changed; returns the project, or ``None`` when it is unusable."""
