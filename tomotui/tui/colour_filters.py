@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 from rich.color import Color as RichColor
 from rich.segment import Segment
 from rich.style import Style
@@ -14,11 +12,14 @@ from tomotui.tui.raster.palette import nearest_of_16
 from tomotui.tui.raster.tiers import ColourDepth
 from tomotui.tui.theme import Look
 
+MOST_STYLES = 4096
+"""Conversions that are remembered."""
+
 
 class FewerColours(LineFilter):
     """Says with bold, dim and reverse video what the depth of colour cannot.
 
-    Attributes
+    Parameters
     ----------
     look
         The theme, whose colours say what a text is.
@@ -28,58 +29,57 @@ class FewerColours(LineFilter):
 
     def __init__(self, look: Look, depth: ColourDepth) -> None:
         super().__init__(enabled=depth in ("mono", "16"))
-        self.look = look
-        self.depth = depth
+        self._convert = self._without_colours if depth == "mono" else self._in_16_colours
+        self._known: dict[Style, Style] = {}
+        self._ground = look.background.lower()
+        # The cursor's row has a ground of its own only where there are colours enough for it.
+        self._cursor = look.cursor.lower() if look.colours != "full" or depth == "mono" else ""
+        moods = (look.status["running"].colour, look.status["failed"].colour)
+        strong = (look.primary, look.accent, look.warning, look.error, *moods)
+        self._strong = {one.lower() for one in strong}
+        self._weak = {look.border.lower(), look.dim.lower()} - self._strong
 
     def apply(self, segments: list[Segment], background: Color) -> list[Segment]:
         """Return a line in fewer colours."""
-        convert = _without_colours if self.depth == "mono" else _in_16_colours
         return [
-            Segment(text, convert(style, self.look) if style else style, control)
+            Segment(text, self._converted(style) if style else style, control)
             for text, style, control in segments
         ]
+
+    def _converted(self, style: Style) -> Style:
+        found = self._known.get(style)
+        if found is None:
+            if len(self._known) > MOST_STYLES:
+                self._known.clear()
+            found = self._known[style] = self._convert(style)
+        return found
+
+    def _without_colours(self, style: Style) -> Style:
+        """Keep what is said without colour; say what matters and what does not by weight."""
+        ink, ground = _hex(style.color), _hex(style.bgcolor)
+        # Ink in the ground's colour on a colour of its own: a chosen tab, a focused button.
+        inverse = ink == self._ground and ground not in ("", ink)
+        return Style(
+            bold=style.bold or ink in self._strong or None,
+            dim=style.dim or ink in self._weak or None,
+            italic=style.italic,
+            underline=style.underline,
+            strike=style.strike,
+            reverse=bool(style.reverse) ^ (inverse or ground == self._cursor) or None,
+            meta=style.meta or None,
+        )
+
+    def _in_16_colours(self, style: Style) -> Style:
+        """Take the nearest of the terminal's own colours; the cursor's row in reverse video."""
+        few = style + Style.from_color(_numbered(style.color), _numbered(style.bgcolor))
+        is_cursor = bool(self._cursor) and _hex(style.bgcolor) == self._cursor
+        return few + Style(reverse=True) if is_cursor else few
 
 
 def _hex(colour: RichColor | None) -> str:
     if colour is None or colour.is_default:
         return ""
     return colour.get_truecolor().hex.lower()
-
-
-def _is_cursor(style: Style, look: Look) -> bool:
-    return _hex(style.bgcolor) == look.cursor.lower()
-
-
-@lru_cache(maxsize=4096)
-def _without_colours(style: Style, look: Look) -> Style:
-    """Keep what is said without colour; say what matters and what does not by weight."""
-    ink = _hex(style.color)
-    strong = {look.primary, look.accent, look.warning, look.error, *_focus_inks(look)}
-    weak = {look.border, look.dim} - strong
-    # Ink in the ground's colour on a colour of its own: a chosen tab, a focused button.
-    inverse = ink == look.background.lower() and _hex(style.bgcolor) not in ("", ink)
-    return Style(
-        bold=style.bold or ink in {one.lower() for one in strong} or None,
-        dim=style.dim or ink in {one.lower() for one in weak} or None,
-        italic=style.italic,
-        underline=style.underline,
-        strike=style.strike,
-        reverse=bool(style.reverse) ^ (inverse or _is_cursor(style, look)) or None,
-        meta=style.meta or None,
-    )
-
-
-def _focus_inks(look: Look) -> set[str]:
-    return {look.status["running"].colour, look.status["failed"].colour}
-
-
-@lru_cache(maxsize=4096)
-def _in_16_colours(style: Style, look: Look) -> Style:
-    """Take the nearest of the terminal's own colours; the cursor's row in reverse video."""
-    ground = style.bgcolor
-    cursor = look.colours == "ansi" and _is_cursor(style, look)
-    plain = Style.from_color(_numbered(style.color), _numbered(ground))
-    return style + plain + Style(reverse=True) if cursor else style + plain
 
 
 def _numbered(colour: RichColor | None) -> RichColor | None:
