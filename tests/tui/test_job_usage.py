@@ -9,9 +9,10 @@ from textual.widgets import Static
 from tests.tui.conftest import AppMaker, until
 from tomotui.jobs.usage import USAGE_FILE, Reading, UsageRecorder, UsageSample
 from tomotui.project import Project
-from tomotui.tui.job_usage import binned, cpu_percent, is_low, processors_scale, spark
+from tomotui.tui.job_usage import binned, cpu_percent, is_low, processors_scale
 from tomotui.tui.screens.job_detail import JobDetailScreen
 from tomotui.tui.screens.usage_words import usage_facts
+from tomotui.tui.sparks import spark
 from tomotui.tui.theme import FALLBACK
 from tomotui.tui.widgets.cells import plain
 from tomotui.tui.widgets.facts import Facts

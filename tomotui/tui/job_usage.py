@@ -16,9 +16,6 @@ from pathlib import Path
 from tomotui.jobs.usage import USAGE_FILE, UsageSample, read_usage
 from tomotui.records import Task
 
-SPARKS = "▁▂▃▄▅▆▇█"
-ASCII_SPARKS = "_.-=+*%#"
-
 BUCKET_SECONDS = 10.0
 BUCKETS = 8
 LOW_USE_SECONDS = 120.0
@@ -78,20 +75,6 @@ def binned(
     return [
         total / weight if weight > 0 else None for total, weight in zip(sums, weights, strict=True)
     ]
-
-
-def spark(values: Sequence[float | None], most: float, ascii_only: bool = False) -> str:
-    """Return a line of one character a value, between 0 and the most; blank where unknown."""
-    glyphs = ASCII_SPARKS if ascii_only else SPARKS
-    steps = len(glyphs)
-
-    def glyph(value: float | None) -> str:
-        if value is None:
-            return " "
-        fraction = min(max(value / most, 0.0), 1.0) if most > 0 else 0.0
-        return glyphs[min(int(fraction * steps), steps - 1)]
-
-    return "".join(map(glyph, values))
 
 
 def processors_scale(values: Sequence[float | None]) -> float:

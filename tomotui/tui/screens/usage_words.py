@@ -16,8 +16,8 @@ from tomotui.tui.job_usage import (
     gpu_percent,
     is_low,
     processors_scale,
-    spark,
 )
+from tomotui.tui.sparks import spark
 from tomotui.tui.theme import Look
 from tomotui.tui.widgets.cells import EMPTY, Content, Span
 from tomotui.tui.widgets.facts import Facts
