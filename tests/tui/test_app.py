@@ -87,14 +87,14 @@ async def test_the_theme_under_the_cursor_is_shown_and_escape_goes_back(
         app.action_pick_theme()
         await until(pilot, lambda: isinstance(app.screen, ThemePicker))
         await pilot.press("home")
-        await until(pilot, lambda: app.theme == "deuter")
+        await until(pilot, lambda: app.theme == "ansi16")
         await pilot.press("escape")
         await until(pilot, lambda: app.theme == "vitreous")
         app.action_pick_theme()
         await until(pilot, lambda: isinstance(app.screen, ThemePicker))
         await pilot.press("home", "enter")
         await until(pilot, lambda: isinstance(app.screen, DatasetsScreen))
-        assert app.theme == session.load_preferences().theme == "deuter"
+        assert app.theme == session.load_preferences().theme == "ansi16"
         # Screens made before and after have the new colours.
         assert app.screen.styles.background.hex.lower() == app.look.background
         await pilot.press("4")
