@@ -134,6 +134,19 @@ MODE_ACTIONS = (
         True,
         "ortho",
     ),
+    Action(
+        "slice.overlay",
+        "overlay",
+        "Draw over the slices: particles, scores or maps put back, nothing.",
+        "overlay",
+        True,
+    ),
+    Action(
+        "slice.overlay_set",
+        "which particles",
+        "Choose a set whose particles are drawn over the slices, or are not any more.",
+        "overlay_set",
+    ),
 )
 """Work on the slices of a project."""
 

@@ -87,3 +87,29 @@ def on_grid(image: Image, grid: Grid) -> Image:
     values = resample(image, grid)
     shape = (image.shape[0], image.shape[1])
     return np.where(covered(grid, shape, 1, 1), values, np.float32(np.nan))
+
+
+def other_grid(
+    image: Image, grid: Grid, view: SliceViewState, source: SliceSource, other: SliceSource
+) -> Image:
+    """Return a slice of another source on a grid of this one's slice; no number beyond it.
+
+    Parameters
+    ----------
+    image
+        The slice of ``other`` that corresponds to that of ``source`` in ``view``.
+    """
+    ratio = source.pixel_size_angstrom / other.pixel_size_angstrom
+    here, there = (
+        [n // 2 + 0.5 for axis, n in zip(AXES, one.shape, strict=True) if axis != view.axis]
+        for one in (source, other)
+    )
+    moved = Grid(
+        grid.rows,
+        grid.columns,
+        (grid.top - here[0]) * ratio + there[0],
+        (grid.left - here[1]) * ratio + there[1],
+        grid.row_step * ratio,
+        grid.column_step * ratio,
+    )
+    return on_grid(image, moved)

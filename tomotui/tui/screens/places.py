@@ -71,7 +71,7 @@ def marks_near(
     """
     table, radius_angstrom = review.curation.table, _radius(review)
     radius = radius_angstrom / source.pixel_size_angstrom
-    voxels = _voxels(source, table.positions_angstrom[rows])
+    voxels = voxels_of(source, table.positions_angstrom[rows])
     across = AXES.index(view.axis)
     away = np.abs(voxels[:, across] - view.index)
     row_axis, column_axis = (i for i in range(3) if i != across)
@@ -111,7 +111,7 @@ def _radius(review: Review) -> float:
     return diameter / 2 if diameter else DEFAULT_RADIUS_ANGSTROM
 
 
-def _voxels(source: SliceSource, positions: NDArray[np.float64]) -> NDArray[np.float64]:
+def voxels_of(source: SliceSource, positions: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return voxels (z, y, x) of points, shape ``[n, 3]``."""
     middle = np.array([n // 2 for n in source.shape], dtype=np.float64)
     voxels: NDArray[np.float64] = positions[:, ::-1] / source.pixel_size_angstrom + middle

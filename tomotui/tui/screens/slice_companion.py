@@ -12,6 +12,7 @@ from textual.timer import Timer
 from tomotui.records import Alignment
 from tomotui.tui.raster.linked import Agreement, agreement, linked_view, on_grid
 from tomotui.tui.raster.loader import SliceError
+from tomotui.tui.raster.resample import fit_voxels_per_cell
 from tomotui.tui.raster.spectrum import SpectrumSource, tilt_range
 from tomotui.tui.raster.view import SliceViewState
 from tomotui.tui.raster.volume import SliceSource
@@ -158,8 +159,20 @@ class CompanionShowing(SliceKeysScreen):
         self._beside_choice = self._beside_source = None
         self._lay_out()
 
+    def share_room(self) -> None:
+        """Put two volumes side by side or above each other, whichever shows more of them."""
+        source, box = self.slice_view.source, self.query_one("#slices-pictures").size
+        stacked = False
+        if self.beside == "volume" and source is not None and box.area:
+            shape = self.slice_view.view.slice_shape(source.shape)
+            aspect = self.slice_view.artist.capability.cell_aspect
+            below = fit_voxels_per_cell(shape, (box.height // 2, box.width), aspect)
+            stacked = below < fit_voxels_per_cell(shape, (box.height, box.width // 2), aspect)
+        self.set_class(stacked, "-stacked")
+
     def _lay_out(self) -> None:
         self.set_class(bool(self.beside), "-beside")
+        self.share_room()
         self.companion.lay_over("rings", None)
         self.follow()
         self._update_status()
@@ -276,6 +289,7 @@ class CompanionShowing(SliceKeysScreen):
     def _pictures_drawn(self, message: SliceView.Drawn) -> None:
         """Follow; compare once both pictures are there."""
         if message.slice_view is self.slice_view:
+            self.share_room()
             self.follow()
         if self.beside == "volume" and not self.companion.is_waiting:
             self._compare()

@@ -9,7 +9,7 @@ from typing import ClassVar
 from textual import events, work
 from textual.app import ComposeResult
 from textual.binding import BindingType
-from textual.containers import Horizontal
+from textual.containers import Container, Horizontal
 from textual.message import Message
 from textual.reactive import reactive
 from textual.widgets import Footer, Static
@@ -73,8 +73,11 @@ class SlicesScreen(CrossShowing):
         }}
         & #slices-status {{ height: 1; background: $panel; color: $text-muted; }}
         &.-narrow #slices-panel, &.-zoomed #slices-panel {{ display: none; }}
+        & #slices-pictures {{ width: 1fr; height: 1fr; layout: horizontal; }}
         & #slices-beside {{ display: none; margin-left: 1; }}
         &.-beside #slices-beside {{ display: block; }}
+        &.-stacked #slices-pictures {{ layout: vertical; }}
+        &.-stacked #slices-beside {{ margin: 1 0 0 0; }}
     }}
     """
 
@@ -109,8 +112,9 @@ class SlicesScreen(CrossShowing):
     def compose(self) -> ComposeResult:
         """Lay out the picture on the left, facts on the right, one line of state below."""
         with Horizontal(id="slices-body"):
-            yield SliceView(capability=self.capability, id="slices-view")
-            yield SliceView(capability=self.capability, id="slices-beside")
+            with Container(id="slices-pictures"):
+                yield SliceView(capability=self.capability, id="slices-view")
+                yield SliceView(capability=self.capability, id="slices-beside")
             yield Static(id="slices-panel", markup=False)
         yield Static(id="slices-status", markup=False)
         yield Footer()
@@ -132,6 +136,7 @@ class SlicesScreen(CrossShowing):
     def on_resize(self, event: events.Resize) -> None:
         """Give narrow terminals the whole width for the picture."""
         self.set_class(event.size.width < ROOM_FOR_PANEL, "-narrow")
+        self.call_after_refresh(self.share_room)
 
     def _series(self) -> list[TiltSeries]:
         return list(self.project.tilt_series())
@@ -246,7 +251,7 @@ class SlicesScreen(CrossShowing):
         parts = [self._shown.label, *(facts[key] for key in keys if facts.get(key))]
         cross = self.cross_facts()
         facts |= cross
-        parts[1:1] = [self.beside_words()] if self.beside else []
+        parts[1:1] = [words for words in (self.overlay_words(), self.beside_words()) if words]
         parts[1:1] = ["  ".join(f"{key} {value}" for key, value in cross.items())] if cross else []
         if self._compares_with:
             parts.insert(-1, self._compares_with)
@@ -256,6 +261,10 @@ class SlicesScreen(CrossShowing):
         width = max(len(key) for key in facts)
         lines = [f"{key:{width}} {value}" for key, value in facts.items() if value]
         self.query_one("#slices-panel", Static).update("\n".join([self._shown.label, "", *lines]))
+
+    def overlay_words(self) -> str:
+        """Say what is drawn over the slice; nothing here."""
+        return ""
 
     # ---- keys
 

@@ -20,7 +20,7 @@ from tomotui.tui.raster.tilt_stack import TiltStack
 from tomotui.tui.raster.view import SliceViewState
 from tomotui.tui.screens.base import NO_BREAKPOINTS, Frame
 from tomotui.tui.screens.slice_choices import Choice
-from tomotui.tui.screens.slice_openings import SliceOpening
+from tomotui.tui.screens.slice_overlays import SliceOverlays
 from tomotui.tui.screens.slices import SlicesScreen
 from tomotui.tui.screens.tilt_choices import launch_again, toggle_tilt
 from tomotui.tui.session import PicksWish
@@ -30,7 +30,7 @@ Seen = tuple[Counts, str | None, tuple[str, ...]]
 """The queue, a series, what is left out of it, and its alignments and tomograms."""
 
 
-class SlicesMode(SliceOpening, Frame):
+class SlicesMode(SliceOverlays, Frame):
     """The slices screen with header, status bar and command line."""
 
     mode = "slices"

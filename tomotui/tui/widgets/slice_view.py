@@ -154,7 +154,7 @@ class SliceView(SliceMouse, can_focus=True):
         self.marker: Marker | None = None
         self.stainer: Stainer | None = None
         self.image: Image | None = None
-        self._layers: dict[str, Overlay] = {}
+        self._overlays: dict[str, Overlay] = {}
         self._source: SliceSource | None = None
         self._other: tuple[SliceSource | None, int] | None = None
         self._generation = self._newest = 0
@@ -224,9 +224,9 @@ class SliceView(SliceMouse, can_focus=True):
 
     def lay_over(self, name: str, overlay: Overlay | None) -> None:
         """Draw one thing more over every picture, under a name; ``None`` takes it away again."""
-        known = self._layers.pop(name, None)
+        known = self._overlays.pop(name, None)
         if overlay is not None:
-            self._layers[name] = overlay
+            self._overlays[name] = overlay
         if overlay is not None or known is not None:
             self.redraw()
 
@@ -326,7 +326,7 @@ class SliceView(SliceMouse, can_focus=True):
             return None
         self.error = ""
         tolerance = 1 if self.pacer.is_slow(self.full_bytes) else 0
-        layers = [*([self.overlay] if self.overlay is not None else []), *self._layers.values()]
+        layers = [*([self.overlay] if self.overlay is not None else []), *self._overlays.values()]
         trails = [trail for layer in layers for trail in layer(self.view)]
         marks = (*self.marks, *(self.marker(self.view) if self.marker is not None else ()))
         stain = partial(self.stainer, self.view) if self.stainer is not None else None
