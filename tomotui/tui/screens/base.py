@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 BREAKPOINTS = [(0, "-narrow"), (100, "-normal"), (170, "-wide")]
 NO_BREAKPOINTS: list[tuple[int, str]] = []
 LOW_BREAKPOINTS = [(0, "-low"), (30, "-high")]
+SHORT_LINES = 20
+"""With fewer lines than this, one pane at a time has the room; of the others there is the title."""
 
 
 REST_SECONDS = 0.05
@@ -78,6 +80,23 @@ class Frame(NextKeyScreen):
     def compose_body(self) -> ComposeResult:
         """Lay out what is between header and status bar."""
         yield from ()
+
+    # ---- panes
+
+    def on_resize(self, event: events.Resize) -> None:
+        """Show one pane at a time where there are few lines."""
+        self.set_class(event.size.height < SHORT_LINES, "-short")
+
+    def on_descendant_focus(self, event: events.DescendantFocus) -> None:
+        """Open the pane that has got the focus; it stays open while a line is typed."""
+        holders = event.widget.ancestors_with_self
+        if not any(one.has_class("pane") for one in holders):
+            return
+        for pane in self.query(".pane"):
+            for one in pane.ancestors_with_self:
+                if one is self:
+                    break
+                one.set_class(one in holders, "-open")
 
     # ---- header and status bar
 
@@ -285,6 +304,10 @@ class Modal(ModalScreen[Any]):
     def tomotui(self) -> TomotuiApp:
         """The app, by its own type."""
         return self.app  # type: ignore[return-value]
+
+    def on_resize(self, event: events.Resize) -> None:
+        """Leave out what is not needed where there are few lines."""
+        self.set_class(event.size.height < SHORT_LINES, "-short")
 
     def action_close(self) -> None:
         """Close without doing anything."""

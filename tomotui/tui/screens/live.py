@@ -21,6 +21,7 @@ from tomotui.tui.feeds import Feed, Observation
 from tomotui.tui.live_feed import LiveSnapshot, read_live, read_watchers
 from tomotui.tui.screens.base import Frame
 from tomotui.tui.screens.live_words import COLUMNS, TRENDS, board_row, session_facts, trend_curve
+from tomotui.tui.screens.quality import Pane
 from tomotui.tui.widgets.plot import MetricPlot
 from tomotui.tui.widgets.table import Table
 from tomotui.tui.wording import counted
@@ -68,7 +69,7 @@ class LiveScreen(Frame):
                 with VerticalScroll(id="session-pane", classes="pane") as pane:
                     pane.border_title = "session"
                     yield Static(id="session", markup=False)
-                with Vertical(id="trend-pane", classes="pane"):
+                with Pane(id="trend-pane", classes="pane"):
                     yield MetricPlot()
 
     def on_mount(self) -> None:

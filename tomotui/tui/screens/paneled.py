@@ -75,6 +75,7 @@ class PaneledFrame(Frame):
             if event.widget is pane or pane in event.widget.ancestors:
                 self.panel = at
         self.in_list = event.widget is self.table
+        self.set_class(self.in_list, "-in-list")
 
     def action_panel(self, step: int) -> None:
         """Go to the next panel; the list comes before the first."""

@@ -25,6 +25,8 @@ MODES = (
 """Name, key and title of each mode, in the order of work."""
 LETTERS = (99, 4, 0)
 """Of the titles of other modes, where there is room for no more."""
+_LEAST_OF_MODES = 3 * len(MODES) + 1
+"""Cells that the keys of all modes take, and the spaces about the title of one."""
 
 
 @dataclass(frozen=True)
@@ -84,6 +86,10 @@ class HeaderLine(Widget):
             line.append(project, Style(color=look.foreground))
         line.append("  ")
         modes = MODES if state.mode else ()
+        needed = sum(len(crumb) + 3 for crumb in state.crumbs)
+        if needed and needed + _LEAST_OF_MODES + len(state.mode) > room - line.cell_len:
+            # Where one is matters more than where one could go.
+            modes = tuple(each for each in modes if each[0] == state.mode)
         letters = self._letters(room - line.cell_len)
         for name, key, title in modes:
             here = name == state.mode
