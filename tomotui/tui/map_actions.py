@@ -24,7 +24,7 @@ MAP_ACTIONS = (
     Action(
         "map.beside",
         "side by side",
-        "Show this map and the one marked (or seen before) side by side.",
+        "Show this map and those marked (or the one seen before) side by side.",
         "beside",
         True,
     ),

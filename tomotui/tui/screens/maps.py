@@ -25,8 +25,10 @@ from tomotui.tui.session import PicksWish
 from tomotui.tui.widgets.table import Table
 from tomotui.tui.wording import counted
 
-MOST_KEPT = 8
+MOST_KEPT = 12
 """Maps that stay in memory."""
+MOST_BESIDE = 9
+"""Maps that are seen at once."""
 SECTIONS_ONLY = "local resolution"
 """A part without a surface: that of the map is shown with it."""
 
@@ -44,7 +46,7 @@ class MapsScreen(BodyPainting, CourseShowing, DriftShowing):
         "beside the last one; b shows both in turn. Arrows turn the surface or move the cursor "
         "of the sections, where a marks "
         "points of bodies, n goes to the next body and L refines them. w shows half maps and "
-        "mask; space marks another map, b shows both in turn, d side by side. P reviews "
+        "mask; space marks other maps, b shows two in turn, d all side by side. P reviews "
         "the particles in the map. An average under way is shown as it grows."
     )
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("map")]
@@ -180,6 +182,12 @@ class MapsScreen(BodyPainting, CourseShowing, DriftShowing):
         self.show_maps()
         self.update_header()
 
+    @on(Table.SelectionChanged, "#maps-table")
+    def _marks_changed(self) -> None:
+        """Let the maps side by side be those that are marked."""
+        if self.is_beside and self.is_mounted and not self.course_views():
+            self.show_maps()
+
     @on(Table.Activated, "#maps-table")
     def _opened(self) -> None:
         self.panel = 0
@@ -203,7 +211,9 @@ class MapsScreen(BodyPainting, CourseShowing, DriftShowing):
         if partner is None:
             return [here]
         if self.is_beside:
-            return [here, partner]
+            marked = [self.snapshot.entry(key) for key in self.table.selection.marks]
+            others = [one for one in marked if one is not None and one.key != here.key]
+            return [here, *(others or [partner])][:MOST_BESIDE]
         return [partner if self._blinked == here.key else here]
 
     def _views(self) -> tuple[list[View], list[View]]:
@@ -300,7 +310,7 @@ class MapsScreen(BodyPainting, CourseShowing, DriftShowing):
             self.show_maps()
 
     def action_beside(self) -> None:
-        """Show two maps side by side, or one alone."""
+        """Show the map and those marked side by side, or one alone."""
         if not self.set_iteration_beside() and self._has_partner():
             self.is_beside, self._blinked = not self.is_beside, None
             self.show_maps()

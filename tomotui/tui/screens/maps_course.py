@@ -13,6 +13,9 @@ from tomotui.tui.screens.maps_words import iteration_label, iteration_words
 from tomotui.tui.widgets.cells import Row
 from tomotui.tui.widgets.table import Table
 
+MOST_ITERATIONS = 6
+"""Iterations that are seen at once."""
+
 
 class View(NamedTuple):
     """A map to be drawn.
@@ -86,6 +89,11 @@ class CourseShowing(MapsPanels):
         if self._at is not None and not self.course_views():
             self.say("no maps of single iterations were kept of this one", "warning")
 
+    @on(Table.SelectionChanged, "#iterations-table")
+    def _iterations_marked(self) -> None:
+        if self.is_mounted and self.iteration is not None:
+            self.show_maps()
+
     @on(Table.Activated, "#iterations-table")
     def _iteration_opened(self) -> None:
         self.panel = 0
@@ -99,11 +107,19 @@ class CourseShowing(MapsPanels):
         return found[-1] if found else None
 
     def course_views(self) -> list[View]:
-        """Return the map of the iteration, and that of the last; none where the map is shown."""
+        """Return the maps of the iteration, of those marked and of the last."""
         at = self.iteration
         if at is None:
             return []
-        rows = [self._row_with_map(at), self._row_with_map(len(self.snapshot.course) - 1)]
+        last = len(self.snapshot.course) - 1
+        marks = self.iterations.selection.marks
+        marked = [row for row, one in enumerate(self.iterations.rows) if one.key in marks]
+        wanted = [at, last]
+        if self.is_course_beside:
+            # In the order of the course; the last is always seen, however many are marked.
+            between = sorted({at, *marked} - {last})
+            wanted = [*between[: MOST_ITERATIONS - 1], last]
+        rows = [self._row_with_map(row) for row in wanted]
         if not self.is_course_beside:
             rows = rows[-1:] if self._shows_last else rows[:1]
         views = []

@@ -65,17 +65,40 @@ class DensityPicture(WordedPicture):
         return n_bytes
 
 
-def places_of(height: int, width: int, n: int, aspect: float) -> list[tuple[int, int, int, int]]:
-    """Return row, column, height and width of pictures: side by side or above each other.
+def grids_of(n: int) -> list[tuple[int, int]]:
+    """Return rows and columns in which pictures can be laid out, side by side first."""
+    found = []
+    for across in range(n, 0, -1):
+        down = -(-n // across)
+        if not found or found[-1][0] != down:
+            found.append((down, across))
+        else:
+            # As many rows, fewer columns: the same with less left empty.
+            found[-1] = (down, across)
+    return found
 
-    Whichever lets the pictures, which are as high as wide, be larger.
+
+def places_of(height: int, width: int, n: int, aspect: float) -> list[tuple[int, int, int, int]]:
+    """Return row, column, height and width of pictures: side by side, above each other, or both.
+
+    Whichever lets the pictures, which are as high as wide, be largest.
     """
     gap = int(n > 1)
-    across = max((width - gap * (n - 1)) // max(n, 1), 1)
-    down = max(height // max(n, 1), 1)
-    if min(height * aspect, across) >= min(down * aspect, width):
-        return [(0, number * (across + gap), height, across) for number in range(n)]
-    return [(number * down, 0, down, width) for number in range(n)]
+
+    def size_of(grid: tuple[int, int]) -> tuple[int, int]:
+        down, across = grid
+        return max(height // down, 1), max((width - gap * (across - 1)) // across, 1)
+
+    def edge_of(grid: tuple[int, int]) -> float:
+        tall, wide = size_of(grid)
+        return min(tall * aspect, wide)
+
+    best = max(grids_of(max(n, 1)), key=edge_of)
+    tall, wide = size_of(best)
+    return [
+        (number // best[1] * tall, number % best[1] * (wide + gap), tall, wide)
+        for number in range(n)
+    ]
 
 
 def cell_means(values: NDArray[np.float32], glyphs: GlyphSet) -> NDArray[np.float32]:

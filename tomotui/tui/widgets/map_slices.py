@@ -17,7 +17,7 @@ from tomotui.tui.raster.emit import Frame
 from tomotui.tui.raster.picture import Trail, compose, draw_trails, scale_bar
 from tomotui.tui.raster.resample import cell_grid, resample
 from tomotui.tui.raster.volume import AXES, PLANES, Axis
-from tomotui.tui.widgets.density_picture import DensityPicture
+from tomotui.tui.widgets.density_picture import DensityPicture, grids_of
 
 ZOOM_STEP = 1.25
 ZOOMS = (0.5, 12.0)
@@ -70,7 +70,10 @@ class Tile(NamedTuple):
 
 
 def tiles_of(height: int, width: int, n_maps: int, aspect: float) -> list[Tile]:
-    """Return where the sections of maps lie: in lines, columns or corners, as large as possible."""
+    """Return where the sections of maps lie: in lines, columns or corners, as large as possible.
+
+    The maps themselves lie side by side, above each other, or in rows and columns.
+    """
     forms: tuple[tuple[tuple[int, int], ...], ...] = (
         ((0, 0), (0, 1), (0, 2)),
         ((0, 0), (1, 0), (2, 0)),
@@ -79,7 +82,7 @@ def tiles_of(height: int, width: int, n_maps: int, aspect: float) -> list[Tile]:
     best: tuple[float, list[Tile]] = (-1.0, [])
     for form in forms:
         tall, wide = (1 + max(place[axis] for place in form) for axis in (0, 1))
-        for down, across in {(n_maps, 1), (1, n_maps)}:
+        for down, across in grids_of(n_maps):
             rows, columns = height // (tall * down), width // (wide * across)
             size = min(rows * aspect, columns)
             if size <= best[0]:
@@ -88,8 +91,8 @@ def tiles_of(height: int, width: int, n_maps: int, aspect: float) -> list[Tile]:
                 Tile(
                     number,
                     axis,
-                    (number * (down > 1) * tall + row) * rows,
-                    (number * (across > 1) * wide + column) * columns,
+                    (number // across * tall + row) * rows,
+                    (number % across * wide + column) * columns,
                     rows,
                     columns,
                 )
