@@ -14,9 +14,13 @@ from textual.screen import Screen
 from tomotui.project import Project, ProjectError
 from tomotui.tui import keymap, session
 from tomotui.tui.appearance import THEME_POLL_SECONDS
-from tomotui.tui.navigation import MODES, Navigation
+from tomotui.tui.linking import with_kept_glyphs
+from tomotui.tui.mishaps import Mishaps
+from tomotui.tui.navigation import MODES
 from tomotui.tui.raster.capability import detect_capability, probe_terminal
 from tomotui.tui.screens.base import Frame
+from tomotui.tui.surroundings import AGES_SECONDS
+from tomotui.tui.terminal import identify
 
 SAVE_SECONDS = 2.0
 
@@ -42,6 +46,12 @@ def _live() -> Screen[Any]:
     return LiveScreen()
 
 
+def _cluster() -> Screen[Any]:
+    from tomotui.tui.screens.cluster import ClusterScreen
+
+    return ClusterScreen()
+
+
 def _maps() -> Screen[Any]:
     from tomotui.tui.screens.maps import MapsScreen
 
@@ -54,7 +64,7 @@ def _variation() -> Screen[Any]:
     return VariationScreen()
 
 
-class TomotuiApp(Navigation):
+class TomotuiApp(Mishaps):
     """Tilt series, slices and jobs of a project, in a terminal.
 
     Parameters
@@ -81,6 +91,7 @@ class TomotuiApp(Navigation):
         """Open the project, or welcome; watch themes and signals."""
         self.set_interval(THEME_POLL_SECONDS, self.watch_theme_files)
         self.set_interval(SAVE_SECONDS, self.save_session)
+        self.set_interval(AGES_SECONDS, self.surroundings_changed)
         if not self.is_headless:
             loop = asyncio.get_running_loop()
             for number in (signal.SIGHUP, signal.SIGTERM):
@@ -91,6 +102,7 @@ class TomotuiApp(Navigation):
             self.call_after_refresh(self.say, str(error), "warning")
         if self._folder_at_start is None or not self.open_project(self._folder_at_start):
             self.switch_mode("welcome")
+            self.call_after_refresh(self.ask_for_characters)
 
     def open_project(self, folder: Path) -> bool:
         """Open a project, as it was left; tells whether that was possible."""
@@ -104,6 +116,8 @@ class TomotuiApp(Navigation):
             self.project.close()
         self.project, self.read_only = project, read_only
         self.history.forget()
+        self.trail.forget()
+        self.surroundings.open_project(project.folder, read_only)
         self.session = session.load_session(project.folder)
         session.remember_project(project.folder)
         self.preferences = session.load_preferences()
@@ -137,12 +151,15 @@ class TomotuiApp(Navigation):
         self.add_mode("slices", self._slices)
         self.add_mode("picks", self._picks)
         self.add_mode("jobs", _jobs)
+        self.add_mode("cluster", _cluster)
         self.add_mode("maps", _maps)
         self.add_mode("live", _live)
         self.add_mode("variation", _variation)
         self.last_mode = ""
         await self.switch_mode(self.session.mode if self.session.mode in MODES else "datasets")
         self.open_again(opened)
+        self.watch_job_ends()
+        self.ask_for_characters()
         if not self.read_only:
             self.wake_agent()
 
@@ -177,13 +194,21 @@ class TomotuiApp(Navigation):
             self._saved = now
             session.save_session(self.project.folder, self.session)
 
+    def draw_anew(self) -> None:
+        """Make all screens anew, as they are."""
+        if self.project is not None:
+            self.save_session()
+            self.call_later(self._enter)
+
     def _keep_screens(self) -> None:
         """Keep what the screens of the mode show; those of other modes did so when they were left.
 
         A screen of the project before this one has nothing to say here.
         """
         frames = [screen for screen in self.screen_stack if isinstance(screen, Frame)]
-        mine = [one for one in frames if one.kept_session is self.session and one.is_running]
+        # One that is only about to be shown has nothing to ask yet.
+        ready = [screen for screen in frames if screen.is_running and screen.is_mounted]
+        mine = [screen for screen in ready if screen.kept_session is self.session]
         for screen in mine:
             screen.keep_place()
         if mine:
@@ -203,7 +228,9 @@ class TomotuiApp(Navigation):
 
     def on_unmount(self) -> None:
         """Let go of the project."""
+        self.surroundings.leave()
         self.save_session()
+        self.ignore_job_ends()
         if self.project is not None:
             self.project.close()
 
@@ -211,11 +238,14 @@ class TomotuiApp(Navigation):
 def run(project_folder: Path | None, *, read_only: bool = False, theme: str | None = None) -> int:
     """Open the screens and return the exit code when the user leaves them."""
     report = probe_terminal(sys.__stdin__.fileno(), sys.__stdout__.fileno())  # type: ignore[union-attr]
+    terminal = identify(os.environ, report.name, report.version)
+    kept = session.load_preferences().glyphs
     app = TomotuiApp(
         project_folder,
         read_only=read_only,
         theme=theme,
-        capability=detect_capability(probe=report),
+        capability=with_kept_glyphs(detect_capability(probe=report), kept, terminal, os.environ),
+        terminal=terminal,
     )
     app.run()
     if app.farewell:
