@@ -8,12 +8,13 @@ import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple, TypeVar
+from typing import Annotated, Any, Literal, NamedTuple, TypeVar, cast
 
 import platformdirs
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
+OneOf = TypeVar("OneOf", bound=str)
 
 MOST_RECENT = 12
 MOST_PLACES = 40
@@ -228,6 +229,12 @@ class Preferences(BaseModel):
     ----------
     tour_step, tour_is_on
         Where the user is in the tour, and whether it is shown.
+    notify, hook
+        How ends of jobs are told, and a command that is run then.
+    mouse
+        How much of the mouse the terminal is asked for.
+    glyphs
+        What draws pictures, by terminal.
     """
 
     model_config = ConfigDict(extra="ignore", defer_build=True)
@@ -237,6 +244,15 @@ class Preferences(BaseModel):
     recent: list[str] = Field(default_factory=list)
     tour_step: int = Field(0, ge=0)
     tour_is_on: bool = False
+    notify: Literal["on", "bell", "off", "osc9", "osc777", "osc99"] = "on"
+    hook: str = ""
+    mouse: Literal["off", "click", "full"] | None = None
+    glyphs: dict[str, str] = Field(default_factory=dict)
+
+
+def one_of(known: tuple[OneOf, ...], wish: str) -> OneOf | None:
+    """Return a wish when it is one of those that are known."""
+    return cast(OneOf, wish) if wish in known else None
 
 
 def state_folder() -> Path:

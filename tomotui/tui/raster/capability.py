@@ -9,6 +9,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from tomotui.tui.raster.stills import KITTY_QUESTION, StillSupport, still_support
 from tomotui.tui.raster.tiers import GLYPH_ORDER, ColourDepth, GlyphName
 
 GLYPH_VARIABLE = "TOMOTUI_GLYPHS"
@@ -38,6 +39,12 @@ _PAINTS_SEXTANTS: dict[str, tuple[int, ...]] = {
     "contour": (0, 3),
 }
 
+NOT_ASKED = "characters: quadrants, the terminal was not asked or kept silent"
+FONT_UNKNOWN = (
+    "characters: quadrants; octants have the right width but the font is unknown, "
+    f"R, :calibrate or {GLYPH_VARIABLE}=octant tries them"
+)
+
 
 @dataclass(frozen=True)
 class Capability:
@@ -60,6 +67,10 @@ class Capability:
         The terminal said that its own background is light; ``None`` when it kept silent.
     reasons
         One sentence for each thing that was decided, for ``doctor``.
+    is_guess
+        Nothing is known of the font: only the user can see which characters it has.
+    still
+        How it shows pictures by a protocol of its own.
     """
 
     colours: ColourDepth = "256"
@@ -69,6 +80,13 @@ class Capability:
     cell_aspect: float = 2.0
     is_light: bool | None = None
     reasons: tuple[str, ...] = ()
+    is_guess: bool = False
+    still: StillSupport = StillSupport()
+
+    def with_reason(self, reason: str) -> Capability:
+        """Return the same with another reason for its characters."""
+        others = tuple(one for one in self.reasons if not one.startswith("characters:"))
+        return replace(self, reasons=(*others, reason), is_guess=False)
 
     @property
     def ascii_only(self) -> bool:
@@ -90,6 +108,8 @@ class ProbeReport:
         From its report of the cell's size in pixels; ``None`` when it did not say.
     round_trip_seconds
         From the questions to the last answer; ``None`` when it kept silent.
+    reply
+        All that it answered.
     """
 
     widths: Mapping[GlyphName, int]
@@ -98,6 +118,7 @@ class ProbeReport:
     cell_aspect: float | None = None
     is_light: bool | None = None
     round_trip_seconds: float | None = None
+    reply: str = ""
 
     @property
     def answered(self) -> bool:
@@ -124,6 +145,8 @@ def detect_capability(
         cell_aspect=(probe.cell_aspect if probe and probe.cell_aspect else 2.0),
         is_light=probe.is_light if probe else None,
         reasons=(colour_reason, glyph_reason, *_link_reason(probe)),
+        is_guess=glyph_reason in (NOT_ASKED, FONT_UNKNOWN),
+        still=still_support(probe.reply if probe else "", probe.name if probe else "", env),
     )
 
 
@@ -185,7 +208,7 @@ def _glyphs(
 def _finest(env: Mapping[str, str], probe: ProbeReport | None) -> tuple[GlyphName, str]:
     """Return the finest set that the terminal is known to draw."""
     if probe is None or not probe.answered:
-        return "quadrant", "characters: quadrants, the terminal was not asked or kept silent"
+        return "quadrant", NOT_ASKED
     name, version = _terminal(env, probe)
     if name == "tmux" and version and version < (3, 5):
         return "quadrant", "characters: quadrants, tmux before 3.5 drops finer ones"
@@ -198,11 +221,7 @@ def _finest(env: Mapping[str, str], probe: ProbeReport | None) -> tuple[GlyphNam
         if right_width and name in since and (not version or version >= since[name]):
             return glyphs, f"characters: {glyphs}s, {name} draws them itself"
     if probe.widths.get("octant") == 1:
-        return (
-            "quadrant",
-            "characters: quadrants; octants have the right width but the font is unknown, "
-            f"R or {GLYPH_VARIABLE}=octant tries them",
-        )
+        return "quadrant", FONT_UNKNOWN
     return "quadrant", "characters: quadrants, finer ones are not placed rightly"
 
 
@@ -278,6 +297,7 @@ def probe_terminal(stdin_fd: int, stdout_fd: int, timeout: float = 0.5) -> Probe
         began = time.monotonic()
         # The Linux console would show the question for the background as text.
         ground = "" if os.environ.get("TERM") == "linux" else "\x1b]11;?\x1b\\"
+        ground += KITTY_QUESTION if ground else ""
         _write(stdout_fd, f"{ground}{question}\r\x1b[K\x1b[16t\x1b[>0q\x1b[c")
         reply = _read_reply(stdin_fd, timeout)
         took = time.monotonic() - began
@@ -331,6 +351,7 @@ def parse_reply(reply: str) -> ProbeReport:
         version=parse_version(named[2] or "") if named else (),
         cell_aspect=aspect,
         is_light=_is_light(reply),
+        reply=reply,
     )
 
 

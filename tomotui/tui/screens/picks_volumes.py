@@ -11,6 +11,7 @@ from tomotui.project import Project
 from tomotui.project.decisions import Position
 from tomotui.tui.raster.capability import Capability
 from tomotui.tui.raster.loader import SliceError
+from tomotui.tui.raster.tiers import GlyphName
 from tomotui.tui.raster.view import SliceViewState
 from tomotui.tui.raster.volume import SliceSource
 from tomotui.tui.review import Review
@@ -95,6 +96,10 @@ class PicksVolumes(SliceKeysScreen, Frame):
         assert self.review is not None
         uid = str(self.review.curation.table.tomogram_uids[row])
         return self._volume(self.review.series_at(row), uid)
+
+    def renderer_chosen(self, name: GlyphName) -> None:
+        """Keep what draws in this terminal."""
+        self.tomotui.keep_glyphs(name)
 
     def wish_volume(self, series: str, uid: str) -> None:
         """Show this volume of a series from now on, if it is still there."""

@@ -9,6 +9,7 @@ from textual.binding import BindingType
 
 from tomotui.tui.actions import bindings
 from tomotui.tui.raster.filters import band_preset
+from tomotui.tui.raster.tiers import GlyphName
 from tomotui.tui.raster.view import SliceViewState
 from tomotui.tui.raster.volume import AXES
 from tomotui.tui.screens.next_key import NextKeyScreen
@@ -135,7 +136,12 @@ class SliceKeysScreen(NextKeyScreen):
         """Draw with the next glyph set that this terminal may be able to show."""
         names = self.slice_view.artist.capability.available
         at = names.index(self._now.glyphs) if self._now.glyphs in names else -1
-        self.set_view(self._now.with_glyphs(names[(at + 1) % len(names)]))
+        name = names[(at + 1) % len(names)]
+        self.set_view(self._now.with_glyphs(name))
+        self.renderer_chosen(name)
+
+    def renderer_chosen(self, name: GlyphName) -> None:
+        """Take note that the user has chosen a glyph set; for screens that can keep it."""
 
     def position_text(self) -> str:
         """Return the tilt, or the point in the middle: Angstrom from the volume's centre."""

@@ -16,6 +16,7 @@ from tomotui.tui.feeds import Feed, Observation
 from tomotui.tui.memory import place_of, view_of
 from tomotui.tui.raster.capability import Capability
 from tomotui.tui.raster.picture import Trail
+from tomotui.tui.raster.tiers import GlyphName
 from tomotui.tui.raster.tilt_stack import TiltStack
 from tomotui.tui.raster.view import SliceViewState
 from tomotui.tui.screens.base import NO_BREAKPOINTS, Frame
@@ -182,6 +183,10 @@ class SlicesMode(SliceOverlays, Frame):
             series = self.choice.series
             alignment = self.project.latest("alignment", series.uid)
             launch_again(self.tomotui, series, alignment)
+
+    def renderer_chosen(self, name: GlyphName) -> None:
+        """Keep what draws in this terminal."""
+        self.tomotui.keep_glyphs(name)
 
     def action_zoom_pane(self) -> None:
         """Give the picture the columns of the facts, or give them back."""

@@ -1,0 +1,42 @@
+"""How much of the mouse is asked of the terminal, at every start and after every suspension.
+
+Private names of Textual's driver are used here.
+"""
+
+from __future__ import annotations
+
+from textual.drivers.linux_driver import LinuxDriver
+
+from tomotui.tui.mouse import DEFAULT_MOUSE, MouseMode
+
+_ON: dict[MouseMode, str] = {
+    "off": "",
+    "click": "\x1b[?1000h\x1b[?1002h\x1b[?1006h",
+    "full": "\x1b[?1000h\x1b[?1003h\x1b[?1006h",
+}
+_OFF = "\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1006l"
+
+
+class MouseDriver(LinuxDriver):
+    """Asks for what the app's ``mouse_mode`` says.
+
+    ``click`` has presses, the wheel and movements with a button held. ``full`` has every movement
+    as well, which on a slow link is much traffic for little. With ``off`` the terminal selects
+    text as it does elsewhere.
+    """
+
+    def _enable_mouse_support(self) -> None:
+        mode: MouseMode = getattr(self._app, "mouse_mode", DEFAULT_MOUSE)
+        if self._mouse and _ON[mode]:
+            self.write(_ON[mode])
+            self.flush()
+
+    def _disable_mouse_support(self) -> None:
+        if self._mouse:
+            self.write(_OFF)
+            self.flush()
+
+    def mouse_changed(self) -> None:
+        """Ask for what is wished now."""
+        self._disable_mouse_support()
+        self._enable_mouse_support()
