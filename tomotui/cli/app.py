@@ -118,7 +118,7 @@ def open_screens(
     project
         The same, as an option.
     read_only
-        Look, but change nothing.
+        Look, but change nothing; TOMOTUI_READ_ONLY=1 does the same.
     theme
         Name of a theme.
     """

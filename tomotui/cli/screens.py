@@ -33,6 +33,7 @@ def open_project(
     require_terminal()
     # The screens multiply no matrices: threads for that would only slow the start.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    from tomotui.jobs.visitors import wants_read_only
     from tomotui.project.database import FILE_NAME
     from tomotui.tui.app import run
 
@@ -40,4 +41,4 @@ def open_project(
     if folder is not None and not (chosen / FILE_NAME).exists():
         raise WorkFailed(f"{chosen} holds no project; make one with: tomotui init {chosen}")
     project = chosen if (chosen / FILE_NAME).exists() else None
-    return run(project, read_only=read_only, theme=theme)
+    return run(project, read_only=read_only or wants_read_only(), theme=theme)

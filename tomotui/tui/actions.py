@@ -99,6 +99,13 @@ _DECLARED = (
         "mode.jobs", "jobs", "What runs, waits and has failed.", "app.mode('jobs')", word="jobs"
     ),
     Action(
+        "mode.cluster",
+        "cluster",
+        "Devices and whose work is on them, hosts at work, partitions, room on the disk.",
+        "app.mode('cluster')",
+        word="cluster",
+    ),
+    Action(
         "mode.maps",
         "maps",
         "Averaged maps: surfaces, sections, resolution, and the particles in them.",

@@ -7,12 +7,14 @@ is, loads of a quarter; and a value leaves its step only when it is well on its 
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Protocol
 
 from tomotui.jobs.gpu_watch import GpuProcess, GpuState, GpuWatch
-from tomotui.jobs.machine import DiskState, MachineState, read_machine
+from tomotui.jobs.machine import DiskState, MachineState, read_disk, read_machine
 from tomotui.tui.polling import steady
 
+GIB = float(1 << 30)
 PERCENT_STEP = 5.0
 TEMPERATURE_STEP_C = 3.0
 LOAD_STEP = 0.25
@@ -96,6 +98,19 @@ def steady_machine(before: MachineState | None, now: MachineState) -> MachineSta
     )
 
 
+class SteadyDisk:
+    """Reads the room of a folder; values that tremble stay as they were."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._before: DiskState | None = None
+
+    def read(self) -> DiskState:
+        """Return the room as it is to be shown."""
+        self._before = steady_disk(self._before, read_disk(self._folder))
+        return self._before
+
+
 def steady_disk(before: DiskState | None, now: DiskState) -> DiskState:
     """Return what is to be shown of a disk after what was shown before."""
     free = before.free_bytes if before is not None else None
@@ -105,6 +120,3 @@ def steady_disk(before: DiskState | None, now: DiskState) -> DiskState:
         free_bytes=_steady_bytes(free, now.free_bytes, min(now.total_bytes / PARTS, GIB)) or 0,
         quota_used_bytes=_steady_bytes(used, now.quota_used_bytes, (now.quota_bytes or 0) / PARTS),
     )
-
-
-GIB = float(1 << 30)

@@ -17,7 +17,7 @@ from tomotui.tui.session import OpenScreen, PicksWish, Session
 from tomotui.tui.touring import Touring
 from tomotui.tui.wording import counted, short_path
 
-MODES = ("datasets", "slices", "picks", "jobs", "maps", "live", "variation")
+MODES = ("datasets", "slices", "picks", "jobs", "cluster", "maps", "live", "variation")
 
 
 class Navigation(Touring):

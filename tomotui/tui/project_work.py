@@ -17,8 +17,10 @@ from tomotui.stages import UnknownStage
 from tomotui.stages.base import ParameterError
 from tomotui.tui.appearance import Appearance
 from tomotui.tui.edits import Edit, History
+from tomotui.tui.machine_feed import GpuSource
 from tomotui.tui.screens.base import Frame
 from tomotui.tui.screens.confirm import ConfirmScreen
+from tomotui.tui.surroundings import Surroundings
 from tomotui.tui.wording import counted
 
 Submitter = Callable[[Project, JobRequest, bool], Job]
@@ -33,6 +35,8 @@ class ProjectWork(Appearance):
         For the thread of the screens; every thread that works has its own.
     start_agents
         Start an agent when jobs are submitted.
+    surroundings
+        The GPUs of this machine and other people, for all screens.
     """
 
     def __init__(
@@ -41,6 +45,7 @@ class ProjectWork(Appearance):
         read_only: bool = False,
         start_agents: bool = True,
         submitter: Submitter = submit,
+        gpu_source: GpuSource | None = None,
         **appearance: Any,
     ) -> None:
         super().__init__(**appearance)
@@ -49,6 +54,9 @@ class ProjectWork(Appearance):
         self.project: Project | None = None
         self._submitter = submitter
         self.history = History()
+        self.surroundings = Surroundings(
+            lambda: self.call_later(self.surroundings_changed), gpu_source
+        )
         self._edits: deque[Callable[[], None]] = deque()
         self._is_editing = False
 
@@ -197,6 +205,11 @@ class ProjectWork(Appearance):
         self.change(
             lambda project: sum(not job.status.is_finished for job in project.jobs()), found
         )
+
+    def surroundings_changed(self) -> None:
+        """Let the screen tell what is new about the machine and other people, or how old it is."""
+        if self.screen_stack and isinstance(self.screen, Frame):
+            self.screen.surroundings_changed()
 
     def look_again(self) -> None:
         """Let the screens read the project now."""

@@ -12,7 +12,7 @@ from textual.screen import ModalScreen
 from textual.timer import Timer
 
 from tomotui.tui.actions import bindings
-from tomotui.tui.feeds import Feed
+from tomotui.tui.feeds import Rounds
 from tomotui.tui.screens.next_key import NextKeyScreen
 from tomotui.tui.session import OpenScreen, PicksWish
 from tomotui.tui.snapshots import Counts
@@ -60,7 +60,7 @@ class Frame(NextKeyScreen):
         # A new screen gets its styles when it is mounted; without this Textual would parse all
         # style sheets anew, twice, whenever a mode is shown for the first time.
         self._css_update_count = self.app._css_update_count
-        self.feeds: list[Feed[Any]] = []
+        self.feeds: list[Rounds] = []
         self.counts = Counts()
         self.kept_session = self.tomotui.session
         self._alarm = ""
@@ -117,12 +117,17 @@ class Frame(NextKeyScreen):
             counts=self.counts,
             read_only=self.tomotui.read_only,
             alarm=self._alarm,
+            glance=self.tomotui.surroundings.glance,
         )
 
     def update_header(self) -> None:
         """Let the header follow."""
         if self.is_mounted:
             self.query_one(HeaderLine).show(self.header_state())
+
+    def surroundings_changed(self) -> None:
+        """Let the header tell what is new about the machine and other people."""
+        self.update_header()
 
     def set_alarm(self, words: str) -> None:
         """Show in the header that the project cannot be read; empty when it can."""
@@ -154,13 +159,14 @@ class Frame(NextKeyScreen):
 
     # ---- life
 
-    def watch_feed(self, feed: Feed[Any]) -> None:
+    def watch_feed(self, feed: Rounds) -> None:
         """Start a feed that lives as long as the screen and rests while it is hidden."""
         self.feeds.append(feed)
         feed.start()
 
     def on_screen_suspend(self) -> None:
         """Rest while nobody looks."""
+        self.tomotui.surroundings.hidden_by(self)
         self.keep_place()
         for feed in self.feeds:
             feed.pause()
@@ -170,6 +176,8 @@ class Frame(NextKeyScreen):
     def on_screen_resume(self) -> None:
         """Go on."""
         self.tomotui.tour_arrives(self)
+        self.tomotui.surroundings.shown_by(self)
+        self.update_header()
         for feed in self.feeds:
             feed.resume()
         for log in self.query(LogView):

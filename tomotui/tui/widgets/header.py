@@ -11,6 +11,7 @@ from textual.widget import Widget
 
 from tomotui.tui.snapshots import NO_COUNTS, Counts
 from tomotui.tui.theme import FALLBACK, Look
+from tomotui.tui.widgets.glance import NO_GLANCE, Glance, glance_text
 from tomotui.tui.wording import shortened
 
 MODES = (
@@ -18,6 +19,7 @@ MODES = (
     ("slices", "2", "Slices"),
     ("picks", "3", "Picks"),
     ("jobs", "4", "Jobs"),
+    ("cluster", "5", "Cluster"),
     ("maps", "6", "Maps"),
     ("live", "7", "Live"),
     ("variation", "8", "Variation"),
@@ -39,6 +41,7 @@ class HeaderState:
     counts: Counts = NO_COUNTS
     read_only: bool = False
     alarm: str = ""
+    glance: Glance = NO_GLANCE
 
 
 class HeaderLine(Widget):
@@ -121,6 +124,7 @@ class HeaderLine(Widget):
         line = Text(no_wrap=True)
         if self.state.alarm:
             line.append(f"! {self.state.alarm}  ", look.colour("warning"))
+        line.append_text(glance_text(self.state.glance, self.size.width, look, ascii_only))
         if self.state.read_only:
             line.append("read-only  ", look.colour("warning"))
         shown = (
