@@ -147,6 +147,14 @@ MODE_ACTIONS = (
         "Choose a set whose particles are drawn over the slices, or are not any more.",
         "overlay_set",
     ),
+    Action(
+        "slice.still",
+        "sharp picture",
+        "Show the slice at the full resolution of the screen, where the terminal has pictures.",
+        "still",
+        False,
+        "still",
+    ),
 )
 """Work on the slices of a project."""
 

@@ -9,7 +9,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from tomotui.tui.raster.stills import KITTY_QUESTION, StillSupport, still_support
+from tomotui.tui.raster.stills import KITTY_QUESTION, UNKNOWN_SUPPORT, StillSupport, still_support
 from tomotui.tui.raster.tiers import GLYPH_ORDER, ColourDepth, GlyphName
 
 GLYPH_VARIABLE = "TOMOTUI_GLYPHS"
@@ -81,7 +81,7 @@ class Capability:
     is_light: bool | None = None
     reasons: tuple[str, ...] = ()
     is_guess: bool = False
-    still: StillSupport = StillSupport()
+    still: StillSupport = UNKNOWN_SUPPORT
 
     def with_reason(self, reason: str) -> Capability:
         """Return the same with another reason for its characters."""

@@ -8,6 +8,8 @@ from typing import ClassVar
 from textual.binding import BindingType
 
 from tomotui.tui.actions import bindings
+from tomotui.tui.raster.sharp import sharp_picture
+from tomotui.tui.raster.stills import Grey
 from tomotui.tui.raster.volume import AXES
 from tomotui.tui.screens.slices import SlicesScreen
 from tomotui.tui.slice_actions import MODE_ACTIONS
@@ -43,6 +45,33 @@ class SliceOpening(SlicesScreen):
         series = (self._shown.series.name,)
         screen = OrthoScreen(source, self._shown.label, state, series, self.particle_diameters())
         self.app.push_screen(screen, self._left_planes)
+
+    def action_still(self) -> None:
+        """Show the slice as the terminal's own picture, until a key is pressed."""
+        from tomotui.tui.screens.still import StillScreen
+
+        view, support = self.slice_view, self.capability.still
+        source, image, window = view.source, view.image, view.window
+        if source is None or image is None or window is None or view.is_waiting:
+            return
+        if not support.protocol:
+            self._say(support.refusal)
+            return
+        self.stop_blinking()
+        state, aspect = view.view, self.capability.cell_aspect
+        seen = view.voxels_per_cell() * view.cells[1]
+
+        def draw(cells: tuple[int, int], pixels: tuple[int, int]) -> Grey:
+            # As wide a part of the slice as was seen; all of it where it was all seen.
+            fit = state.voxels_per_cell(source.shape, cells, aspect)
+            per_cell = fit if state.zoom is None else seen / cells[1]
+            return sharp_picture(source, state, image, window, cells, pixels, (per_cell, aspect))
+
+        where = source.describe(state.axis, state.index)
+        self.app.push_screen(StillScreen(support, draw, f"{self._shown_label()}  {where}"))
+
+    def _shown_label(self) -> str:
+        return self._shown.label if self._shown is not None else ""
 
     def _left_planes(self, state: TripleState | None) -> None:
         """Go to the point at which the planes were left."""
