@@ -159,7 +159,8 @@ def clipboard(env: Mapping[str, str], tmux: Ask = ask_tmux) -> Check:
     """Tell whether copied text reaches the clipboard of the user's own machine (OSC 52)."""
     if env.get("TMUX"):
         said = tmux("show", "set-clipboard")
-        if said == "on":
+        # The screens ask tmux itself, which heeds that unless it is off.
+        if said in ("on", "external"):
             return Check("clipboard", "ok", "tmux passes copied text on")
         return Check(
             "clipboard",

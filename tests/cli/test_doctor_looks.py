@@ -53,7 +53,7 @@ def test_a_good_terminal_needs_nothing(env: dict[str, str]) -> None:
         (TMUX, {"#{version}": "3.3a"}, "multiplexer", "tmux 3.5"),
         (TMUX, {"#{client_termfeatures}": "256"}, "colours", "terminal-features"),
         (TMUX, {"escape-time": "500"}, "tmux esc", "escape-time 10"),
-        (TMUX, {"set-clipboard": "external"}, "clipboard", "set-clipboard on"),
+        (TMUX, {"set-clipboard": "off"}, "clipboard", "set-clipboard on"),
     ],
 )
 def test_what_a_terminal_lacks_is_told_with_the_remedy(

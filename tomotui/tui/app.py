@@ -14,7 +14,7 @@ from textual.screen import Screen
 from tomotui.project import Project, ProjectError
 from tomotui.tui import keymap, session
 from tomotui.tui.appearance import THEME_POLL_SECONDS
-from tomotui.tui.linking import with_kept_glyphs
+from tomotui.tui.kept_glyphs import with_kept_glyphs
 from tomotui.tui.mishaps import Mishaps
 from tomotui.tui.navigation import MODES
 from tomotui.tui.raster.capability import detect_capability, probe_terminal

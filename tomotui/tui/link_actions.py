@@ -37,5 +37,6 @@ LINK_ACTIONS = (
         Action(f"card.{name}", f"{name}", f"Draw with {name} characters.", f"choose('{name}')")
         for name in GLYPH_ORDER
     ),
+    Action("dialog.card", "test card", "Show the test card.", "card", True),
     Action("card.keep", "keep", "Keep what is in use.", "keep", True),
 )

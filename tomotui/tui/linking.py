@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +18,9 @@ from tomotui.tui.hook import run_hook
 from tomotui.tui.job_ends import JobEnds, JobEndsReader
 from tomotui.tui.mouse import DEFAULT_MOUSE, MOUSE_MODES, MOUSE_VARIABLE, MouseMode
 from tomotui.tui.navigation import Navigation
-from tomotui.tui.raster.capability import GLYPH_VARIABLE, Capability, with_glyphs
+from tomotui.tui.raster.capability import GLYPH_VARIABLE, with_glyphs
 from tomotui.tui.raster.control import write_to_terminal
-from tomotui.tui.raster.tiers import GLYPH_ORDER, GlyphName
+from tomotui.tui.raster.tiers import GlyphName
 from tomotui.tui.session import one_of
 from tomotui.tui.terminal import Terminal
 from tomotui.tui.wording import one_line, shortened
@@ -122,8 +121,7 @@ class Linking(Navigation):
         """Be told like this from now on."""
         self.preferences.notify = wish
         session.save_preferences(self.preferences)
-        way = notifications.way_of(self.terminal, wish)
-        by = "nothing" if wish == "off" else "the bell" if way == "bell" else f"bell and {way}"
+        by = notifications.told_by(self.terminal, wish)
         self._say_setting(f"ends of jobs are told by {by}", notifications.VARIABLE)
 
     def action_next_notify(self) -> None:
@@ -255,17 +253,3 @@ class Linking(Navigation):
     def draw_anew(self) -> None:
         """Make all screens anew."""
         raise NotImplementedError
-
-
-def with_kept_glyphs(
-    capability: Capability, kept: Mapping[str, str], terminal: Terminal, env: Mapping[str, str]
-) -> Capability:
-    """Return a capability with the characters that were chosen for a terminal.
-
-    The environment goes before, and what the terminal misplaces by now is not taken.
-    """
-    name = one_of(GLYPH_ORDER, kept.get(terminal.key, ""))
-    if name is None or name not in capability.available or env.get(GLYPH_VARIABLE):
-        return capability
-    chosen = with_glyphs(capability, name)
-    return chosen.with_reason(f"characters: {name}, chosen for {terminal.key}; :calibrate changes")

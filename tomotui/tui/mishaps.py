@@ -68,7 +68,9 @@ class Mishaps(Linking):
         # Whatever went wrong must not keep the place from being kept.
         with contextlib.suppress(Exception):
             self.save_session()
-        self._exit_renderables.append(Text(self._parting_words(error), overflow="fold"))
+        if not self._exit_renderables:
+            # The first error is the cause; those that follow come from going down.
+            self._exit_renderables.append(Text(self._parting_words(error), overflow="fold"))
         self._close_messages_no_wait()
 
     def _parting_words(self, error: Exception) -> str:

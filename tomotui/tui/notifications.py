@@ -50,6 +50,14 @@ def way_of(terminal: Terminal, wish: Wish = "on") -> Way:
     return _WAYS.get(terminal.name, "bell")
 
 
+def told_by(terminal: Terminal, wish: Wish) -> str:
+    """Return in words how a terminal is told."""
+    if wish == "off":
+        return "nothing"
+    way = way_of(terminal, wish)
+    return "the bell" if way == "bell" else f"the bell and words ({way})"
+
+
 def sequence_of(news: Ended, terminal: Terminal, wish: Wish = "on") -> str:
     """Return what is written to the terminal; nothing when that is switched off.
 

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual import events, on
 from textual.app import ComposeResult
+from textual.await_complete import AwaitComplete
 from textual.binding import BindingType
 from textual.screen import ModalScreen
 from textual.timer import Timer
+from textual.worker import Worker
 
 from tomotui.tui.actions import bindings
 from tomotui.tui.feeds import Rounds
@@ -267,6 +269,10 @@ class Frame(NextKeyScreen):
             return True
         return False
 
+    @on(Worker.StateChanged)
+    def _worker_changed(self, event: Worker.StateChanged) -> None:
+        self.tomotui.worker_changed(event)
+
     @on(StatusBar.Answered)
     def _line_answered(self, event: StatusBar.Answered) -> None:
         event.stop()
@@ -308,6 +314,8 @@ class Modal(ModalScreen[Any]):
     VERTICAL_BREAKPOINTS = LOW_BREAKPOINTS
     BINDINGS: ClassVar[list[BindingType]] = bindings("dialog.close", "dialog.help")
 
+    _has_answered = False
+
     @property
     def tomotui(self) -> TomotuiApp:
         """The app, by its own type."""
@@ -316,6 +324,17 @@ class Modal(ModalScreen[Any]):
     def on_resize(self, event: events.Resize) -> None:
         """Leave out what is not needed where there are few lines."""
         self.set_class(event.size.height < SHORT_LINES, "-short")
+
+    @on(Worker.StateChanged)
+    def _worker_changed(self, event: Worker.StateChanged) -> None:
+        self.tomotui.worker_changed(event)
+
+    def dismiss(self, result: Any = None) -> AwaitComplete:
+        """Close with a result; of two keys in one breath the first one counts."""
+        if not self._has_answered:
+            self._has_answered = True
+            return super().dismiss(result)
+        return self.app.pop_screen() if self.is_current else AwaitComplete.nothing()
 
     def action_close(self) -> None:
         """Close without doing anything."""

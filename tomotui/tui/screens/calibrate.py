@@ -18,7 +18,7 @@ from tomotui.tui.raster.tiers import GLYPH_ORDER, GlyphName
 from tomotui.tui.screens.base import Modal
 from tomotui.tui.widgets.test_card import TestCard, card_rows, frame_bytes
 
-QUESTION = "Which of these looks like a smooth, closed ring? Press its number; the lower the finer."
+QUESTION = "Which is a smooth, closed ring? Press its number; the lower the finer."
 
 
 class CalibrateScreen(Modal):
@@ -39,9 +39,13 @@ class CalibrateScreen(Modal):
     )
     CSS: ClassVar[str] = """
     CalibrateScreen {
+        & #card-dialog { height: auto; padding: 0 2; }
         & TestCard { width: 1fr; }
         & #card-scroll { height: auto; max-height: 100%; }
+        & #card-question { height: auto; margin-bottom: 1; text-style: bold; }
         & #card-link { height: auto; color: $dim; margin-top: 1; }
+        &.-low #card-question { margin-bottom: 0; }
+        &.-low #card-link { margin-top: 0; }
     }
     """
     BINDINGS: ClassVar[list[BindingType]] = bindings("card")
@@ -59,12 +63,11 @@ class CalibrateScreen(Modal):
 
     def compose(self) -> ComposeResult:
         """Lay out the question, the card, and what is known of the link."""
-        with Vertical(classes="dialog large") as dialog:
+        with Vertical(id="card-dialog", classes="dialog large") as dialog:
             dialog.border_title = "test card"
-            dialog.border_subtitle = f"enter keeps {self.capability.glyphs}"
-            dialog.styles.padding = (0, 2)
+            dialog.border_subtitle = f"1-6 choose   enter keeps {self.capability.glyphs}"
             with VerticalScroll(id="card-scroll"):
-                yield Static(QUESTION, classes="question", markup=False)
+                yield Static(QUESTION, id="card-question", markup=False)
                 yield TestCard(self.capability)
                 yield Static(self._link_words(), id="card-link", markup=False)
 
@@ -104,8 +107,8 @@ class CalibrateScreen(Modal):
     def _link_words(self) -> str:
         size, colours = self.app.size, self.capability.colours
         lines = [
-            f"kB: one picture of {size.width} x {size.height} cells in {_COLOURS[colours]}. "
-            f"Kept for: {self.terminal_words}."
+            f"kB are those of a picture of {size.width} x {size.height} in {_COLOURS[colours]}. "
+            f"Kept for {self.terminal_words}."
         ]
         trip = self.card.pacer.round_trip if self.is_mounted else None
         if trip is not None:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from rich.table import Table as Grid
 from rich.text import Text
 from textual import work
 from textual.app import ComposeResult
+from textual.binding import BindingType
 from textual.containers import Vertical, VerticalScroll
 from textual.message import Message
 from textual.widgets import Static
 
+from tomotui.tui.actions import bindings
+from tomotui.tui.notifications import told_by
 from tomotui.tui.screens.base import Modal
 from tomotui.tui.status import Mood
 
@@ -22,6 +25,8 @@ _WORDS = {"ok": "ok", "warn": "warning", "fail": "failed"}
 
 class DoctorScreen(Modal):
     """Runs the checks in a thread and lists them."""
+
+    BINDINGS: ClassVar[list[BindingType]] = bindings("dialog.card")
 
     ABOUT = "doctor"
     PROSE = "Each line is a check; where one is not well, the remedy stands below it."
@@ -37,17 +42,26 @@ class DoctorScreen(Modal):
         """Lay out the list."""
         with Vertical(classes="dialog large") as dialog:
             dialog.border_title = "doctor"
-            dialog.border_subtitle = "esc closes"
+            dialog.border_subtitle = "t test card   esc closes"
             with VerticalScroll(id="doctor-scroll"):
                 yield Static("looking at this machine …", id="checks", markup=False)
-                yield Static(
-                    "\n".join(self.tomotui.capability.reasons), classes="prose", markup=False
-                )
+                yield Static("\n".join(self._reasons()), classes="prose", markup=False)
+
+    def _reasons(self) -> list[str]:
+        app = self.tomotui
+        told = told_by(app.terminal, app.notify_wish)
+        link = f"ends of jobs are told by {told}; mouse {app.mouse_mode}; {app.terminal.key}"
+        return [*app.capability.reasons, link]
 
     def on_mount(self) -> None:
         """Begin."""
         self.query_one("#doctor-scroll").focus()
         self._collect()
+
+    def action_card(self) -> None:
+        """Show the test card instead."""
+        self.dismiss(None)
+        self.tomotui.call_later(self.tomotui.action_calibrate)
 
     @work(thread=True, exit_on_error=False)
     def _collect(self) -> None:

@@ -106,13 +106,13 @@ class TestCard(WordedPicture):
             return None
         frame = blank_frame(self.artist, (height, width))
         for number, place in enumerate(places_of(width), 1):
-            self._draw(frame, number, place)
+            self._draw_ring(frame, number, place)
         if height >= card_rows(width):
             self._draw_ramp(frame, card_rows(width) - RAMP_ROWS, min(width, 72))
         self._strips, n_bytes = strips_of(frame)
         return n_bytes
 
-    def _draw(self, frame: Frame, number: int, place: Place) -> None:
+    def _draw_ring(self, frame: Frame, number: int, place: Place) -> None:
         capability, name = self.artist.capability, place.glyphs
         now = name == self.chosen
         frame.write(
