@@ -179,6 +179,6 @@ async def test_an_empty_project_says_how_series_come(make_app: AppMaker, tmp_pat
 
 
 def test_a_trend_without_values_is_empty() -> None:
-    assert trend_curve((), TRENDS[0], 40).x == ()
+    assert trend_curve((), TRENDS[0]).x == ()
     words = session_facts(LiveSnapshot(), None, 0.0, FALLBACK, False).plain
     assert "series 0" in words

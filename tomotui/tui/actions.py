@@ -7,6 +7,7 @@ from textual.binding import Binding, BindingType
 from tomotui.tui.action import Action
 from tomotui.tui.map_actions import MAP_ACTIONS
 from tomotui.tui.pick_actions import PICK_ACTIONS
+from tomotui.tui.plot_actions import PLOT_ACTIONS
 from tomotui.tui.slice_actions import SLICE_ACTIONS
 from tomotui.tui.variation_actions import VARIATION_ACTIONS
 
@@ -227,6 +228,7 @@ _DECLARED = (
     *PICK_ACTIONS,
     *MAP_ACTIONS,
     *VARIATION_ACTIONS,
+    *PLOT_ACTIONS,
     # What can be copied.
     Action("yank.path", "path", "Copy the path.", "take('path')"),
     Action("yank.name", "name", "Copy the name.", "take('name')"),

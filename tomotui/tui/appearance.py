@@ -44,7 +44,7 @@ _KEY_WORDS = {
 class Appearance(FrameAcknowledgements, App[int], inherit_bindings=False):
     """The part of the app that knows no project."""
 
-    BINDINGS: ClassVar[list[BindingType]] = bindings("app", "mode")
+    BINDINGS: ClassVar[list[BindingType]] = bindings("app", "mode", "plot.export")
 
     def __init__(
         self,

@@ -163,6 +163,16 @@ def _board_states(app: Navigation) -> Sequence[str]:
     return ("running", "queued", "failed", "held", "done", "odd")
 
 
+def _export(app: Navigation, rest: str) -> None:
+    what, _, file = rest.partition(" ")
+    if what != "plot":
+        raise CommandError(
+            "export plot [FILE.svg|FILE.png|FILE.csv] writes the chart in view; "
+            "tomotui export writes data"
+        )
+    app.export_plot(file.strip())
+
+
 _TOUR = ("", "again", "off")
 _SPECIAL = (
     Command(
@@ -179,6 +189,7 @@ _SPECIAL = (
     Command("run", "run STAGE [PATTERN]", "Run a stage on series.", _run, _run_offers),
     Command("theme", "theme [NAME]", "Choose the colours.", _theme, _themes),
     Command("keymap", "keymap [NAME]", "Choose the keys.", _keymap, _keymaps),
+    Command("export", "export plot [FILE]", "Write the chart.", _export, lambda app: ("plot",)),
     Command("tour", "tour [again|off]", "Learn by doing.", _tour, lambda app: _TOUR[1:]),
     Command("open", "open [FOLDER]", "Open a project.", _open),
 )

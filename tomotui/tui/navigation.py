@@ -269,6 +269,16 @@ class Navigation(Touring):
 
         self.push_screen(ThemePicker())
 
+    def action_export_plot(self) -> None:
+        """Write the chart in view into files."""
+        self.export_plot()
+
+    def export_plot(self, file: str = "") -> None:
+        """Write the chart in view, as all kinds or as a file of a name."""
+        from tomotui.tui.plot_export import export_plot
+
+        export_plot(self, file)
+
     def action_doctor(self) -> None:
         """Check this machine."""
         from tomotui.tui.screens.doctor import DoctorScreen

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from tomotui.tui.raster.glyphs import GLYPHS
 from tomotui.tui.raster.lines import Floats, dot_cells, polyline
+from tomotui.tui.raster.ticks import log_ticks, tick_words, ticks
 
 Style = Literal["line", "dots", "marks", "fill"]
 Range = tuple[float, float]
@@ -34,6 +35,9 @@ class Layer:
         level of zero).
     mark
         Character of ``marks``.
+    name
+        What it is, for the reader of a value or of a printed chart; empty when it only
+        accompanies another.
     """
 
     x: Floats
@@ -41,6 +45,7 @@ class Layer:
     role: str = "series.0"
     style: Style = "line"
     mark: str = "●"
+    name: str = ""
 
 
 def layer(
@@ -49,9 +54,24 @@ def layer(
     role: str = "series.0",
     style: Style = "line",
     mark: str = "●",
+    name: str = "",
 ) -> Layer:
     """Return a layer of anything that numpy takes for numbers."""
-    return Layer(np.asarray(x, np.float64), np.asarray(y, np.float64), role, style, mark)
+    return Layer(np.asarray(x, np.float64), np.asarray(y, np.float64), role, style, mark, name)
+
+
+@dataclass(frozen=True)
+class Axis:
+    """What an axis is of; ``unit`` is empty for plain numbers."""
+
+    name: str = ""
+    unit: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.unit})" if self.unit else self.name
+
+
+NO_AXIS = Axis()
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,6 +90,10 @@ class Chart:
         What the axes span; all layers when not given.
     is_map
         A unit is equally long on both axes.
+    title, x_axis, y_axis
+        What it shows; not drawn in the terminal, where the frame says it.
+    y_log
+        The vertical axis is logarithmic; what is not above 0 is left out.
     """
 
     layers: tuple[Layer, ...]
@@ -79,6 +103,10 @@ class Chart:
     x_range: Range | None = None
     y_range: Range | None = None
     is_map: bool = False
+    title: str = ""
+    x_axis: Axis = NO_AXIS
+    y_axis: Axis = NO_AXIS
+    y_log: bool = False
 
 
 @dataclass
@@ -111,28 +139,6 @@ class Canvas:
     def text(self) -> str:
         """Return all rows, for tests."""
         return "\n".join("".join(row) for row in self.characters.tolist())
-
-
-def ticks(low: float, high: float, most: int) -> list[float]:
-    """Return round numbers within a range: steps of 1, 2 or 5 times a power of ten."""
-    span = high - low
-    if not (span > 0 and math.isfinite(span)) or most < 1:
-        return []
-    power = 10.0 ** math.floor(math.log10(span / most))
-    for step in (power, 2 * power, 5 * power, 10 * power, 20 * power):
-        first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
-        if last - first + 1 <= most:
-            return [n * step + 0.0 for n in range(first, last + 1)]
-    return []
-
-
-def tick_words(values: Sequence[float]) -> list[str]:
-    """Return ticks as words with as many digits as tell them apart."""
-    if not values:
-        return []
-    step = abs(values[1] - values[0]) if len(values) > 1 else abs(values[0]) or 1.0
-    digits = max(0, -math.floor(math.log10(step) + 1e-9)) if step > 0 else 0
-    return [f"{value + 0.0:.{min(digits, 6)}f}" for value in values]
 
 
 class _Frame:
@@ -171,21 +177,11 @@ def draw_chart(chart: Chart, height: int, width: int, ascii_only: bool = False) 
         In cells, with the labels of the axes.
     """
     canvas = Canvas(np.full((height, width), " ", object), np.full((height, width), "dim", object))
-    x, y = _ranges(chart)
-    rows = height - 1
-    marks_y = ticks(*y, max(2, min(5, rows // 2)))
-    words_y = tick_words(marks_y)
-    left = max((len(word) for word in words_y), default=0) + 1
-    columns = width - left - 1
-    if rows < 2 or columns < 4:
+    chart = on_axes(chart)
+    placed = _placed(chart, height, width)
+    if placed is None:
         return canvas
-    if chart.is_map:
-        x, y = _equal_units(x, y, rows, columns)
-        marks_y = ticks(*y, max(2, min(5, rows // 2)))
-        words_y = tick_words(marks_y)
-        left = max((len(word) for word in words_y), default=0) + 1
-        columns = width - left - 1
-    frame = _Frame(rows, columns, x, y)
+    frame, left, marks_y, words_y = placed
     _draw_layers(frame, chart, ascii_only)
     _paste(canvas, frame, left, ascii_only)
     _label_axes(canvas, frame, left, marks_y, words_y)
@@ -197,7 +193,67 @@ def draw_chart(chart: Chart, height: int, width: int, ascii_only: bool = False) 
     return canvas
 
 
-def _ranges(chart: Chart) -> tuple[Range, Range]:
+def x_at(chart: Chart, height: int, width: int, column: int) -> float | None:
+    """Return the x under a column of a drawn chart; ``None`` beside its axes."""
+    placed = _placed(on_axes(chart), height, width)
+    if placed is None:
+        return None
+    frame, left, _, _ = placed
+    if not left <= column < left + frame.columns:
+        return None
+    part = (column - left + 0.5) / frame.columns
+    return frame.x[0] + part * (frame.x[1] - frame.x[0])
+
+
+def on_axes(chart: Chart) -> Chart:
+    """Return a chart with its values as they lie along the axes: of logarithmic ones, powers."""
+    if not chart.y_log:
+        return chart
+    return replace(
+        chart,
+        layers=tuple(replace(one, y=_powers(one.y)) for one in chart.layers),
+        levels=tuple((math.log10(y), role) for y, role in chart.levels if y > 0),
+        y_range=_power_range(chart.y_range),
+    )
+
+
+def _powers(values: Floats) -> Floats:
+    return np.log10(np.where(values > 0, values, np.nan))
+
+
+def _power_range(span: Range | None) -> Range | None:
+    if span is None or span[0] <= 0:
+        return None
+    return math.log10(span[0]), math.log10(span[1])
+
+
+def axis_ticks(chart: Chart, span: Range, most: int) -> tuple[list[float], list[str]]:
+    """Return places and words of the ticks of the vertical axis."""
+    if chart.y_log:
+        return log_ticks(*span, most)
+    marks = ticks(*span, most)
+    return marks, tick_words(marks)
+
+
+def _placed(
+    chart: Chart, height: int, width: int
+) -> tuple[_Frame, int, list[float], list[str]] | None:
+    """Return the frame of a chart, its first column, and the ticks at its left."""
+    x, y = ranges(chart)
+    rows = height - 1
+    most = max(2, min(5, rows // 2))
+    marks, words = axis_ticks(chart, y, most)
+    left = max((len(word) for word in words), default=0) + 1
+    if rows < 2 or width - left - 1 < 4:
+        return None
+    if chart.is_map:
+        x, y = _equal_units(x, y, rows, width - left - 1)
+        marks, words = axis_ticks(chart, y, most)
+        left = max((len(word) for word in words), default=0) + 1
+    return _Frame(rows, width - left - 1, x, y), left, marks, words
+
+
+def ranges(chart: Chart) -> tuple[Range, Range]:
     """Return what the axes span, with a little room above and below."""
     every = [one for one in chart.layers if len(one.x)]
     x = chart.x_range or _span([one.x for one in every])

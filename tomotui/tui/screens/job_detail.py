@@ -189,14 +189,14 @@ class JobDetailScreen(JobKeysFrame):
         pane, plot = self.query_one("#plot-pane"), self.query_one(MetricPlot)
         pane.set_class(not names, "-empty")
         if not self._metric:
-            plot.show(None)
+            plot.show_curves(None)
             pane.border_title, pane.border_subtitle = "metrics", ""
             return
-        most = 2 * max(plot.size.width, 40)
-        curve = curve_of(self._metric, detail.metrics[self._metric], most)
+        curve = curve_of(self._metric, detail.metrics[self._metric])
         partner = HELD_OUT + self._metric
-        beside = [curve_of(partner, detail.metrics[partner], most)] if partner in both else []
-        plot.show(curve, *beside)
+        beside = [curve_of(partner, detail.metrics[partner])] if partner in both else []
+        plot.title = f"{self._metric} of {detail.target}, {detail.line.job.name}"
+        plot.show_curves(curve, *beside)
         pane.border_title = f"{self._plot_title(curve, beside)} · {detail.target}"
         place = names.index(self._metric) + 1
         pane.border_subtitle = f"{place} of {len(names)}, m next" if len(names) > 1 else ""

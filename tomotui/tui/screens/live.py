@@ -19,6 +19,7 @@ from tomotui.records import Status
 from tomotui.tui.actions import bindings
 from tomotui.tui.feeds import Feed, Observation
 from tomotui.tui.live_feed import LiveSnapshot, read_live, read_watchers
+from tomotui.tui.raster.chart import Axis
 from tomotui.tui.screens.base import Frame
 from tomotui.tui.screens.live_words import COLUMNS, TRENDS, board_row, session_facts, trend_curve
 from tomotui.tui.screens.quality import Pane
@@ -70,7 +71,7 @@ class LiveScreen(Frame):
                     pane.border_title = "session"
                     yield Static(id="session", markup=False)
                 with Pane(id="trend-pane", classes="pane"):
-                    yield MetricPlot()
+                    yield MetricPlot(Axis("arrival", "h"))
 
     def on_mount(self) -> None:
         """Begin to watch the project."""
@@ -135,8 +136,8 @@ class LiveScreen(Frame):
     def _show_trend(self) -> None:
         trend = TRENDS[self._trend]
         plot, pane = self.query_one(MetricPlot), self.query_one("#trend-pane")
-        curve = trend_curve(self.snapshot.rows, trend, 2 * max(plot.size.width, 40))
-        plot.show(curve)
+        curve = trend_curve(self.snapshot.rows, trend)
+        plot.show_curves(curve)
         last = f" {curve.y[-1]:.4g} {curve.unit}" if curve.y else ""
         pane.border_title = f"{trend.name}{last} · over arrival, hours"
         pane.border_subtitle = f"{self._trend + 1} of {len(TRENDS)}, m next"

@@ -14,7 +14,7 @@ from tomotui.tui.status import Mood
 from tomotui.tui.theme import Look
 from tomotui.tui.widgets.cells import EMPTY, Column, Content, Row, Span, bar, sign, text
 from tomotui.tui.widgets.facts import Facts
-from tomotui.tui.widgets.plot import Curve, decimate
+from tomotui.tui.widgets.plot import Curve
 from tomotui.tui.wording import counted, one_line, short_path
 
 MOST_WAITING = 6
@@ -157,7 +157,7 @@ def _watch_facts(facts: Facts, line: WatchLine) -> None:
     facts.line("process", line.process, role="dim")
 
 
-def trend_curve(rows: Sequence[BoardRow], trend: Trend, max_points: int) -> Curve:
+def trend_curve(rows: Sequence[BoardRow], trend: Trend) -> Curve:
     """Return a trend over the time of arrival, in hours from the first series."""
     points = []
     for row in reversed(rows):
@@ -167,6 +167,5 @@ def trend_curve(rows: Sequence[BoardRow], trend: Trend, max_points: int) -> Curv
     if not points:
         return Curve(trend.name, (), (), trend.unit)
     start = rows[-1].arrived_at
-    hours = [(at - start) / 3600 for at, _ in points]
-    x, y = decimate(hours, [value for _, value in points], max_points)
-    return Curve(trend.name, tuple(x), tuple(y), trend.unit)
+    hours = tuple((at - start) / 3600 for at, _ in points)
+    return Curve(trend.name, hours, tuple(value for _, value in points), trend.unit)

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from tomotui.geometry.poses import matrices_of_angles
 from tomotui.tui.details import Details
 from tomotui.tui.maps_feed import Particles
-from tomotui.tui.raster.chart import Chart, Layer, layer
+from tomotui.tui.printing.page import Grid
+from tomotui.tui.raster.chart import Axis, Chart, Layer, layer
 
 Floats = NDArray[np.float64]
 Drawn = Chart | str
@@ -27,13 +28,19 @@ class Quantity:
 
     key: str
     title: str
+    axis: Axis
     columns: tuple[str, ...] = ("",)
 
 
 QUANTITIES = (
-    Quantity("tilt_score", "score of each tilt"),
-    Quantity("tilt_shift_angstrom", "shift Å [series.0]x[/] [series.1]y[/]", ("x", "y")),
-    Quantity("tilt_defocus_change_angstrom", "change of defocus Å"),
+    Quantity("tilt_score", "score of each tilt", Axis("score")),
+    Quantity(
+        "tilt_shift_angstrom",
+        "shift Å [series.0]x[/] [series.1]y[/]",
+        Axis("shift", "Å"),
+        ("x", "y"),
+    ),
+    Quantity("tilt_defocus_change_angstrom", "change of defocus Å", Axis("change of defocus", "Å")),
 )
 
 
@@ -43,16 +50,16 @@ def fsc(details: Details, resolution_angstrom: float | None = None) -> Drawn:
     if frequency is None:
         return details.problem or "no half maps: no resolution"
     curves = (
-        ("fsc_unmasked", "dim"),
-        ("fsc_randomised", "warning"),
-        ("fsc_masked", "series.1"),
-        ("fsc_corrected", "series.0"),
+        ("fsc_unmasked", "dim", "unmasked"),
+        ("fsc_randomised", "warning", "random phases"),
+        ("fsc_masked", "series.1", "masked"),
+        ("fsc_corrected", "series.0", "corrected"),
     )
     layers = []
-    for name, role in curves:
-        values = details.get(name, 1)
+    for key, role, name in curves:
+        values = details.get(key, 1)
         if values is not None and len(values) == len(frequency):
-            layers.append(layer(frequency, values, role))
+            layers.append(layer(frequency, values, role, name=name))
     uprights: tuple[tuple[float, str, str], ...] = ()
     if resolution_angstrom is not None and resolution_angstrom > 0:
         uprights = ((1 / resolution_angstrom, "success", f"{resolution_angstrom:.1f} Å"),)
@@ -62,6 +69,9 @@ def fsc(details: Details, resolution_angstrom: float | None = None) -> Drawn:
         levels=((FSC_LEVEL, "accent"), (0.0, "dim")),
         x_range=(0.0, float(frequency[-1])),
         y_range=(-0.1, 1.02),
+        title="Fourier shell correlation",
+        x_axis=Axis("frequency", "1/Å"),
+        y_axis=Axis("correlation"),
     )
 
 
@@ -83,10 +93,20 @@ def tilts(
     columns = values[order].reshape(len(angle), -1)
     layers: list[Layer] = []
     for number in range(min(columns.shape[1], len(quantity.columns))):
-        layers.append(layer(angle[order], columns[:, number], f"series.{number}"))
+        name = quantity.columns[number]
+        layers.append(layer(angle[order], columns[:, number], f"series.{number}", name=name))
         layers.append(layer(angle[order], columns[:, number], f"series.{number}", "marks", "·"))
     levels = ((0.0, "dim"),) if np.nanmin(columns) < 0 < np.nanmax(columns) else ()
-    return Chart(tuple(layers), levels=levels, cursor=cursor_deg)
+    names = series_names(details)
+    of_series = f" of {names[series]}" if series < len(names) else ""
+    return Chart(
+        tuple(layers),
+        levels=levels,
+        cursor=cursor_deg,
+        title=f"{quantity.axis.name} of each tilt{of_series}",
+        x_axis=Axis("tilt", "°"),
+        y_axis=quantity.axis,
+    )
 
 
 def scores(particles: Particles) -> Drawn:
@@ -99,11 +119,16 @@ def scores(particles: Particles) -> Drawn:
     edges = np.linspace(low, high if high > low else low + 1.0, _SCORE_BINS + 1)
     cut = table.decisions == "rejected"
     layers = []
-    for which, role in ((~cut, "series.0"), (cut, "error")):
+    for which, role, name in ((~cut, "series.0", "kept"), (cut, "error", "cut")):
         counts, _ = np.histogram(table.scores[which & np.isfinite(table.scores)], edges)
         if counts.any():
-            layers.append(layer((edges[1:] + edges[:-1]) / 2, counts, role, "fill"))
-    return Chart(tuple(layers))
+            layers.append(layer((edges[1:] + edges[:-1]) / 2, counts, role, "fill", name=name))
+    return Chart(
+        tuple(layers),
+        title="scores of the particles",
+        x_axis=Axis("score"),
+        y_axis=Axis("particles"),
+    )
 
 
 def views(details: Details, particles: Particles) -> NDArray[np.float32] | None:
@@ -130,3 +155,16 @@ def views(details: Details, particles: Particles) -> NDArray[np.float32] | None:
         -seen[:, 2], azimuth, bins=shape, range=((-1.0, 1.0), (-180.0, 180.0))
     )
     return counts.astype(np.float32)
+
+
+def views_grid(heat: NDArray[np.float32]) -> Grid:
+    """Return views as they are printed."""
+    return Grid(
+        heat,
+        (-180.0, 180.0),
+        (-1.0, 1.0),
+        "views of the particles",
+        Axis("azimuth", "°"),
+        Axis("cosine of the polar angle"),
+        Axis("particles"),
+    )

@@ -20,6 +20,7 @@ from tomotui.tui.screens.maps_charts import (
     series_names,
     tilts,
     views,
+    views_grid,
 )
 from tomotui.tui.screens.maps_layout import PANELS, Page, pages_of
 from tomotui.tui.screens.maps_words import (
@@ -222,6 +223,7 @@ class MapsPanels(PaneledFrame):
         heat = views(self.snapshot.details, self.snapshot.particles)
         view = self.pane("views").query_one(HeatView)
         view.show(heat, ("-180°", "azimuth", "180°"), "no orientations are known")
+        view.grid = None if heat is None else views_grid(heat)
         most = f" · most {heat.max():.0f}" if heat is not None else ""
         self.entitle("views", f"views, from +z down to -z{most}")
 

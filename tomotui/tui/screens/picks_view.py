@@ -291,6 +291,7 @@ class PicksView(PicksVolumes):
         self.query_one("#picks-audit", Static).update("\n".join(audit))
         histogram = self.query_one(ScoreHistogram)
         if review is None or not review.curation.has_scores:
+            histogram.scores = None
             histogram.show(ScorePicture((), 0, 0.0, lines))
             return
         width = PANEL_COLUMNS - 2
@@ -298,6 +299,7 @@ class PicksView(PicksVolumes):
         scores = review.curation.table.scores
         if self._bars[0] is not scores:
             self._bars = (scores, bars_of(scores[np.isfinite(scores)], low, high, width))
+        histogram.scores = scores[np.isfinite(scores)]
         cut = column_of(review.threshold, low, high, width)
         histogram.show(ScorePicture(self._bars[1], cut, review.threshold, lines))
 

@@ -112,7 +112,7 @@ class QualityScreen(Frame):
                         with VerticalScroll(id="quality-scroll", can_focus=False):
                             yield Static(id="quality-facts", markup=False)
                     else:
-                        yield ChartView()
+                        yield ChartView(with_keys=False)
 
     def on_mount(self) -> None:
         """Begin to watch the series."""

@@ -11,13 +11,15 @@ from numpy.typing import NDArray
 
 from tomotui.tui.details import NO_DETAILS, Details
 from tomotui.tui.quality_feed import QualitySnapshot
-from tomotui.tui.raster.chart import Chart, Layer, layer
+from tomotui.tui.raster.chart import Axis, Chart, Layer, layer
 
 Floats = NDArray[np.float64]
 Drawn = Chart | str
 """A chart, or the words that stand in its place."""
 
 
+TILT = Axis("tilt", "°")
+LEFT_OUT = "left out"
 PAST_RINGS = 1.3
 """How far beyond the last ring that is seen spectra are shown."""
 
@@ -87,11 +89,11 @@ def _out(seen: QualitySnapshot) -> NDArray[np.bool_]:
     return np.array([seen.is_excluded(index) for index in seen.order], dtype=bool)
 
 
-def _curve(x: Floats, y: Floats, out: NDArray[np.bool_], role: str) -> tuple[Layer, ...]:
+def _curve(x: Floats, y: Floats, out: NDArray[np.bool_], role: str, name: str) -> tuple[Layer, ...]:
     """Return a line through what is used, and dim marks where something is left out."""
     used = ~out & np.isfinite(y)
-    left = layer(x[out], y[out], "dim", "marks", "○")
-    return layer(x[used], y[used], role), left
+    left = layer(x[out], y[out], "dim", "marks", "○", LEFT_OUT)
+    return layer(x[used], y[used], role, name=name), left
 
 
 def residuals(seen: QualitySnapshot, index: int) -> Drawn:
@@ -108,18 +110,21 @@ def residuals(seen: QualitySnapshot, index: int) -> Drawn:
     top = 1.1 * float(values[used].max() if used.any() else np.nanmax(values))
     # Those left out may be far above all others: they stand at the rim.
     shown = np.minimum(shown, top)
-    layers = [layer(x[used], values[used], "series.0")]
+    layers = [layer(x[used], values[used], "series.0", name="residual")]
     for verdict, role, mark in (("poor", "warning", "▲"), ("bad", "error", "✗")):
         chosen = used & (verdicts == verdict)
-        layers.append(layer(x[chosen], values[chosen], role, "marks", mark))
+        layers.append(layer(x[chosen], values[chosen], role, "marks", mark, verdict))
     bad = out & (verdicts == "bad")
-    layers.append(layer(x[out & ~bad], shown[out & ~bad], "dim", "marks", "○"))
-    layers.append(layer(x[bad], shown[bad], "dim", "marks", "✗"))
+    layers.append(layer(x[out & ~bad], shown[out & ~bad], "dim", "marks", "○", LEFT_OUT))
+    layers.append(layer(x[bad], shown[bad], "dim", "marks", "✗", "bad, left out"))
     return Chart(
         tuple(layers),
         levels=((typical, "track"),),
         cursor=_cursor(seen, index),
         y_range=(0.0, max(top, 1e-3)),
+        title=f"residual of the alignment of {seen.name}",
+        x_axis=TILT,
+        y_axis=Axis("residual", "Å"),
     )
 
 
@@ -147,8 +152,15 @@ def shifts(seen: QualitySnapshot, index: int) -> Drawn:
     tilts = [seen.aligned[each] for each in seen.order]
     along = np.array([tilt.shift_x_angstrom for tilt in tilts])
     across = np.array([tilt.shift_y_angstrom for tilt in tilts])
-    layers = (*_curve(x, along, out, "series.0"), *_curve(x, across, out, "series.1"))
-    return Chart(layers, levels=((0.0, "track"),), cursor=_cursor(seen, index))
+    layers = (*_curve(x, along, out, "series.0", "x"), *_curve(x, across, out, "series.1", "y"))
+    return Chart(
+        layers,
+        levels=((0.0, "track"),),
+        cursor=_cursor(seen, index),
+        title=f"shifts of {seen.name}",
+        x_axis=TILT,
+        y_axis=Axis("shift", "Å"),
+    )
 
 
 def path(seen: QualitySnapshot, index: int) -> Drawn:
@@ -163,10 +175,15 @@ def path(seen: QualitySnapshot, index: int) -> Drawn:
     here = seen.aligned[index]
     return Chart(
         (
-            *_curve(x, y, out, "series.0"),
-            layer([here.shift_x_angstrom], [-here.shift_y_angstrom], "accent", "marks", "◆"),
+            *_curve(x, y, out, "series.0", "centre"),
+            layer(
+                [here.shift_x_angstrom], [-here.shift_y_angstrom], "accent", "marks", "◆", "here"
+            ),
         ),
         is_map=True,
+        title=f"path of the centre of {seen.name}",
+        x_axis=Axis("x", "Å"),
+        y_axis=Axis("-y", "Å"),
     )
 
 
@@ -185,7 +202,13 @@ def axis_curve(seen: QualitySnapshot, index: int) -> Drawn:
     turned = [chosen + turn for turn in (0, -180, 180, -360, 360)]
     shown = next((one for one in turned if low <= one <= high), chosen)
     uprights = ((shown, "success", f"{chosen:.1f}°"),)
-    return Chart((layer(angle[order], score[order]),), uprights=uprights)
+    return Chart(
+        (layer(angle[order], score[order], name="score"),),
+        uprights=uprights,
+        title=f"search for the tilt axis of {seen.name}",
+        x_axis=Axis("tilt axis", "°"),
+        y_axis=Axis("score"),
+    )
 
 
 def _spectrum_row(details: Details, index: int, name: str) -> Floats | None:
@@ -204,11 +227,11 @@ def spectrum(seen: QualitySnapshot, index: int) -> Drawn:
         if frequency is not None and details.get("observed", 2) is not None:
             return "this tilt was left out when the CTF was measured"
         return needs_ctf(seen, "spectra")
-    layers = [layer(frequency, observed, "series.0")]
+    layers = [layer(frequency, observed, "series.0", name="seen")]
     fitted = _spectrum_row(details, index, "fitted")
     if fitted is not None and len(fitted) == len(frequency):
         # Under the curve that was seen, for a cell has one colour.
-        layers.insert(0, layer(frequency, fitted, "series.1", "fill"))
+        layers.insert(0, layer(frequency, fitted, "series.1", "fill", name="fitted"))
     uprights: tuple[tuple[float, str, str], ...] = ()
     last = float(frequency[-1])
     tilt = seen.transfer.get(index)
@@ -224,6 +247,9 @@ def spectrum(seen: QualitySnapshot, index: int) -> Drawn:
         uprights=uprights,
         x_range=(float(frequency[0]), last),
         y_range=(float(low - room), float(high + room)),
+        title=f"power spectrum of {seen.name} at {seen.angle(index):.1f}°",
+        x_axis=Axis("frequency", "1/Å"),
+        y_axis=Axis("power"),
     )
 
 
@@ -236,8 +262,14 @@ def defocus(seen: QualitySnapshot, index: int) -> Drawn:
     out = np.array([seen.is_excluded(each) for each in known], dtype=bool)
     u = np.array([seen.transfer[each].defocus_u_angstrom for each in known]) / 1e4
     v = np.array([seen.transfer[each].defocus_v_angstrom for each in known]) / 1e4
-    layers = (*_curve(x, v, out, "series.1"), *_curve(x, u, out, "series.0"))
-    return Chart(layers, cursor=_cursor(seen, index))
+    layers = (*_curve(x, v, out, "series.1", "V"), *_curve(x, u, out, "series.0", "U"))
+    return Chart(
+        layers,
+        cursor=_cursor(seen, index),
+        title=f"defocus of {seen.name}",
+        x_axis=TILT,
+        y_axis=Axis("defocus", "µm"),
+    )
 
 
 def depth(seen: QualitySnapshot, index: int) -> Drawn:
@@ -250,8 +282,14 @@ def depth(seen: QualitySnapshot, index: int) -> Drawn:
     known = faces[np.isfinite(faces)] if faces is not None else np.zeros(0)
     uprights = tuple((float(face) / 10, "success", f"{float(face) / 10:.0f}") for face in known)
     order = np.argsort(place)
-    layers = (layer(place[order] / 10, profile[order], "series.0", "fill"),)
-    return Chart(layers, uprights=uprights)
+    layers = (layer(place[order] / 10, profile[order], "series.0", "fill", name="matter"),)
+    return Chart(
+        layers,
+        uprights=uprights,
+        title=f"depth profile of {seen.name}",
+        x_axis=Axis("depth", "nm"),
+        y_axis=Axis("density"),
+    )
 
 
 def _needs_motion(seen: QualitySnapshot, what: str) -> str:
@@ -274,12 +312,19 @@ def drift(seen: QualitySnapshot, index: int) -> Drawn:
     local = _motion(seen, "local_rms_angstrom")
     poor = _motion(seen, "poor") > 0
     layers = (
-        *_curve(x, way, out, "series.0"),
-        layer(x[bent], local[bent], "series.1", "marks", "●"),
-        layer(x[poor], way[poor], "warning", "marks", "▲"),
+        *_curve(x, way, out, "series.0", "drift"),
+        layer(x[bent], local[bent], "series.1", "marks", "●", "local"),
+        layer(x[poor], way[poor], "warning", "marks", "▲", "poor"),
     )
     top = 1.1 * float(np.nanmax(way))
-    return Chart(layers, cursor=_cursor(seen, index), y_range=(0.0, max(top, 1e-3)))
+    return Chart(
+        layers,
+        cursor=_cursor(seen, index),
+        y_range=(0.0, max(top, 1e-3)),
+        title=f"motion of {seen.name} under the beam",
+        x_axis=TILT,
+        y_axis=Axis("motion", "Å"),
+    )
 
 
 def frame_path(seen: QualitySnapshot, index: int) -> Drawn:
@@ -294,17 +339,23 @@ def frame_path(seen: QualitySnapshot, index: int) -> Drawn:
         return "this tilt has a single frame"
     # Rows of an image grow downwards on the screen, as y does.
     path = (way - way[0]) * (1.0, -1.0)
-    layers = [layer(path[:, 0], path[:, 1], "series.0")]
+    layers = [layer(path[:, 0], path[:, 1], "series.0", name="all")]
     patches = details.get("patch_angstrom", 4)
     if patches is not None and seen.motion_of(index, "local_accepted"):
         beside = np.asarray(patches[row, :, : len(way)], np.float64)
         paths = path + (beside - beside[:, :1]) * (1.0, -1.0)
         # A gap after each patch keeps their lines apart.
         paths = np.pad(paths, ((0, 0), (0, 1), (0, 0)), constant_values=np.nan).reshape(-1, 2)
-        layers.insert(0, layer(paths[:, 0], paths[:, 1], "series.1"))
+        layers.insert(0, layer(paths[:, 0], paths[:, 1], "series.1", name="patches"))
     layers.append(layer([0.0], [0.0], "dim", "marks", "○"))
     layers.append(layer(path[-1:, 0], path[-1:, 1], "accent", "marks", "◆"))
-    return Chart(tuple(layers), is_map=True)
+    return Chart(
+        tuple(layers),
+        is_map=True,
+        title=f"path of the frames of {seen.name} at {seen.angle(index):.1f}°",
+        x_axis=Axis("x", "Å"),
+        y_axis=Axis("-y", "Å"),
+    )
 
 
 PANELS = (

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from tomotui.geometry.landscapes import LatentSpace
 from tomotui.geometry.mixtures import MovingMixture, RigidBodies
 from tomotui.tui.details import Details
-from tomotui.tui.raster.chart import Chart, layer
+from tomotui.tui.raster.chart import Axis, Chart, layer
 
 Floats = NDArray[np.float64]
 Drawn = Chart | str
@@ -68,20 +68,23 @@ def histogram(
     middles = (edges[1:] + edges[:-1]) / 2
     layers = []
     counts = np.histogram(places, edges)[0].astype(np.float64)
-    layers.append(layer(middles, _without_nothing(counts), "series.0", "fill"))
+    layers.append(layer(middles, _without_nothing(counts), "series.0", "fill", name="all"))
     if selected is not None and selected.any():
         some = np.histogram(places[selected], edges)[0].astype(np.float64)
-        layers.append(layer(middles, _without_nothing(some), "accepted", "fill"))
+        layers.append(layer(middles, _without_nothing(some), "accepted", "fill", name="selected"))
     spread = float(np.median(space.spread_along(direction))) * unit
     if spread > 0:
         x = np.linspace(-3, 3, _CURVE_POINTS) * spread + cursor * unit
         y = counts.max() * np.exp(-0.5 * np.square((x - cursor * unit) / spread))
-        layers.append(layer(x, y, "warning"))
+        layers.append(layer(x, y, "warning", name="spread of one"))
     return Chart(
         tuple(layers),
         uprights=((cursor * unit, "accent", f"{cursor * unit:.3g}"),),
         x_range=(min(low, cursor * unit), max(high, cursor * unit)),
         y_range=(0.0, float(counts.max()) * 1.05),
+        title=f"particles along {space.names[direction]}",
+        x_axis=Axis(space.names[direction], "°" if degrees else "σ"),
+        y_axis=Axis("particles"),
     )
 
 
@@ -133,12 +136,14 @@ def angles(details: Details, key: str, title: str) -> tuple[Drawn, str]:
     for number, column in enumerate(found.T):
         mine = column[np.isfinite(column)]
         counts = np.histogram(mine, edges)[0]
-        layers.append(layer((edges[1:] + edges[:-1]) / 2, counts, class_role(number)))
         told = f"body {number + 1}"
+        middles = (edges[1:] + edges[:-1]) / 2
+        layers.append(layer(middles, counts, class_role(number), name=told))
         if len(mine) and key != CIRCULAR:
             told += f" {mine.mean():.0f} ±{mine.std():.0f}°"
         words.append(f"[{class_role(number)}]{told}[/]")
-    return Chart(tuple(layers)), f"{title} {' '.join(words)}"
+    chart = Chart(tuple(layers), title=title, x_axis=Axis("angle", "°"), y_axis=Axis("particles"))
+    return chart, f"{title} {' '.join(words)}"
 
 
 def class_role(number: int) -> str:
@@ -155,10 +160,17 @@ def populations(details: Details) -> Drawn:
     layers = []
     changed = details.get("changed", 1)
     if changed is not None and len(changed) == len(rounds):
-        layers.append(layer(rounds, changed, "dim"))
+        layers.append(layer(rounds, changed, "dim", name="changed"))
     for number in range(shares.shape[1]):
-        layers.append(layer(rounds, shares[:, number], class_role(number)))
-    return Chart(tuple(layers), y_range=(0.0, 1.0))
+        name = f"class {number + 1}"
+        layers.append(layer(rounds, shares[:, number], class_role(number), name=name))
+    return Chart(
+        tuple(layers),
+        y_range=(0.0, 1.0),
+        title="shares of the classes",
+        x_axis=Axis("iteration"),
+        y_axis=Axis("share"),
+    )
 
 
 def sureness(details: Details) -> Drawn:
@@ -173,8 +185,14 @@ def sureness(details: Details) -> Drawn:
         counts, _ = np.histogram(best[shares.argmax(axis=1) == number], edges)
         if counts.any():
             middles = (edges[1:] + edges[:-1]) / 2
-            layers.append(layer(middles, counts, class_role(number)))
-    return Chart(tuple(layers))
+            name = f"class {number + 1}"
+            layers.append(layer(middles, counts, class_role(number), name=name))
+    return Chart(
+        tuple(layers),
+        title="how sure the classes are",
+        x_axis=Axis("probability of the best class"),
+        y_axis=Axis("particles"),
+    )
 
 
 def agreements(details: Details) -> NDArray[np.float64] | None:

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from textual.color import Color
 from textual.strip import Strip
 
+from tomotui.tui.printing.page import Grid
 from tomotui.tui.raster.artist import SliceArtist
 from tomotui.tui.raster.capability import Capability
 from tomotui.tui.raster.picture import compose
@@ -38,6 +39,12 @@ class HeatView(DrawnOnce):
         self.heat: NDArray[np.float32] | None = None
         self.words: tuple[str, str, str] = ("", "", "")
         self.message = ""
+        self.grid: Grid | None = None
+        """The same as it is printed."""
+
+    def printable(self) -> Grid | None:
+        """Return what is shown, for paper."""
+        return self.grid
 
     def show(
         self,

@@ -14,6 +14,7 @@ from textual.message import Message
 
 from tomotui.tui.actions import bindings
 from tomotui.tui.raster.capability import Capability
+from tomotui.tui.raster.chart import Axis, Chart, layer
 from tomotui.tui.raster.emit import Frame
 from tomotui.tui.raster.glyphs import GlyphSet
 from tomotui.tui.raster.picture import Trail, compose, draw_trails
@@ -152,6 +153,23 @@ class LatentPlane(WordedPicture):
         self._dragged: list[Place] = []
 
     # ---- what is shown
+
+    def printable(self) -> Chart | None:
+        """Return the particles on the plane as points, for paper."""
+        picture = self.picture
+        if picture is None or not len(picture.x):
+            return None
+        layers = [layer(picture.x, picture.y, "series.0", "dots", name="particles")]
+        if picture.selected is not None and picture.selected.any():
+            chosen = picture.selected
+            layers.append(
+                layer(picture.x[chosen], picture.y[chosen], "series.1", "dots", name="selected")
+            )
+        if len(picture.path):
+            layers.append(layer(picture.path[:, 0], picture.path[:, 1], "accent", name="path"))
+        across, up = picture.names
+        title = f"particles over {across} and {up}"
+        return Chart(tuple(layers), title=title, x_axis=Axis(across), y_axis=Axis(up))
 
     @property
     def has_picture(self) -> bool:

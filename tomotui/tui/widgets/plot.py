@@ -1,18 +1,27 @@
-"""Curves of metrics; plotext is known here alone."""
+"""Curves of metrics: thinned, smoothed, on a plain or a logarithmic axis, read with a cursor."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
-from itertools import cycle
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import ClassVar
 
-from rich.text import Text
-from textual.widget import Widget
+import numpy as np
+from textual.binding import BindingType
+from textual.strip import Strip
 
 from tomotui.records import Metric
-from tomotui.tui.theme import FALLBACK, Look
+from tomotui.tui.actions import bindings
+from tomotui.tui.raster.chart import Axis, Chart, Layer, layer
+from tomotui.tui.theme import Look
+from tomotui.tui.widgets.chart import ChartView
+
+SMOOTHINGS = (0.0, 0.6, 0.9, 0.97)
+"""Weights of what was before in a running mean, one for each press of the key."""
+STEP = Axis("step")
+LEAST_HEIGHT, LEAST_WIDTH = 4, 16
+"""Cells below which a curve is told by its last value alone."""
 
 
 @dataclass(frozen=True)
@@ -25,14 +34,11 @@ class Curve:
     unit: str = ""
 
 
-def curve_of(name: str, metrics: Sequence[Metric], max_points: int = 400) -> Curve:
-    """Return the curve of a metric, thinned to so many points.
-
-    Values that are not finite are left out.
-    """
+def curve_of(name: str, metrics: Sequence[Metric]) -> Curve:
+    """Return the curve of a metric; values that are not finite are left out."""
     points = [(m.step, m.value) for m in metrics if math.isfinite(m.value)]
-    x, y = decimate([p[0] for p in points], [p[1] for p in points], max_points)
-    return Curve(name, tuple(x), tuple(y), metrics[0].unit if metrics else "")
+    x, y = tuple(p[0] for p in points), tuple(p[1] for p in points)
+    return Curve(name, x, y, metrics[0].unit if metrics else "")
 
 
 def decimate(
@@ -43,91 +49,136 @@ def decimate(
     if n <= max_points or max_points < 2:
         return list(x), list(y)
     n_bins = max_points // 2
-    kept: list[int] = []
+    values, kept = np.asarray(y), list[int]()
     for at in range(n_bins):
         low, high = at * n // n_bins, (at + 1) * n // n_bins
-        part = range(low, high)
-        kept += sorted({min(part, key=y.__getitem__), max(part, key=y.__getitem__)})
+        part = values[low:high]
+        kept += sorted({low + int(part.argmin()), low + int(part.argmax())})
     return [x[i] for i in kept], [y[i] for i in kept]
 
 
-class MetricPlot(Widget):
-    """Plots curves over one axis; built again only when they, the size or the theme change."""
+def smoothed(values: Sequence[float], weight: float) -> list[float]:
+    """Return a running mean in which what lies further back counts less and less.
 
-    ALLOW_SELECT = False
+    The first values are not drawn towards zero: the mean is of what has been seen so far.
+    """
+    means, mean, total = [], 0.0, 0.0
+    for value in values:
+        mean = weight * mean + (1 - weight) * value
+        total = weight * total + (1 - weight)
+        means.append(mean / total)
+    return means
+
+
+def chart_of(
+    curves: Sequence[Curve], x_axis: Axis, weight: float = 0.0, y_log: bool = False
+) -> Chart:
+    """Return curves as a chart with all their points.
+
+    Smoothed ones lie over what was measured, which becomes faint.
+    """
+    layers: list[Layer] = []
+    for curve in curves:
+        if weight > 0 and len(curve.x) > 2:
+            layers.append(layer(curve.x, curve.y, "dim", name=f"{curve.name} measured"))
+    for number, curve in enumerate(curves):
+        role = f"series.{number}"
+        style = "line" if len(curve.x) > 1 else "marks"
+        is_smooth = weight > 0 and len(curve.x) > 2
+        y = smoothed(curve.y, weight) if is_smooth else curve.y
+        name = f"{curve.name} smoothed" if is_smooth else curve.name
+        layers.append(layer(curve.x, y, role, style, name=name))  # type: ignore[arg-type]
+    first = curves[0] if curves else Curve("", (), ())
+    y_axis = Axis(first.name, first.unit)
+    return Chart(tuple(layers), title=first.name, x_axis=x_axis, y_axis=y_axis, y_log=y_log)
+
+
+class MetricPlot(ChartView):
+    """Plots curves over one axis; drawn again only when they, the size or the theme change."""
+
+    BINDINGS: ClassVar[list[BindingType]] = bindings("plot.smooth", "plot.log")
     DEFAULT_CSS = """
     MetricPlot { height: 1fr; background: $background; }
     """
 
-    def __init__(self, *, id: str | None = None) -> None:
+    def __init__(self, x_axis: Axis = STEP, *, id: str | None = None) -> None:
         super().__init__(id=id)
+        self.x_axis = x_axis
+        self.title = ""
+        """Of the chart on paper; the name of the curve when there is none."""
         self._curve: Curve | None = None
         self.beside: tuple[Curve, ...] = ()
-        self._built: tuple[object, Text] | None = None
+        self.smoothing = 0
+        self.y_log = False
+        self.message = "no metrics yet"
 
     @property
     def curve(self) -> Curve | None:
         """What is plotted, first of all."""
         return self._curve
 
-    def show(self, curve: Curve | None, *beside: Curve) -> None:
+    def show_curves(self, curve: Curve | None, *beside: Curve) -> None:
         """Plot another curve, and what it is to be compared with."""
         if (curve, beside) != (self._curve, self.beside):
+            if curve is None or self._curve is None or curve.name != self._curve.name:
+                self.pointed = None
             self._curve, self.beside = curve, beside
-            self.refresh()
+            self._make_chart()
 
-    def render(self) -> Text:
-        """Draw the plot, or say that there is nothing to plot."""
-        look: Look = getattr(self.app, "look", FALLBACK)
+    def _make_chart(self) -> None:
         curve = self._curve
         if curve is None or not curve.x:
-            return Text(" no metrics yet", look.dim)
-        if self.size.height < 4 or self.size.width < 16:
-            return Text(f" {curve.name} {curve.y[-1]:.4g} {curve.unit}", look.foreground)
-        key = (curve, self.beside, self.size, look)
-        if self._built is None or self._built[0] != key:
-            ascii_only = getattr(self.app, "ascii_only", False)
-            curves = (curve, *self.beside)
-            built = draw(curves, self.size.width - 1, self.size.height, look, ascii_only)
-            self._built = (key, built)
-        return self._built[1]
-
-
-def draw(
-    curves: Sequence[Curve], width: int, height: int, look: Look, ascii_only: bool = False
-) -> Text:
-    """Return curves drawn with characters, each in its colour of the theme."""
-    # Imported late: no screen but the one with a plot needs it.
-    from textual_plotext.plot import Plot
-
-    plot: Any = Plot()
-    plot.plotsize(width, height)
-    plot._set_size(width, height)
-    ground = _rgb(look.background)
-    plot.canvas_color(ground)
-    plot.axes_color(ground)
-    plot.ticks_color(_rgb(look.dim))
-    plot.frame(False)
-    plot.xaxes(False, False)
-    plot.yaxes(False, False)
-    plot.xfrequency(min(5, max(2, width // 14)))
-    plot.yfrequency(min(5, max(2, height // 3)))
-    values = [y for curve in curves for y in curve.y]
-    low, high = min(values), max(values)
-    if low == high:
-        margin = abs(low) * 0.1 or 1.0
-        plot.ylim(low - margin, high + margin)
-    marker = "*" if ascii_only else "braille"
-    for curve, series in zip(curves, cycle(look.plot.series)):
-        x, y, colour = list(curve.x), list(curve.y), _rgb(series)
-        if len(x) == 1:
-            plot.scatter(x, y, marker="o", color=colour)
+            self.chart = None
         else:
-            plot.plot(x, y, marker=marker, color=colour)
-    text = Text.from_ansi(plot.build().rstrip("\n"))
-    text.no_wrap = True
-    return text
+            weight = SMOOTHINGS[self.smoothing]
+            chart = chart_of((curve, *self.beside), self.x_axis, weight, self.y_log)
+            self.chart = replace(chart, title=self.title or chart.title)
+        self.draw_anew()
+
+    def drawn_chart(self) -> Chart | None:
+        """Return the chart with as many points as its columns can show."""
+        chart = super().drawn_chart()
+        if chart is None:
+            return None
+        most = 2 * max(self.size.width, 8)
+        return _thinned(chart, most)
+
+    def draw(self, look: Look) -> list[Strip]:
+        """Return the rows; where there is no room for axes, the last value."""
+        width, height = self.size
+        curve = self._curve
+        if curve is not None and curve.x and (height < LEAST_HEIGHT or width < LEAST_WIDTH):
+            return self.said(f"{curve.name} {curve.y[-1]:.4g} {curve.unit}".rstrip(), look)
+        return super().draw(look)
+
+    def state(self) -> str:
+        """Return how the curves are drawn, in a few words."""
+        words = ["log" if self.y_log else ""]
+        if self.smoothing:
+            words.append(f"smoothed {SMOOTHINGS[self.smoothing]:g}")
+        return ", ".join(word for word in words if word)
+
+    # ---- keys
+
+    def action_smooth(self) -> None:
+        """Smooth more, and after the most not at all."""
+        self.smoothing = (self.smoothing + 1) % len(SMOOTHINGS)
+        self._make_chart()
+        self.app.notify(self.state() or "as measured")
+
+    def action_log(self) -> None:
+        """Make the vertical axis logarithmic, or plain again."""
+        self.y_log = not self.y_log
+        curves = (self._curve, *self.beside) if self._curve else ()
+        n_lost = sum(value <= 0 for curve in curves for value in curve.y)
+        self._make_chart()
+        lost = f"; {n_lost} values not above 0 are left out" if n_lost and self.y_log else ""
+        self.app.notify(f"{'logarithmic' if self.y_log else 'plain'} axis{lost}")
 
 
-def _rgb(colour: str) -> tuple[int, int, int]:
-    return int(colour[1:3], 16), int(colour[3:5], 16), int(colour[5:7], 16)
+def _thinned(chart: Chart, most: int) -> Chart:
+    layers = []
+    for one in chart.layers:
+        x, y = decimate(one.x, one.y, most)  # type: ignore[arg-type]
+        layers.append(replace(one, x=np.asarray(x), y=np.asarray(y)))
+    return replace(chart, layers=tuple(layers))

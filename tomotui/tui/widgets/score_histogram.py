@@ -10,11 +10,13 @@ from textual.geometry import Region
 from textual.strip import Strip
 from textual.widget import Widget
 
+from tomotui.tui.raster.chart import Axis, Chart, layer
 from tomotui.tui.theme import FALLBACK, Look
 from tomotui.tui.widgets.candidate_list import score_words
 from tomotui.tui.widgets.cells import Content, Span, fitted, strip_of
 
 BAR_ROWS = 4
+_PRINTED_BINS = 60
 _EIGHTHS = " ▁▂▃▄▅▆▇█"
 
 
@@ -67,6 +69,23 @@ class ScoreHistogram(Widget):
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self.picture = ScorePicture((), 0, 0.0, ())
+        self.scores: NDArray[np.float64] | None = None
+        """All of them, for paper."""
+
+    def printable(self) -> Chart | None:
+        """Return the histogram with counts as they are, for paper."""
+        scores = self.scores
+        if scores is None or not len(scores):
+            return None
+        counts, edges = np.histogram(scores, bins=_PRINTED_BINS)
+        cut = self.picture.threshold
+        return Chart(
+            (layer((edges[1:] + edges[:-1]) / 2, counts, "series.0", "fill", name="candidates"),),
+            uprights=((cut, "accent", f"cut {score_words(cut)}"),),
+            title="scores of the candidates",
+            x_axis=Axis("score"),
+            y_axis=Axis("candidates"),
+        )
 
     def get_content_height(self, container: object, viewport: object, width: int) -> int:
         """Return the height: bars, the mark of the threshold, and words."""

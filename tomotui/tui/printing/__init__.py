@@ -1,0 +1,1 @@
+"""Charts on paper: laid out once, drawn as vectors or pixels, and written as a table."""
