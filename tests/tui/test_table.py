@@ -127,3 +127,26 @@ async def test_only_lines_that_look_different_are_drawn_again() -> None:
         table.set_rows(changed)
         await pilot.pause()
         assert set(drawn) == {5}
+
+
+async def test_the_last_filter_is_looked_for_again_and_marks_are_dropped() -> None:
+    table = Table(COLUMNS)
+
+    class OneTable(App[None]):
+        def compose(self) -> ComposeResult:
+            yield table
+
+    async with OneTable().run_test() as pilot:
+        table.set_rows(rows(30))
+        assert not table.go_to_match(1)
+        table.set_filter("row 00[01]5")
+        table.set_filter("")
+        places = []
+        for step in (1, 1, 1, -1):
+            assert table.go_to_match(step)
+            places.append(table.cursor_key)
+        assert places == ["15", "5", "15", "5"]
+        table.focus()
+        await pilot.press("A", "v", "down", "ctrl+backslash")
+        assert not table.selection.marks
+        assert not table.selection.in_range

@@ -5,6 +5,7 @@ from __future__ import annotations
 from textual.binding import Binding, BindingType
 
 from tomotui.tui.action import Action
+from tomotui.tui.link_actions import LINK_ACTIONS
 from tomotui.tui.map_actions import MAP_ACTIONS
 from tomotui.tui.pick_actions import PICK_ACTIONS
 from tomotui.tui.plot_actions import PLOT_ACTIONS
@@ -74,6 +75,26 @@ _DECLARED = (
         "Open another project, or make one.",
         "app.welcome",
         word="open",
+    ),
+    Action(
+        "history.back", "go back", "Back to the place before, as in a browser.", "app.history(-1)"
+    ),
+    Action("history.forward", "go forward", "Forward again.", "app.history(1)"),
+    Action(
+        "match.next", "next match", "To the next row that the last filter matches.", "app.match(1)"
+    ),
+    Action(
+        "match.previous",
+        "match before",
+        "To the row before that the last filter matches.",
+        "app.match(-1)",
+    ),
+    Action(
+        "file.edit",
+        "edit",
+        "Open the log of the job under the cursor, or the project's folder, in $EDITOR.",
+        "app.edit",
+        word="edit",
     ),
     Action(
         "mode.datasets",
@@ -148,6 +169,7 @@ _DECLARED = (
     Action("list.mark", "mark", "Mark the row and go on.", "mark", True),
     Action("list.range", "range", "Begin a range; again: mark it.", "range"),
     Action("list.mark_all", "mark all", "Mark all rows shown, or none.", "mark_all"),
+    Action("list.unmark", "unmark", "Drop all marks and the range.", "unmark"),
     Action(
         "list.filter",
         "filter",
@@ -224,6 +246,7 @@ _DECLARED = (
     Action("live.trend", "next trend", "Plot the next quantity over arrival.", "next_trend", True),
     Action("live.retry", "retry", "Run again what failed of the series.", "retry", True),
     Action("live.yank", "copy", "Copy path, name or command of the series.", "yank"),
+    *LINK_ACTIONS,
     *SLICE_ACTIONS,
     *PICK_ACTIONS,
     *MAP_ACTIONS,

@@ -121,9 +121,7 @@ class TomotuiApp(Mishaps):
         self.session = session.load_session(project.folder)
         session.remember_project(project.folder)
         self.preferences = session.load_preferences()
-        kept = self.session.theme
-        if kept and kept != self.theme and self._wanted_theme is None:
-            self.use_theme(kept, keep=False)
+        self.use_theme_of_project(project.folder, self.session.theme)
         self.call_later(self._enter)
         return True
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import ClassVar
 
 from textual.app import App
@@ -18,9 +19,12 @@ from tomotui.tui.theme import (
     COLOURLESS_THEME,
     DEFAULT_THEME,
     LIGHT_THEME,
+    PROJECT_THEME_FILE,
     SIXTEEN_COLOUR_THEME,
     Look,
+    ThemeError,
     ThemeShelf,
+    theme_of_project,
 )
 from tomotui.tui.widgets.pacing import FrameAcknowledgements
 from tomotui.tui.wording import one_line, shortened
@@ -44,7 +48,9 @@ _KEY_WORDS = {
 class Appearance(FrameAcknowledgements, App[int], inherit_bindings=False):
     """The part of the app that knows no project."""
 
-    BINDINGS: ClassVar[list[BindingType]] = bindings("app", "mode", "plot.export")
+    BINDINGS: ClassVar[list[BindingType]] = bindings(
+        "app", "mode", "history", "match", "file", "plot.export"
+    )
 
     def __init__(
         self,
@@ -95,6 +101,22 @@ class Appearance(FrameAcknowledgements, App[int], inherit_bindings=False):
         if self.capability.colours == "16":
             return SIXTEEN_COLOUR_THEME
         return LIGHT_THEME if self.capability.is_light else DEFAULT_THEME
+
+    def use_theme_of_project(self, folder: Path, kept: str | None) -> None:
+        """Put on the theme that a project names, else the one that the user kept for it."""
+        try:
+            named = theme_of_project(folder)
+        except ThemeError as error:
+            named = None
+            self.call_after_refresh(self.say, str(error), "warning")
+        if named is not None and named not in self.shelf.looks:
+            names = ", ".join(self.shelf.looks)
+            words = f"{folder / PROJECT_THEME_FILE}: there is no theme {named}; there are {names}"
+            self.call_after_refresh(self.say, words, "warning")
+            named = None
+        wanted = self.shelf.named(self._wanted_theme or named or kept or self._theme_at_start())
+        if wanted.name != self.theme:
+            self.use_theme(wanted.name, keep=False)
 
     def _show_in_fewer_colours(self) -> None:
         """Let text have as many colours as theme and terminal allow; pictures see to theirs."""

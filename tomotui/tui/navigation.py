@@ -15,6 +15,7 @@ from tomotui.tui.screens.base import Frame
 from tomotui.tui.screens.datasets import DatasetsScreen
 from tomotui.tui.session import OpenScreen, PicksWish, Session
 from tomotui.tui.touring import Touring
+from tomotui.tui.trail import Place, Trail
 from tomotui.tui.wording import counted, short_path
 
 MODES = ("datasets", "slices", "picks", "jobs", "cluster", "maps", "live", "variation")
@@ -42,6 +43,7 @@ class Navigation(Touring):
         self._wanted_series: str | None = None
         self._wanted_picks: PicksWish | None = None
         self._history: list[str] = []
+        self.trail = Trail()
         self.farewell = ""
 
     # ---- going places
@@ -62,8 +64,17 @@ class Navigation(Touring):
         elif mode != self.current_mode:
             if mode == "picks" and isinstance(self.screen, Frame):
                 self._wanted_picks = self._wanted_picks or self.screen.picks_wish()
-            self.last_mode = self.current_mode
-            self.switch_mode(mode)
+            self.trail.go(self._place(), Place(mode, self._wanted_series))
+            self._switch_mode(mode)
+
+    def _place(self) -> Place:
+        """Return where the user is."""
+        mode = self.current_mode
+        return Place(mode, self.session.series if mode == "slices" else None)
+
+    def _switch_mode(self, mode: str) -> None:
+        self.last_mode = self.current_mode
+        self.switch_mode(mode)
 
     def show_slices(self, series: str) -> None:
         """Look at a series."""
@@ -207,6 +218,32 @@ class Navigation(Touring):
         """Go to the mode before this."""
         if self.project is not None:
             self.go_to_mode(self.last_mode if self.last_mode in MODES else "datasets")
+
+    def action_history(self, step: int) -> None:
+        """Go to the place before this one, or on again."""
+        there = self.trail.step(self._place(), step)
+        if there is None:
+            self.say("there is nothing before this" if step < 0 else "there is nothing after this")
+            return
+        self._wanted_series = there.series
+        if there.mode != self.current_mode:
+            self._switch_mode(there.mode)
+        elif there.series is not None:
+            self.show_slices(there.series)
+
+    def action_match(self, step: int) -> None:
+        """Go to the next row, or the one before, that the last filter matches."""
+        screen = self.screen
+        table = screen.filtered_table() if isinstance(screen, Frame) else None
+        if table is not None and not table.go_to_match(step):
+            self.say("nothing to look for: / takes words first", "warning")
+
+    def action_edit(self) -> None:
+        """Open the log of the job under the cursor, or the folder of the project."""
+        screen = self.screen
+        log = screen.log_path() if isinstance(screen, outside.LogOwner) else None
+        place = log if log is not None and log.is_file() else self.folder
+        outside.open_editor(self, place or Path.cwd(), read_only=self.read_only)
 
     def action_help(self) -> None:
         """Show the keys that work right now."""

@@ -18,6 +18,8 @@ from tomotui.tui.status import ASCII_GLYPHS, GLYPHS, MOODS, Mood
 DEFAULT_THEME = "vitreous"
 LIGHT_THEME = "lamella"
 SIXTEEN_COLOUR_THEME = "ansi16"
+PROJECT_THEME_FILE = "theme.toml"
+"""In the folder of a project: the theme that everybody sees it in."""
 COLOURLESS_THEME = "nocolor"
 Colour = Annotated[str, Field(pattern=r"^#[0-9a-fA-F]{6}$")]
 
@@ -229,6 +231,26 @@ FALLBACK = Look(
     plot=PlotLook(series=("#7fc4ea",)),
 )
 """Used when no theme file can be read: the program starts in any case."""
+
+
+def theme_of_project(folder: Path) -> str | None:
+    """Return the theme that a project names in its ``theme.toml``; ``None`` when it names none.
+
+    Raises
+    ------
+    ThemeError
+        When there is such a file, but no ``name`` in it.
+    """
+    path = folder / PROJECT_THEME_FILE
+    if not path.is_file():
+        return None
+    try:
+        name = tomllib.loads(path.read_text(encoding="utf-8")).get("name")
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ThemeError(f"{path} cannot be read: {error}") from error
+    if not isinstance(name, str):
+        raise ThemeError(f'{path} names no theme; write  name = "{DEFAULT_THEME}"  into it')
+    return name
 
 
 def user_themes_folder() -> Path:

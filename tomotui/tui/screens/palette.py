@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from textual.command import CommandPalette, DiscoveryHit, Hit, Hits, Provider
-from textual.widgets import Input
+from textual import on
+from textual.command import Command, CommandPalette, DiscoveryHit, Hit, Hits, Provider
+from textual.widgets import Input, OptionList
 
 from tomotui.tui.actions import ACTIONS
 
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
     from tomotui.tui.app import TomotuiApp
 
 _NOT_LISTED = frozenset({"list", "log", "dialog", "form", "line", "yank"})
+_EVERYWHERE = ("app", "mode", "history", "match", "file")
 _SELF_EVIDENT = frozenset(
     {"app.palette", "app.command", "app.back", "app.interrupt", "list.filter"}
 )
@@ -43,15 +46,18 @@ class ActionProvider(Provider):
 
     def _offers(self) -> Iterator[tuple[str, str, Callable[[], object]]]:
         app = self.tomotui
-        live = {active.binding.id for active in self.screen.active_bindings.values()}
-        local_first = sorted(ACTIONS.values(), key=lambda action: action.scope in ("app", "mode"))
+        live = {
+            active.binding.id: app.get_key_display(active.binding)
+            for active in reversed(self.screen.active_bindings.values())
+        }
+        local_first = sorted(ACTIONS.values(), key=lambda action: action.scope in _EVERYWHERE)
         for action in local_first:
             if action.scope in _NOT_LISTED or action.id in _SELF_EVIDENT:
                 continue
-            everywhere = action.scope in ("app", "mode")
+            everywhere = action.scope in _EVERYWHERE
             if everywhere or action.id in live:
                 yield (
-                    _titled(action.title, action.keys),
+                    _titled(action.title, live.get(action.id, "")),
                     action.help,
                     partial(app.run_registered, action.id),
                 )
@@ -59,19 +65,27 @@ class ActionProvider(Provider):
             title = f"run {stage.name}"
             yield title, stage.summary, partial(app.run_command_line, title)
         for look in app.shelf.looks.values():
-            yield (
-                f"theme {look.name}",
-                look.title,
-                partial(app.run_command_line, f"theme {look.name}"),
-            )
+            yield f"theme {look.name}", look.title, PutOn(app, look.name)
 
 
-def _titled(title: str, keys: tuple[str, ...]) -> str:
-    return f"{title}  ({keys[0]})" if keys else title
+def _titled(title: str, key: str) -> str:
+    return f"{title}  ({key})" if key else title
+
+
+@dataclass(frozen=True)
+class PutOn:
+    """Puts on a theme; the palette shows it while the cursor is on it."""
+
+    app: TomotuiApp
+    theme: str
+
+    def __call__(self) -> None:
+        """Put it on."""
+        self.app.use_theme(self.theme)
 
 
 class Palette(CommandPalette):
-    """The palette without blinking."""
+    """The palette without blinking; a theme under its cursor is shown at once."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -82,3 +96,18 @@ class Palette(CommandPalette):
         """Keep the cursor still: a blink is bytes over a slow line, for ever."""
         for line in self.query(Input):
             line.cursor_blink = False
+        self._theme_before = self.app.theme
+
+    @on(OptionList.OptionHighlighted)
+    def _preview(self, event: OptionList.OptionHighlighted) -> None:
+        app: TomotuiApp = self.app  # type: ignore[assignment]
+        command = event.option.hit.command if isinstance(event.option, Command) else None
+        wanted = command.theme if isinstance(command, PutOn) else self._theme_before
+        if wanted != app.theme:
+            app.use_theme(wanted, keep=False)
+
+    def on_unmount(self) -> None:
+        """Go back to the theme from before; one that was chosen is put on after this."""
+        app: TomotuiApp = self.app  # type: ignore[assignment]
+        if self._theme_before != app.theme:
+            app.use_theme(self._theme_before, keep=False)

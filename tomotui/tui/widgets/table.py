@@ -98,7 +98,7 @@ class Table(ScrollView, can_focus=True):
     ) -> None:
         super().__init__(id=id, classes=classes)
         self.selection = Selection()
-        self.filter = RowFilter()
+        self.filter = self._sought = RowFilter()
         self.empty = empty
         self._columns = tuple(columns)
         self._all: Sequence[Row] = ()
@@ -150,16 +150,32 @@ class Table(ScrollView, can_focus=True):
     def set_filter(self, wish: str) -> None:
         """Show only the rows that match."""
         self.filter = RowFilter(wish)
+        if not self.filter.is_empty:
+            self._sought = self.filter
         self._apply_filter()
         self.refresh()
         self.post_message(self.SelectionChanged(self))
         self._announce()
 
+    def go_to_match(self, step: int) -> bool:
+        """Go to the next (1) or previous (-1) row that the last filter matches, round the ends.
+
+        Works while rows are filtered, and after the filter was taken away. False when there was
+        no filter yet, or nothing matches.
+        """
+        if self._sought.is_empty:
+            return False
+        n_rows, cursor = len(self._shown), self.selection.cursor
+        for distance in range(1, n_rows + 1):
+            place = (cursor + step * distance) % n_rows
+            if self._sought.matches(_text_of(self._shown[place])):
+                self._go(place)
+                return True
+        return False
+
     def _apply_filter(self) -> None:
         matches = self.filter.matches
-        self._shown = [
-            row for row in self._all if matches(row.search or " ".join(map(plain, row.cells)))
-        ]
+        self._shown = [row for row in self._all if matches(_text_of(row))]
         place = self.selection.cursor
         self.selection.show([row.key for row in self._shown], {row.key for row in self._all})
         self._fit()
@@ -269,6 +285,11 @@ class Table(ScrollView, can_focus=True):
         self.selection.toggle_all()
         self._marks_changed()
 
+    def action_unmark(self) -> None:
+        """Drop the range and all marks."""
+        while self.clear_marks():
+            pass
+
     def clear_marks(self) -> bool:
         """Drop the range, or else all marks; false when there was neither."""
         if self.selection.in_range:
@@ -368,3 +389,8 @@ class Table(ScrollView, can_focus=True):
         elif marked:
             ground = self.look.panel
         return strip_of(spans, width, self.look, ground)
+
+
+def _text_of(row: Row) -> str:
+    """Return what a filter looks at."""
+    return row.search or " ".join(map(plain, row.cells))
