@@ -15,7 +15,7 @@ from tomotui.jobs.owners import Owner
 from tomotui.jobs.specification import HEARTBEAT_FILE, Heartbeat
 from tomotui.jobs.visitors import VISITORS_FOLDER
 from tomotui.project import Project
-from tomotui.tui.machine_feed import SteadyGpus, steady_disk, steady_machine
+from tomotui.tui.machine_feed import MINUTES, Minutes, SteadyGpus, steady_disk, steady_machine
 from tomotui.tui.screens.cluster import ClusterScreen
 from tomotui.tui.screens.cluster_words import disk_facts
 from tomotui.tui.screens.job_detail import JobDetailScreen
@@ -88,10 +88,10 @@ async def test_devices_tell_whose_work_is_on_them_and_enter_opens_it(
         rows = cells(table)
         assert list(rows) == ["cpu", "gpu 0", "gpu 0/4242", "gpu 1", "gpu 1/77", "gpu 2"]
         assert "95%" in rows["gpu 0"][1]
-        assert rows["gpu 0"][3:] == ["40.0 of 80", "60", "job 2", "H100"]
-        assert rows["gpu 0/4242"][3:] == ["30.0", "", "job 2, me", "python"]
-        assert rows["gpu 1"][5] == "ana"
-        assert rows["gpu 2"][5] == "✗ lost"
+        assert rows["gpu 0"][4:] == ["40.0 of 80", "60", "job 2", "H100"]
+        assert rows["gpu 0/4242"][4:] == ["30.0", "", "job 2, me", "python"]
+        assert rows["gpu 1"][6] == "ana"
+        assert rows["gpu 2"][6] == "✗ lost"
         assert "cpu" in rows["cpu"][0]
         await pilot.press("G", "enter")
         await until(pilot, lambda: "no job of this project" in app.screen.query_one(Hints).message)
@@ -191,7 +191,7 @@ async def test_others_are_named_and_told_until_the_end(make_app: AppMaker, folde
     assert [path.name for path in (folder / VISITORS_FOLDER).iterdir()] == ["node09-7.json"]
 
 
-@pytest.mark.parametrize("size", [(80, 24), (120, 32), (200, 60)])
+@pytest.mark.parametrize("size", [(80, 24), (200, 60)])
 async def test_every_size_shows_devices_machine_and_hosts(
     make_app: AppMaker, sinfo: Path, size: tuple[int, int]
 ) -> None:
@@ -219,13 +219,22 @@ def test_an_idle_machine_is_not_drawn_anew() -> None:
             return (state._replace(processes=(process,)),)
 
     steady = SteadyGpus(Trembling())
-    assert len({steady.read() for _ in range(9)}) == 1
+    assert len({steady.read().gpus for _ in range(9)}) == 1
     machine = MachineState("here", 2, 1.0, (0.1, 0.1, 0.0), 5 * GIB, 64 * GIB)
     shown = steady_machine(None, machine)
     for shift in range(5):
         other = machine._replace(cpu_percent=shift * 0.7, memory_bytes=5 * GIB + shift * 4096)
         assert steady_machine(shown, other) == shown
     assert steady_machine(shown, machine._replace(cpu_percent=90.0)).cpu_percent == 90.0
+
+
+def test_the_past_is_told_by_minutes_that_are_over() -> None:
+    minutes = Minutes()
+    assert minutes.add(40.0, 600.0) == (None,) * MINUTES
+    assert minutes.add(60.0, 659.0) == (None,) * MINUTES
+    assert minutes.add(0.0, 720.0)[-2:] == (50.0, None)
+    assert minutes.add(None, 780.0)[-3:] == (50.0, None, 0.0)
+    assert minutes.add(1.0, 600.0 + 60 * (MINUTES + 1)).count(None) == MINUTES - 1
 
 
 def test_little_room_is_a_warning_in_words() -> None:

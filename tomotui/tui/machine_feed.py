@@ -7,8 +7,9 @@ is, loads of a quarter; and a value leaves its step only when it is well on its 
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from tomotui.jobs.gpu_watch import GpuProcess, GpuState, GpuWatch
 from tomotui.jobs.machine import DiskState, MachineState, read_disk, read_machine
@@ -20,6 +21,46 @@ TEMPERATURE_STEP_C = 3.0
 LOAD_STEP = 0.25
 PARTS = 64
 """Memory and disks are told in so many steps."""
+MINUTES = 20
+"""Of the past of a device that is kept."""
+
+Past = tuple[float | None, ...]
+"""Mean percentages of the last minutes that are over, the oldest first; ``None`` when not seen."""
+
+
+class GpuNews(NamedTuple):
+    """The GPUs as they are to be shown, and the past of each."""
+
+    gpus: tuple[GpuState, ...] = ()
+    pasts: tuple[Past, ...] = ()
+
+
+class MachineNews(NamedTuple):
+    """The machine as it is to be shown, and the past of its processors."""
+
+    machine: MachineState
+    past: Past
+
+
+class Minutes:
+    """Keeps the means of a percentage over the last minutes.
+
+    A minute is told when it is over, so that what is shown changes once in a minute.
+    """
+
+    def __init__(self) -> None:
+        self._sums: dict[int, tuple[float, int]] = {}
+
+    def add(self, percent: float | None, now: float) -> Past:
+        """Take a value in, and return the minutes that are over."""
+        minute = int(now // 60)
+        if percent is not None:
+            total, number = self._sums.get(minute, (0.0, 0))
+            self._sums[minute] = total + percent, number + 1
+        for old in [each for each in self._sums if each < minute - MINUTES]:
+            del self._sums[old]
+        means = (self._sums.get(each) for each in range(minute - MINUTES, minute))
+        return tuple(round(one[0] / one[1], 1) if one else None for one in means)
 
 
 class GpuSource(Protocol):
@@ -38,12 +79,18 @@ class SteadyGpus:
     def __init__(self, source: GpuSource | None = None) -> None:
         self._source = source or GpuWatch()
         self._before: dict[int, GpuState] = {}
+        self._minutes: dict[int, Minutes] = {}
 
-    def read(self) -> tuple[GpuState, ...]:
+    def read(self) -> GpuNews:
         """Return the GPUs as they are to be shown."""
-        states = [_steady_gpu(self._before.get(s.number), s) for s in self._source.read()]
+        read, now = self._source.read(), time.time()
+        pasts = [
+            self._minutes.setdefault(state.number, Minutes()).add(state.percent, now)
+            for state in read
+        ]
+        states = [_steady_gpu(self._before.get(state.number), state) for state in read]
         self._before = {state.number: state for state in states}
-        return tuple(states)
+        return GpuNews(tuple(states), tuple(pasts))
 
     def close(self) -> None:
         """Let go of the driver."""
@@ -78,11 +125,13 @@ class SteadyMachine:
 
     def __init__(self) -> None:
         self._before: MachineState | None = None
+        self._minutes = Minutes()
 
-    def read(self) -> MachineState:
+    def read(self) -> MachineNews:
         """Return the machine as it is to be shown."""
-        self._before = steady_machine(self._before, read_machine())
-        return self._before
+        machine = read_machine()
+        self._before = steady_machine(self._before, machine)
+        return MachineNews(self._before, self._minutes.add(machine.cpu_percent, time.time()))
 
 
 def steady_machine(before: MachineState | None, now: MachineState) -> MachineState:

@@ -8,7 +8,7 @@ from pathlib import Path
 from tomotui.jobs.gpu_watch import GpuState, NoDriver
 from tomotui.jobs.visitors import Presence, Visitor, user_name, words_of
 from tomotui.tui.feeds import Observation
-from tomotui.tui.machine_feed import GIB, GpuSource, SteadyGpus
+from tomotui.tui.machine_feed import GIB, GpuNews, GpuSource, SteadyGpus
 from tomotui.tui.polling import Poll
 from tomotui.tui.widgets.glance import Glance
 from tomotui.tui.wording import age, listed
@@ -34,7 +34,7 @@ class Surroundings:
 
     def __init__(self, changed: Callable[[], object], source: GpuSource | None = None) -> None:
         self._changed = changed
-        self.gpus: tuple[GpuState, ...] = ()
+        self.news = GpuNews()
         self.gpu_error = ""
         self.others: tuple[Visitor, ...] = ()
         self._folder: Path | None = None
@@ -89,8 +89,9 @@ class Surroundings:
             self._presence = None
         self.others = ()
 
-    def _gpus_seen(self, seen: Observation[tuple[GpuState, ...]]) -> None:
-        self.gpus, self.gpu_error = seen.value or (), seen.error
+    def _gpus_seen(self, seen: Observation[GpuNews]) -> None:
+        self.news = seen.value or GpuNews()
+        self.gpu_error = seen.error
         self._changed()
 
     def _visitors_seen(self, seen: Observation[tuple[Visitor, ...]]) -> None:
@@ -108,11 +109,12 @@ class Surroundings:
     @property
     def glance(self) -> Glance:
         """What a header tells."""
+        gpus = self.news.gpus
         return Glance(
-            percents=tuple(gpu.percent for gpu in self.gpus),
-            used_gib=round(sum(gpu.memory_bytes or 0 for gpu in self.gpus) / GIB),
-            total_gib=round(sum(gpu.total_bytes or 0 for gpu in self.gpus) / GIB),
-            owners=owners_of(self.gpus, self._folder),
+            percents=tuple(gpu.percent for gpu in gpus),
+            used_gib=round(sum(gpu.memory_bytes or 0 for gpu in gpus) / GIB),
+            total_gib=round(sum(gpu.total_bytes or 0 for gpu in gpus) / GIB),
+            owners=owners_of(gpus, self._folder),
             age=self.gpu_age,
             others=words_of(self.others, self._me),
         )

@@ -18,7 +18,7 @@ from tomotui.jobs.slurm import has_slurm, read_partitions
 from tomotui.tui.actions import bindings
 from tomotui.tui.cluster_feed import ClusterReader, ClusterSnapshot
 from tomotui.tui.feeds import Feed, Observation
-from tomotui.tui.machine_feed import SteadyDisk, SteadyMachine
+from tomotui.tui.machine_feed import MachineNews, SteadyDisk, SteadyMachine
 from tomotui.tui.polling import Poll
 from tomotui.tui.screens.base import Frame
 from tomotui.tui.screens.cluster_words import (
@@ -34,6 +34,7 @@ from tomotui.tui.screens.cluster_words import (
     partition_row,
     people_facts,
 )
+from tomotui.tui.widgets.cells import Row
 from tomotui.tui.widgets.facts import Facts
 from tomotui.tui.widgets.table import Table
 from tomotui.tui.wording import age
@@ -61,7 +62,7 @@ class ClusterScreen(Frame):
     DEFAULT_CSS = """
     ClusterScreen {
         & #cluster-top { height: 1fr; }
-        & #machine-pane { width: 52; height: 1fr; }
+        & #machine-pane { width: 42; height: 1fr; }
         & #cluster-below { height: 35%; min-height: 6; }
         & #hosts-pane, & #partitions-pane { width: 1fr; height: 1fr; padding: 0; }
         & #partitions-pane { display: none; }
@@ -69,8 +70,9 @@ class ClusterScreen(Frame):
         &.-wide #machine-pane { width: 62; }
         &.-low #cluster-below { height: 6; }
         &.-narrow #cluster-top { layout: vertical; }
-        &.-narrow #machine-pane { width: 1fr; height: 8; }
-        &.-narrow #cluster-below.-slurm { layout: vertical; height: 9; }
+        &.-narrow #machine-pane { width: 1fr; height: 6; }
+        &.-narrow #cluster-below { height: 5; min-height: 5; }
+        &.-narrow #cluster-below.-slurm { layout: vertical; height: 8; }
         &.-zoomed #cluster-top, &.-zoomed #cluster-below { height: auto; min-height: 0; }
         &.-zoomed #cluster-top:focus-within, &.-zoomed #cluster-below:focus-within {
             height: 1fr;
@@ -183,13 +185,14 @@ class ClusterScreen(Frame):
     def _show_devices(self) -> None:
         app, around = self.tomotui, self.tomotui.surroundings
         look, ascii_only = app.look, app.ascii_only
-        rows, machine = [], self._value("machine")
-        if machine is not None:
+        rows: list[Row] = []
+        news: MachineNews | None = self._value("machine")
+        if news is not None:
             here = next((line for line in self.snapshot.hosts if line.is_here), None)
-            rows.append(machine_row(machine, here, ascii_only, self._is_old("machine")))
+            rows.append(machine_row(news, here, ascii_only, self._is_old("machine")))
         is_old = bool(around.gpu_age)
-        for gpu in around.gpus:
-            rows += gpu_rows(gpu, app.folder, look, ascii_only, is_old)
+        for gpu, past in zip(*around.news, strict=True):
+            rows += gpu_rows(gpu, past, app.folder, look, ascii_only, is_old)
         self._works_on = self._jobs_at_work()
         self.query_one("#devices", Table).set_rows(rows)
         pane = self.query_one("#main")
@@ -204,7 +207,7 @@ class ClusterScreen(Frame):
         for line in self.snapshot.hosts:
             for job, device in line.jobs if line.is_here else ():
                 found.setdefault(device if device.startswith("gpu") else "cpu", job)
-        for gpu in self.tomotui.surroundings.gpus:
+        for gpu in self.tomotui.surroundings.news.gpus:
             for process in gpu.processes:
                 job_id = process.owner.job_id
                 if job_id is not None and process.owner.project_folder == self.tomotui.folder:
@@ -215,7 +218,9 @@ class ClusterScreen(Frame):
     def _show_machine(self) -> None:
         app = self.tomotui
         facts = Facts(app.look, 9)
-        machine_facts(facts, self._value("machine"))
+        news = self._value("machine")
+        if news is not None:
+            machine_facts(facts, news.machine)
         disk = self.heard.get("disk")
         disk_facts(facts, disk.value if disk else None, disk.error if disk else "")
         job_facts(facts, self.snapshot, app.ascii_only)

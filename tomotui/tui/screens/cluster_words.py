@@ -15,8 +15,9 @@ from tomotui.jobs.slurm import Partition, Share
 from tomotui.jobs.visitors import Visitor
 from tomotui.records import Status
 from tomotui.tui.cluster_feed import ClusterSnapshot, HostLine, silence_seconds
-from tomotui.tui.machine_feed import GIB
+from tomotui.tui.machine_feed import GIB, MINUTES, MachineNews, Past
 from tomotui.tui.screens.job_words import heard_cell
+from tomotui.tui.sparks import spark
 from tomotui.tui.status import SIGNS
 from tomotui.tui.theme import Look
 from tomotui.tui.widgets.cells import EMPTY, Column, Content, Row, Span, bar, sign, text
@@ -30,6 +31,7 @@ LITTLE_ROOM_GIB = 10.0
 DEVICE_COLUMNS = (
     Column("device", "device", 6, 14),
     Column("use", "busy", BAR_CELLS, BAR_CELLS),
+    Column("past", f"last {MINUTES} minutes", MINUTES, MINUTES, rank=5),
     Column("memory", "memory", BAR_CELLS, BAR_CELLS, rank=3),
     Column("held", "GiB", 5, 13, "right"),
     Column("heat", "°C", 3, 4, "right", rank=2),
@@ -59,16 +61,16 @@ PARTITION_COLUMNS = (
 # ---- devices
 
 
-def machine_row(
-    machine: MachineState, here: HostLine | None, ascii_only: bool, is_old: bool
-) -> Row:
+def machine_row(news: MachineNews, here: HostLine | None, ascii_only: bool, is_old: bool) -> Row:
     """Return the row of the processors and the memory of this machine."""
     jobs = (
         [f"job {job}" for job, device in here.jobs if not device.startswith("gpu")] if here else []
     )
+    machine = news.machine
     cells = (
         text(counted(machine.n_processors, "cpu")),
         bar(machine.cpu_percent / 100, BAR_CELLS, "running", ascii_only),
+        text(spark(news.past, 100.0, ascii_only), "running"),
         _share_bar(machine.memory_bytes, machine.total_bytes, ascii_only),
         _held(machine.memory_bytes, machine.total_bytes),
         EMPTY,
@@ -79,13 +81,13 @@ def machine_row(
 
 
 def gpu_rows(
-    gpu: GpuState, folder: Path | None, look: Look, ascii_only: bool, is_old: bool
+    gpu: GpuState, past: Past, folder: Path | None, look: Look, ascii_only: bool, is_old: bool
 ) -> list[Row]:
     """Return the row of a GPU, and one for each process at work on it."""
     label = f"gpu {gpu.number}"
     if gpu.trouble:
         trouble = sign("failed", look, ascii_only, gpu.trouble)
-        cells = (text(label), EMPTY, EMPTY, EMPTY, EMPTY, trouble, EMPTY)
+        cells = (text(label), EMPTY, EMPTY, EMPTY, EMPTY, EMPTY, trouble, EMPTY)
         return [_aged(Row(label, cells), is_old)]
     owners = list(dict.fromkeys(process.owner.words(folder) for process in gpu.processes))
     whose = text(listed(owners, 4)) if owners else text("free", "dim")
@@ -96,6 +98,7 @@ def gpu_rows(
     cells = (
         text(label),
         busy or text("not told", "dim"),
+        text(spark(past, 100.0, ascii_only), "running"),
         _share_bar(gpu.memory_bytes, gpu.total_bytes, ascii_only),
         _held(gpu.memory_bytes, gpu.total_bytes),
         text(heat, "warning" if (gpu.temperature_c or 0) >= 85 else "foreground"),
@@ -112,6 +115,7 @@ def _process_row(label: str, process: GpuProcess, folder: Path | None) -> Row:
     by = f"{owner.words(folder)}, {owner.user}" if owner.job_id is not None else owner.words(folder)
     cells = (
         text(f"  {process.pid}", "dim"),
+        EMPTY,
         EMPTY,
         EMPTY,
         text(held),
@@ -213,12 +217,10 @@ def disk_facts(facts: Facts, disk: DiskState | None, error: str) -> None:
         )
 
 
-def machine_facts(facts: Facts, machine: MachineState | None) -> None:
-    """Say how much there is to do for the processors."""
-    if machine is None:
-        return
-    words = Text("  ".join(f"{load:.2f}" for load in machine.load), facts.look.foreground)
-    words.append(f"  of {machine.n_processors}, over 1, 5, 15 min", facts.look.dim)
+def machine_facts(facts: Facts, machine: MachineState) -> None:
+    """Say how much there is to do for the processors, over 1, 5 and 15 minutes."""
+    words = Text(" ".join(f"{load:.2f}" for load in machine.load), facts.look.foreground)
+    words.append(f"  of {machine.n_processors}", facts.look.dim)
     facts.pair("load", words)
 
 
@@ -230,7 +232,8 @@ def job_facts(facts: Facts, snapshot: ClusterSnapshot, ascii_only: bool) -> None
             words.append_text(_state_words(status, number, facts.look, ascii_only))
         facts.pair(label, words if numbers else Text("none yet", facts.look.dim))
     if snapshot.agent:
-        facts.line("agent", snapshot.agent.removeprefix("agent: "), role="dim")
+        words = snapshot.agent.removeprefix("agent: ").replace("no agent", "none at work")
+        facts.line("agent", words, role="dim")
 
 
 def _state_words(status: Status, number: int, look: Look, ascii_only: bool) -> Text:
