@@ -42,14 +42,20 @@ KEEP = re.compile(rb"\x1b\[\?(?:25|1049|7)[hl]")
 class Terminal:
     """A program in a pseudo-terminal, and the screen it has drawn."""
 
-    def __init__(self, command: Sequence[str], environment: dict[str, str]) -> None:
-        self.screen = pyte.Screen(COLUMNS, LINES)
+    def __init__(
+        self,
+        command: Sequence[str],
+        environment: dict[str, str],
+        columns: int = COLUMNS,
+        lines: int = LINES,
+    ) -> None:
+        self.screen = pyte.Screen(columns, lines)
         self.stream = pyte.ByteStream(self.screen)
         self.child, self.terminal = pty.fork()
         if self.child == 0:
             os.environ.update(environment)
             os.execvp(command[0], list(command))
-        size = struct.pack("HHHH", LINES, COLUMNS, 0, 0)
+        size = struct.pack("HHHH", lines, columns, 0, 0)
         fcntl.ioctl(self.terminal, termios.TIOCSWINSZ, size)
         self.screen.write_process_input = lambda text: os.write(self.terminal, text.encode())
 

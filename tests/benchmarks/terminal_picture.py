@@ -52,6 +52,12 @@ def _colour(value: str, default: tuple[int, int, int]) -> tuple[int, int, int]:
 
 def paint_screen(screen: pyte.Screen, path: Path) -> None:
     """Write a PNG of a pyte screen."""
+    image = picture_of(screen)
+    image.quantize(128, dither=Image.Dither.NONE).save(path, optimize=True)
+
+
+def picture_of(screen: pyte.Screen) -> Image.Image:
+    """Return a picture of a pyte screen, in full colour."""
     regular, bold = (ImageFont.truetype(name, 16) for name in FONTS)
     blocks, dots = _patterns(), _dots()
     size = (screen.columns * CELL_WIDTH, screen.lines * CELL_HEIGHT)
@@ -77,7 +83,7 @@ def paint_screen(screen: pyte.Screen, path: Path) -> None:
             if cell.underscore:
                 line = y + CELL_HEIGHT - 2
                 draw.line((x, line, x + CELL_WIDTH - 1, line), fill=fore)
-    image.quantize(128, dither=Image.Dither.NONE).save(path, optimize=True)
+    return image
 
 
 def _paint_block(
