@@ -14,7 +14,6 @@ from tomotui.jobs.specification import WorkerInfo
 from tomotui.project import Project
 from tomotui.records import Status
 from tomotui.tui.screens.confirm import ConfirmScreen
-from tomotui.tui.screens.dependencies import DependenciesScreen, read_dependencies
 from tomotui.tui.screens.job_detail import JobDetailScreen
 from tomotui.tui.screens.job_signal import SignalScreen
 from tomotui.tui.screens.jobs import JobsScreen
@@ -250,32 +249,6 @@ def test_a_process_that_only_has_the_number_is_not_killed(folder: Path) -> None:
         assert process.poll() is None
         process.kill()
         process.wait()
-
-
-async def test_dependencies_are_shown_and_opened(make_app: AppMaker, folder: Path) -> None:
-    with Project.open(folder) as project:
-        first = project.submit(request("reconstruct", ["ts_004"]).replace(after=(2,)))
-        last = project.submit(request("reconstruct", ["ts_004"]).replace(after=(first.id,)))
-        found = read_dependencies(project, 2)
-        assert [(one.job.id, one.depth) for one in found.after] == [(first.id, 1), (last.id, 2)]
-        assert not found.before
-        found = read_dependencies(project, last.id)
-        assert [(one.job.id, one.n_done) for one in found.before] == [(first.id, 0), (2, 1)]
-    app = make_app()
-    async with app.run_test(size=(120, 32)) as pilot:
-        await pilot.press("4")
-        await until(pilot, lambda: app.screen.query_one(Table).total == 5)
-        await pilot.press("D")
-        await until(pilot, lambda: isinstance(app.screen, DependenciesScreen))
-        await until(pilot, lambda: app.screen.query_one(OptionList).has_focus)
-        await pilot.press("down", "enter")
-        await until(pilot, lambda: isinstance(app.screen, JobDetailScreen))
-        assert app.screen.job_id == 2
-        await pilot.press("escape", "end", "D")
-        await until(pilot, lambda: isinstance(app.screen, DependenciesScreen))
-        assert not app.screen.query(OptionList)
-        await pilot.press("escape")
-        await until(pilot, lambda: isinstance(app.screen, JobsScreen))
 
 
 def test_a_failure_counts_until_a_later_job_works_on_the_same(folder: Path) -> None:

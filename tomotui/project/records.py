@@ -254,6 +254,33 @@ class RecordPart(Part):
         )
         return [Ancestor(row["uid"], row["kind"], row["job_id"]) for row in rows]
 
+    def sources_of_jobs(self) -> dict[int, set[int]]:
+        """Return for each job whose records are here the jobs whose records they were made from."""
+        rows = self._db.query(
+            """
+            SELECT DISTINCT child.job_id AS job_id, parent.job_id AS source FROM links
+            JOIN records child ON child.uid = links.child_uid
+            JOIN records parent ON parent.uid = links.parent_uid
+            WHERE child.job_id IS NOT NULL AND parent.job_id IS NOT NULL
+            AND child.job_id <> parent.job_id
+            """
+        )
+        found: dict[int, set[int]] = {}
+        for row in rows:
+            found.setdefault(row["job_id"], set()).add(row["source"])
+        return found
+
+    def kinds_made_by_jobs(self) -> dict[int, dict[str, int]]:
+        """Return for each job how many records of which kind it has made."""
+        rows = self._db.query(
+            """SELECT job_id, kind, count(*) AS n FROM records
+            WHERE job_id IS NOT NULL GROUP BY job_id, kind ORDER BY min(id)"""
+        )
+        found: dict[int, dict[str, int]] = {}
+        for row in rows:
+            found.setdefault(row["job_id"], {})[row["kind"]] = row["n"]
+        return found
+
     def _load(self, where: str, values: Sequence[Any] = ()) -> list[AnyRecord]:
         """Return records, oldest first, parsing only those not seen in their present revision.
 

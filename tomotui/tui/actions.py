@@ -10,6 +10,7 @@ from tomotui.tui.map_actions import MAP_ACTIONS
 from tomotui.tui.pick_actions import PICK_ACTIONS
 from tomotui.tui.plot_actions import PLOT_ACTIONS
 from tomotui.tui.slice_actions import SLICE_ACTIONS
+from tomotui.tui.tree_actions import TREE_ACTIONS
 from tomotui.tui.variation_actions import VARIATION_ACTIONS
 
 _DECLARED = (
@@ -226,8 +227,8 @@ _DECLARED = (
     Action("job.clone", "clone", "Start a job like this one, with changes.", "clone", True),
     Action(
         "job.dependencies",
-        "dependencies",
-        "Show what the job waits for, and what waits for it.",
+        "made from",
+        "Show what the job was made from and waits for, and what was made of it.",
         "dependencies",
     ),
     Action("job.follow", "follow log", "Show the log as it grows.", "follow"),
@@ -252,6 +253,7 @@ _DECLARED = (
     *MAP_ACTIONS,
     *VARIATION_ACTIONS,
     *PLOT_ACTIONS,
+    *TREE_ACTIONS,
     # What can be copied.
     Action("yank.path", "path", "Copy the path.", "take('path')"),
     Action("yank.name", "name", "Copy the name.", "take('name')"),

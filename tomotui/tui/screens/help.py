@@ -27,6 +27,7 @@ SECTIONS = {
     "quality": "quality",
     "tilt": "single tilts",
     "job": "jobs",
+    "tree": "the tree of jobs",
     "pick": "candidates",
     "gallery": "tiles",
     "slice": "slices",

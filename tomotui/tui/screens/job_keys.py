@@ -177,21 +177,12 @@ class JobKeysFrame(Frame):
             self.tomotui.change(texts, self.offer_copies)
 
     def action_dependencies(self) -> None:
-        """Show what a job waits for, and what waits for it."""
-        from tomotui.tui.screens.dependencies import DependenciesScreen, read_dependencies
+        """Show what a job was made from and waits for, and what was made of it."""
+        from tomotui.tui.screens.job_tree import JobTreeScreen
 
         jobs = self.meant_jobs()
-
-        def chosen(job_id: int | None) -> None:
-            if job_id is not None:
-                self.tomotui.show_job(job_id)
-
         if jobs:
-            job_id = jobs[0].id
-            self.tomotui.change(
-                lambda project: read_dependencies(project, job_id),
-                lambda found: self.app.push_screen(DependenciesScreen(found), chosen),
-            )
+            self.app.push_screen(JobTreeScreen(jobs[0].id))
 
     def action_pager(self) -> None:
         """Open the log in the pager."""
