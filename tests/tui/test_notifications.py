@@ -85,7 +85,7 @@ def test_no_text_can_end_the_sequence_it_is_in() -> None:
 def told(app: Any, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Collect what is written to the terminal."""
     written: list[str] = []
-    monkeypatch.setattr(linking, "GATHER_SECONDS", 0.3)
+    monkeypatch.setattr(linking, "GATHER_SECONDS", 0.2)
     monkeypatch.setattr(linking, "LOOK_SECONDS", 0.05)
     monkeypatch.setattr(linking, "write_to_terminal", lambda _, text: written.append(text) or True)
     return written
@@ -135,8 +135,8 @@ async def test_what_was_cancelled_is_no_news_and_a_failing_hook_is_told_of_once(
     written = told(app, monkeypatch)
     async with app.run_test(size=(120, 32)) as pilot:
         await until(pilot, lambda: app.screen.query_one(Table).total == 6)
-        await pilot.press(":", *"hook echo no such host >&2; exit 7", "enter")
-        await until(pilot, lambda: session.load_preferences().hook.startswith("echo"))
+        app.run_command_line("hook echo no such host >&2; exit 7")
+        assert session.load_preferences().hook == "echo no such host >&2; exit 7"
         await until(pilot, lambda: app.session.unfinished == [2])
         with Project.open(folder) as project:
             job = submitted(project, "reconstruct", ["ts_002"])
@@ -159,10 +159,10 @@ async def test_notifications_are_switched_off_and_that_is_kept(
     written = told(app, monkeypatch)
     async with app.run_test(size=(120, 32)) as pilot:
         await until(pilot, lambda: app.screen.query_one(Table).total == 6)
-        await pilot.press(":", *"notify loud", "enter")
-        await until(pilot, lambda: "notify with one of" in message(app))
-        await pilot.press(":", *"notify off", "enter")
-        await until(pilot, lambda: session.load_preferences().notify == "off")
+        app.run_command_line("notify loud")
+        assert "notify with one of" in message(app)
+        app.run_command_line("notify off")
+        assert session.load_preferences().notify == "off"
         await until(pilot, lambda: app.session.unfinished == [2])
         with Project.open(folder) as project:
             align = project.job(2)

@@ -33,13 +33,13 @@ def test_the_screens_load_no_heavy_library() -> None:
 
 
 class Terminal:
-    """The program on a terminal of its own."""
+    """The program on a terminal of its own; ``before`` is code that runs ahead of it."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, before: str = "") -> None:
         self.fd, child = pty.openpty()
         fcntl.ioctl(self.fd, termios.TIOCSWINSZ, struct.pack("HHHH", 32, 120, 0, 0))
         code = (
-            "from pathlib import Path; from tomotui.tui.app import TomotuiApp; "
+            f"{before}from pathlib import Path; from tomotui.tui.app import TomotuiApp; "
             f"app = TomotuiApp(Path({str(folder)!r}), start_agents=False); "
             "app.run(); raise SystemExit(app.return_code)"
         )
