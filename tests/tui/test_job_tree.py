@@ -64,7 +64,12 @@ def test_jobs_are_linked_by_the_records_that_they_took(tmp_path: Path) -> None:
         series = make_series("ts_001")
         project.add_records([series], job_id=first.id)
         project.add_records([make_alignment(series)], job_id=second.id, parents=[series.uid])
+        third = project.submit(
+            request("reconstruct", ["ts_001"]).replace(after=(first.id, second.id))
+        )
         graph = read_graph(project)
+        # What is reached through another is not named beside it.
+        assert graph.sources[third.id] == (second.id,)
         assert graph.sources[second.id] == (first.id,)
         assert graph.uses[first.id] == (second.id,)
         assert dict(graph.nodes[second.id].made) == {"alignment": 1}

@@ -38,7 +38,8 @@ class JobGraph:
     Attributes
     ----------
     sources
-        For each job those whose records it was made from, or that it waits for; the newest first.
+        For each job those whose records it was made from, or that it waits for, without those
+        that others of them were made from in turn; the newest first.
     uses
         The same the other way.
     """
@@ -80,17 +81,33 @@ def read_graph(project: Project, subject: object = None) -> JobGraph:
     """Read all jobs and what each was made from."""
     jobs = {job.id: job for job in project.jobs()}
     made, linked = project.kinds_made_by_jobs(), project.sources_of_jobs()
-    nodes, sources = {}, {}
-    uses: dict[int, list[int]] = {number: [] for number in jobs}
+    nodes: dict[int, JobNode] = {}
+    sources: dict[int, set[int]] = {}
     for number, job in jobs.items():
         n_done = sum(task.status == Status.DONE for task in project.tasks(number))
         nodes[number] = JobNode(job, n_done, made.get(number, {}))
-        before = (linked.get(number, set()) | set(job.after)) & set(jobs)
-        sources[number] = tuple(sorted(before, reverse=True))
-        for each in before:
+        sources[number] = (linked.get(number, set()) | set(job.after)) & set(jobs)
+    nearest = {number: nearest_of(number, sources) for number in sources}
+    uses: dict[int, list[int]] = {number: [] for number in jobs}
+    for number in sorted(nearest):
+        for each in nearest[number]:
             uses[each].append(number)
-    followers = {number: tuple(sorted(each)) for number, each in uses.items()}
-    return JobGraph(nodes, sources, followers, read_counts(project))
+    followers = {number: tuple(each) for number, each in uses.items()}
+    return JobGraph(nodes, nearest, followers, read_counts(project))
+
+
+def nearest_of(number: int, sources: Mapping[int, Collection[int]]) -> tuple[int, ...]:
+    """Return the sources of a job that no other source of it was made from, the newest first."""
+    own = sources.get(number, ())
+    reached = set[int]()
+    stack = [further for each in own for further in sources.get(each, ())]
+    while stack:
+        each = stack.pop()
+        # A job that was run again may stand on both sides of another.
+        if each not in reached and each != number:
+            reached.add(each)
+            stack += sources.get(each, ())
+    return tuple(sorted((each for each in own if each not in reached), reverse=True))
 
 
 def tree_of(graph: JobGraph, job_id: int, folded: Collection[str] = ()) -> list[Branch]:
