@@ -6,12 +6,16 @@ import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from tomotui.tui import keymap
 from tomotui.tui.actions import words
+from tomotui.tui.mouse import MOUSE_MODES
+from tomotui.tui.notifications import WISHES
+from tomotui.tui.session import one_of
 
 if TYPE_CHECKING:
+    from tomotui.tui.linking import Linking
     from tomotui.tui.navigation import Navigation
 
 Run = Callable[["Navigation", str], None]
@@ -139,6 +143,34 @@ def _tour(app: Navigation, rest: str) -> None:
         app.begin_tour(again=rest == "again")
 
 
+def _notify(app: Navigation, rest: str) -> None:
+    wish = one_of(WISHES, rest)
+    if rest and wish is None:
+        raise CommandError(f"notify with one of {', '.join(WISHES)}")
+    linked = cast("Linking", app)
+    if wish:
+        linked.use_notify(wish)
+    else:
+        linked.action_next_notify()
+
+
+def _hook(app: Navigation, rest: str) -> None:
+    if not rest:
+        raise CommandError(f"hook COMMAND or hook off; now: {app.preferences.hook or 'none'}")
+    cast("Linking", app).use_hook("" if rest == "off" else rest)
+
+
+def _mouse(app: Navigation, rest: str) -> None:
+    mode = one_of(MOUSE_MODES, rest)
+    if rest and mode is None:
+        raise CommandError(f"mouse with one of {', '.join(MOUSE_MODES)}")
+    linked = cast("Linking", app)
+    if mode:
+        linked.use_mouse(mode)
+    else:
+        linked.action_next_mouse()
+
+
 def _series(app: Navigation) -> Sequence[str]:
     return app.series_names()
 
@@ -191,6 +223,21 @@ _SPECIAL = (
     Command("keymap", "keymap [NAME]", "Choose the keys.", _keymap, _keymaps),
     Command("export", "export plot [FILE]", "Write the chart.", _export, lambda app: ("plot",)),
     Command("tour", "tour [again|off]", "Learn by doing.", _tour, lambda app: _TOUR[1:]),
+    Command(
+        "notify",
+        "notify [on|bell|off|osc9|osc777|osc99]",
+        "How ends of jobs are told.",
+        _notify,
+        lambda app: WISHES,
+    ),
+    Command("hook", "hook [COMMAND|off]", "A command that is run when jobs have ended.", _hook),
+    Command(
+        "mouse",
+        "mouse [click|full|off]",
+        "How much of the mouse is used.",
+        _mouse,
+        lambda app: MOUSE_MODES,
+    ),
     Command("open", "open [FOLDER]", "Open a project.", _open),
 )
 
