@@ -105,6 +105,9 @@ def test_no_color_in_the_environment_sends_no_colour(folder: Path) -> None:
     data = bytes_sent(folder, {"NO_COLOR": "1", "COLORTERM": "truecolor"})
     assert b"ts_006" in data, data[-3000:].decode(errors="replace")
     assert COLOURS.findall(data) == []
+    # The row under the cursor is reversed, and what matters is bold.
+    assert re.search(rb"\x1b\[[\d;]*7m[^\x1b]*ts_001", data)
+    assert b"\x1b[1m" in data
 
 
 def bytes_sent(folder: Path, variables: dict[str, str]) -> bytes:

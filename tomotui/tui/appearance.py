@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from textual.app import App
 from textual.binding import Binding, BindingType
+from textual.filter import Monochrome
 from textual.notifications import SeverityLevel
 
 from tomotui.tui import keymap, session
@@ -123,7 +124,9 @@ class Appearance(FrameAcknowledgements, App[int], inherit_bindings=False):
         depth = self.capability.colours
         if self.look.colours != "full" and depth != "mono":
             depth = "16" if self.look.colours == "ansi" else "mono"
-        others = [each for each in self._filters if not isinstance(each, FewerColours)]
+        # Greys, which is what Textual makes of NO_COLOR, are colours too, and hide what is meant.
+        ours = (FewerColours, Monochrome)
+        others = [each for each in self._filters if not isinstance(each, ours)]
         self._filters = [*others, FewerColours(self.look, depth)]
         self.set_class(depth == "mono", "-mono")
 
