@@ -60,3 +60,10 @@ def test_the_demo_needs_a_folder_of_its_own(call: Call, three: Path) -> None:
     said = call("demo", three, "--headless")
     assert (said.code, said.out) == (1, "")
     assert f"{three} holds another project" in said.err
+
+
+def test_the_tour_asks_for_a_terminal_before_it_makes_anything(call: Call, tmp_path: Path) -> None:
+    said = call("tour", tmp_path / "tour")
+    assert (said.code, said.out) == (1, "")
+    assert "need a terminal" in said.err
+    assert not (tmp_path / "tour").exists()
