@@ -4,20 +4,24 @@ import importlib
 import pkgutil
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
+from textual.app import App
 from textual.binding import Binding
 from textual.dom import DOMNode
+from textual.pilot import Pilot
 
 import tomotui.tui
 from tests.tui.conftest import AppMaker, until
-from tomotui.tui import keymap
+from tomotui.tui import command_line, keymap
 from tomotui.tui.actions import ACTIONS, bindings
 from tomotui.tui.keyboard import FORBIDDEN, name_of, why_not
 from tomotui.tui.keymap import BUILT_IN, KeymapError, conflicts, read_keymap
 from tomotui.tui.navigation import MODES
 from tomotui.tui.screens.help import SECTIONS
 from tomotui.tui.slice_actions import VIEW_ACTIONS
+from tomotui.tui.widgets.table import Table
 
 STACKS = {
     "datasets": ("app", "mode", "pane", "list", "dataset"),
@@ -268,3 +272,45 @@ def test_overrides_name_only_what_is_different() -> None:
     assert changed["list.down"] == "down,ctrl+n"
     assert "app.help" not in changed
     assert keymap.overrides("default") == {}
+
+
+async def test_every_action_can_be_typed_by_its_id(make_app: AppMaker) -> None:
+    app = make_app()
+    async with app.run_test(size=(120, 32)) as pilot:
+        table = await table_of(pilot, app)
+        assert "list.mark_all" in command_line.complete(app, "list.")
+        app.run_command_line("list.mark_all")
+        await until(pilot, lambda: len(table.selection.marks) == 6)
+        app.run_command_line("list.unmark")
+        await until(pilot, lambda: not table.selection.marks)
+
+
+async def test_a_keymap_with_a_bad_line_works_and_says_so(
+    make_app: AppMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mine = keymap.user_folder() / "mine.toml"
+    mine.parent.mkdir(parents=True)
+    mine.write_text('base = "eman2"\n[keys]\n"list.down" = "w"\n"list.up" = "ctrl+h"\n')
+    app = make_app()
+    said: list[str] = []
+    async with app.run_test(size=(120, 32)) as pilot:
+        table = await table_of(pilot, app)
+        monkeypatch.setattr(app, "say", lambda words, *_: said.append(words))
+        app.use_keymap("mine")
+        await until(pilot, lambda: any(f"{mine}, line 4: list.up: ctrl+h" in one for one in said))
+        first = table.cursor_key
+        await pilot.press("w")
+        assert table.cursor_key != first
+        await pilot.press("k")
+        assert table.cursor_key == first
+        await pilot.press("4")
+        await until(pilot, lambda: app.current_mode == "jobs")
+        await pilot.press("9")
+        await until(pilot, lambda: app.current_mode == "datasets")
+
+
+async def table_of(pilot: Pilot[Any], app: App[int]) -> Table:
+    """Wait for the list of tilt series."""
+    await until(pilot, lambda: app.screen.query_one(Table).total == 6)
+    table: Table = app.screen.query_one(Table)
+    return table

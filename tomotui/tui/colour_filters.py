@@ -32,6 +32,7 @@ class FewerColours(LineFilter):
         self._convert = self._without_colours if depth == "mono" else self._in_16_colours
         self._known: dict[Style, Style] = {}
         self._ground = look.background.lower()
+        self._ink = _numbered(RichColor.parse(look.foreground))
         # The cursor's row has a ground of its own only where there are colours enough for it.
         self._cursor = look.cursor.lower() if look.colours != "full" or depth == "mono" else ""
         moods = (look.status["running"].colour, look.status["failed"].colour)
@@ -71,9 +72,11 @@ class FewerColours(LineFilter):
 
     def _in_16_colours(self, style: Style) -> Style:
         """Take the nearest of the terminal's own colours; the cursor's row in reverse video."""
-        few = style + Style.from_color(_numbered(style.color), _numbered(style.bgcolor))
-        is_cursor = bool(self._cursor) and _hex(style.bgcolor) == self._cursor
-        return few + Style(reverse=True) if is_cursor else few
+        ground = _numbered(style.bgcolor)
+        if self._cursor and _hex(style.bgcolor) == self._cursor:
+            # One ink for the whole row: reversed, several would make it a chequered flag.
+            return style + Style.from_color(self._ink, ground) + Style(reverse=True)
+        return style + Style.from_color(_numbered(style.color), ground)
 
 
 def _hex(colour: RichColor | None) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from tomotui.tui import keymap
-from tomotui.tui.actions import words
+from tomotui.tui.actions import ACTIONS, words
 from tomotui.tui.mouse import MOUSE_MODES
 from tomotui.tui.notifications import WISHES
 from tomotui.tui.session import one_of
@@ -267,6 +267,9 @@ def run_line(app: Navigation, line: str) -> None:
         When its words are wrong.
     """
     word, _, rest = line.strip().removeprefix(":").partition(" ")
+    if word in ACTIONS:
+        app.run_registered(word)
+        return
     command = commands().get(word)
     if command is None:
         near = [each for each in commands() if each.startswith(word)]
@@ -281,7 +284,9 @@ def complete(app: Navigation, line: str) -> list[str]:
     """Return the whole lines that a line may become."""
     word, space, rest = line.partition(" ")
     if not space:
-        return [each for each in commands() if each.startswith(word)]
+        fitting = [each for each in commands() if each.startswith(word)]
+        # Whatever has a key can be typed as well, by its id: slice.invert, list.mark_all.
+        return fitting + ([each for each in ACTIONS if each.startswith(word)] if word else [])
     command = commands().get(word)
     if command is None:
         return []
