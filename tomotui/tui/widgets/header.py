@@ -93,7 +93,7 @@ class HeaderLine(Widget):
         if needed and needed + _LEAST_OF_MODES + len(state.mode) > room - line.cell_len:
             # Where one is matters more than where one could go.
             modes = tuple(each for each in modes if each[0] == state.mode)
-        letters = self._letters(room - line.cell_len)
+        letters = self._letters(room - line.cell_len - needed)
         for name, key, title in modes:
             here = name == state.mode
             ground = look.background if here else look.panel
