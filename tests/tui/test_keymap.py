@@ -3,6 +3,7 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -93,6 +94,7 @@ STACKS = {
 KEYMAPS = sorted(path.stem for path in BUILT_IN.glob("*.toml"))
 
 
+@cache
 def in_force(name: str) -> dict[str, tuple[str, ...]]:
     return keymap.load(name, (BUILT_IN,)).keys
 

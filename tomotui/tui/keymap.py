@@ -75,8 +75,9 @@ def read_keymap(path: Path) -> KeymapFile:
                 keys[action] = good
         else:
             reasons = ['give a key or a list of keys, such as ["j", "down"]']
-        line = _line_of(text, action)
-        problems += [f"{path}, line {line}: {action}: {reason}" for reason in reasons]
+        problems += [
+            f"{path}, line {_line_of(text, action)}: {action}: {reason}" for reason in reasons
+        ]
     return KeymapFile(keys, base, tuple(problems))
 
 
