@@ -9,11 +9,11 @@ import pytest
 from tests.tui.conftest import AppMaker, until
 from tomotui.project import Project
 from tomotui.records import Status
-from tomotui.tui import keymap, session
+from tomotui.tui import session
 from tomotui.tui.actions import ACTIONS
-from tomotui.tui.screens.datasets import DatasetsScreen
 from tomotui.tui.tour import FAREWELL, STEPS, Tour, with_keys
 from tomotui.tui.touring import tour_folder
+from tomotui.tui.widgets.status_bar import Hints
 from tomotui.tui.widgets.table import Table
 from tomotui.tui.widgets.tour_panel import TourPanel
 
@@ -32,11 +32,9 @@ def step_number(title: str) -> int:
 
 @pytest.mark.parametrize("step", [*STEPS, FAREWELL], ids=lambda step: step.title)
 def test_every_step_speaks_of_actions_that_exist(step: Any) -> None:
-    assert set(step.heard) - {"tilt.quality"} <= set(ACTIONS)
-    named: list[str] = []
-    for text in (step.words, step.ask):
-        with_keys(text, lambda action: named.append(action) or "")
-    assert set(named) <= set(ACTIONS)
+    assert set(step.heard) <= set(ACTIONS)
+    parts = [*with_keys(step.words, str), *with_keys(step.ask, str)]
+    assert {words for words, is_key in parts if is_key} <= set(ACTIONS)
     assert step is FAREWELL or step.heard or step.mode
     assert len(step.words) + len(step.ask) < 250
 
@@ -54,15 +52,24 @@ def test_skipping_stays_within_the_tour_and_the_end_begins_anew() -> None:
     assert tour.at == 0
 
 
-async def test_the_tour_follows_keys_words_and_modes(make_app: AppMaker) -> None:
+async def test_the_tour_follows_keys_words_and_modes_and_is_taken_up(make_app: AppMaker) -> None:
     app = make_app()
-    async with app.run_test(size=(120, 32)) as pilot:
+    async with app.run_test(size=(80, 24)) as pilot:
         await until(pilot, lambda: app.screen.query_one(Table).total == 6)
         assert not app.screen.query(TourPanel)
         app.run_command_line("tour")
         await until(pilot, lambda: at_step(app, "a project"))
         await pilot.press("j", "k")
         assert app.tour.at == 0
+        # Left, and taken up where it was.
+        await pilot.press("ctrl+k", "ctrl+k", "ctrl+x")
+        await until(pilot, lambda: not app.screen.query(TourPanel))
+        assert ":tour takes it up" in str(app.screen.query_one(Hints).message)
+        kept = session.load_preferences()
+        assert (kept.tour_step, kept.tour_is_on) == (2, False)
+        app.action_tour()
+        await until(pilot, lambda: at_step(app, STEPS[2].title))
+        # Reached by words instead of the key.
         app.tour.at = step_number("jobs")
         app.run_command_line("jobs failed")
         await until(pilot, lambda: at_step(app, "particles"))
@@ -72,52 +79,15 @@ async def test_the_tour_follows_keys_words_and_modes(make_app: AppMaker) -> None
         await until(pilot, lambda: app.tour.step.title == "leaving")
         await pilot.press("escape")
         await until(pilot, lambda: at_step(app, "leaving"))
-        # The other screens know as well.
-        await pilot.press("1")
-        await until(pilot, lambda: isinstance(app.screen, DatasetsScreen))
-        await until(pilot, lambda: at_step(app, "leaving"))
         await pilot.press("q")
     assert session.load_preferences().tour_step == len(STEPS)
 
 
-async def test_the_tour_is_left_and_taken_up_another_day(make_app: AppMaker) -> None:
+async def test_the_tour_names_the_keys_of_the_keymap(make_app: AppMaker) -> None:
     app = make_app()
-    async with app.run_test(size=(120, 32)) as pilot:
-        await until(pilot, lambda: app.screen.query_one(Table).total == 6)
-        app.run_command_line("tour")
-        await until(pilot, lambda: at_step(app, "a project"))
-        await pilot.press("ctrl+k", "ctrl+k")
-        await until(pilot, lambda: at_step(app, STEPS[2].title))
-        await pilot.press("ctrl+x")
-        await until(pilot, lambda: not app.screen.query(TourPanel))
-        assert ":tour takes it up" in str(app.screen.status_bar.query_one("Hints").message)
-    app = make_app()
-    async with app.run_test(size=(80, 24)) as pilot:
-        await until(pilot, lambda: app.screen.query_one(Table).total == 6)
-        assert not app.screen.query(TourPanel)
-        app.action_tour()
-        await until(pilot, lambda: at_step(app, STEPS[2].title))
-        app.run_command_line("tour again")
-        await until(pilot, lambda: at_step(app, STEPS[0].title))
-
-
-async def test_the_tour_names_the_keys_of_the_keymap(
-    make_app: AppMaker, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    app = make_app()
-    async with app.run_test(size=(120, 32)) as pilot:
-        await until(pilot, lambda: app.screen.query_one(Table).total == 6)
-        app.run_command_line("tour")
-        await until(pilot, lambda: at_step(app, "a project"))
-        app.tour.at = step_number("the palette")
-        folder = keymap.user_folder()
-        folder.mkdir(parents=True)
-        (folder / "mine.toml").write_text('[keys]\n"app.palette" = ["ctrl+y"]\n')
-        app.use_keymap("mine")
-        app.show_tour(app.screen)
-        await until(pilot, lambda: "ctrl+y opens the palette" in panel_text(app))
-        await pilot.press("ctrl+y")
-        await until(pilot, lambda: app.tour.step.title == "the command line")
+    assert (app.key_of("app.palette"), app.key_of("mode.jobs")) == ("ctrl+p", "4")
+    app.set_keymap({"app.palette": "ctrl+y,f9", "mode.jobs": ""})
+    assert (app.key_of("app.palette"), app.key_of("mode.jobs")) == ("ctrl+y", ":jobs")
 
 
 async def test_without_a_project_the_tour_makes_that_of_the_sample(

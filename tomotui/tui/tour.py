@@ -72,7 +72,7 @@ STEPS = (
         "quality",
         "How well the tilts agree, how they moved, what their spectra tell: figures as charts.",
         "{app.quality} shows the quality of the series; {app.back} comes back",
-        heard=("app.quality", "tilt.quality"),
+        heard=("app.quality",),
     ),
     Step(
         "jobs",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -38,10 +39,18 @@ class Touring(ProjectWork):
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)
         self.tour = Tour(self.preferences.tour_step, self.preferences.tour_is_on)
+        self._changed_keys: dict[str, str] = {}
 
     def open_project(self, folder: Path) -> bool:
         """Open a project, as it was left; tells whether that was possible."""
         raise NotImplementedError
+
+    def set_keymap(self, keymap: Mapping[str, str]) -> None:
+        """Put on other keys, and name them from now on."""
+        super().set_keymap(dict(keymap))
+        self._changed_keys = dict(keymap)
+        if self.is_running:
+            self.show_tour(self.screen)
 
     # ---- beginning and leaving
 
@@ -163,8 +172,9 @@ class Touring(ProjectWork):
 
     def key_of(self, action: str) -> str:
         """Return how the key of an action is written under the present keymap."""
-        changed = keymap.overrides(self.keymap_name).get(action)
-        keys = changed.split(",") if changed else keymap.default_keys().get(action, ())
+        changed = self._changed_keys.get(action)
+        default = keymap.default_keys().get(action, ())
+        keys = default if changed is None else tuple(changed.split(","))
         if not keys or not keys[0]:
             known = ACTIONS.get(action)
             return f":{known.word}" if known is not None and known.word else "the palette"
