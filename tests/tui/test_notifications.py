@@ -31,7 +31,7 @@ NEWS = Ended("tomotui cells", "0002-align done")
         ({"TERM": "rxvt-unicode-256color"}, Terminal("urxvt"), "osc777"),
         ({"TERM_PROGRAM": "Apple_Terminal"}, Terminal("apple-terminal"), "bell"),
         ({"TERM_PROGRAM": "vscode", "TERM_PROGRAM_VERSION": "1.9"}, None, "bell"),
-        ({"TERM": "xterm-256color"}, Terminal(), "bell"),
+        ({"TERM": "xterm-256color"}, Terminal(term="xterm-256color"), "bell"),
         (
             {"TMUX": "/tmp/t,1,0", "TERM_PROGRAM": "tmux", "TERM_PROGRAM_VERSION": "3.4"}
             | {"TERM": "tmux-256color", "KITTY_WINDOW_ID": "2"},

@@ -52,17 +52,20 @@ class Terminal:
         Of the terminal that the user looks at; empty when unknown.
     multiplexer, multiplexer_version
         What runs in it and shows us.
+    term
+        What ``TERM`` says, where the name is not known.
     """
 
     name: str = ""
     version: str = ""
     multiplexer: Multiplexer = ""
     multiplexer_version: str = ""
+    term: str = ""
 
     @property
     def key(self) -> str:
         """One line that stands for everything that decides which characters are drawn rightly."""
-        outer = f"{self.name or 'unknown'} {self.version}".rstrip()
+        outer = f"{self.name or self.term or 'unknown'} {self.version}".rstrip()
         inner = f"{self.multiplexer} {self.multiplexer_version}".rstrip()
         return f"{outer} in {inner}" if inner else outer
 
@@ -93,7 +96,8 @@ def identify(
         return Terminal(_SPELLINGS.get(probed_name, probed_name), said)
     if program:
         return Terminal(_SPELLINGS.get(program, program), program_version)
-    return Terminal(_hinted(env), "")
+    hinted = _hinted(env)
+    return Terminal(hinted, term="" if hinted else term)
 
 
 def _hinted(env: Mapping[str, str]) -> str:

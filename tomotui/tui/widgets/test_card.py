@@ -132,7 +132,9 @@ class TestCard(WordedPicture):
         bright = ring(name, RING_CELLS, self.aspect)
         inside = np.ones(RING_CELLS, dtype=bool)
         window = Window(0.0, 1.0)
-        drawn = compose(bright, inside, window, GLYPHS[name], self.artist.palette())
+        # Dots stand for what is dark.
+        shown = 1 - bright if GLYPHS[name].kind == "dots" else bright
+        drawn = compose(shown, inside, window, GLYPHS[name], self.artist.palette())
         paste(frame, drawn, place.row, place.column)
 
     def _draw_ramp(self, frame: Frame, row: int, width: int) -> None:
