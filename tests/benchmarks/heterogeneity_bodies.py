@@ -57,6 +57,9 @@ SPIKE_POINTS = [
 ]
 """Of the membrane, and of the stalk and head."""
 
+SPIKE_BODY = 1
+"""That stands on the membrane, whichever of the two is held."""
+
 
 class Run:
     """One multibody refinement of a sample, and its truth."""
@@ -113,7 +116,7 @@ def spike_figures(run: Run, name: str) -> None:
         return
     seen, true = run.arrays["membrane_seen"], run.sample.normals
     figure(f"{name} membranes seen", 100 * float(seen.mean()), "%")
-    stance = run.arrays["stance_deg"][:, run.moving_body()]
+    stance = run.arrays["stance_deg"][:, SPIKE_BODY]
     for which, words in ((seen, "normals of membranes"), (~seen, "axes of particles")):
         if which.sum() > 10:
             found = canonical_correlations(stance[which], run.true[which]).min()
