@@ -24,8 +24,10 @@ from tomotui.tui.screens.maps import MapsScreen
 from tomotui.tui.screens.maps_layout import pages_of
 from tomotui.tui.screens.maps_panels import NO_MAPS
 from tomotui.tui.widgets.chart import ChartView
+from tomotui.tui.widgets.density_picture import places_of
 from tomotui.tui.widgets.fields import Field
 from tomotui.tui.widgets.heat_view import HeatView
+from tomotui.tui.widgets.map_slices import tiles_of
 from tomotui.tui.widgets.table import Table
 
 AppMaker = Callable[..., TomotuiApp]
@@ -160,6 +162,26 @@ async def test_two_maps_are_compared_from_one_side(make_app: AppMaker, place: Pa
         assert len(screen.slices.densities) == 2
         await pilot.press("d")
         await until(pilot, lambda: labels() == ["ribosome"])
+
+
+async def test_all_marked_maps_are_seen_side_by_side(make_app: AppMaker, place: Path) -> None:
+    with Project.open(place) as project:
+        known = project.records("map")[0]
+        others = [
+            known.replace(uid=f"other{i}", name=f"other{i}", path=f"half{i}.mrc", half_paths=None)
+            for i in (1, 2)
+        ]
+        project.add_records(others)
+    app = make_app(place, stages=STAGES)
+    async with app.run_test(size=(120, 34)) as pilot:
+        screen = await opened(pilot)
+        await pilot.press("A", "d")
+        await until(pilot, lambda: len(screen.surface.densities) == 4)
+        labels = {one.label for one in screen.surface.densities}
+        assert labels == {"ribosome", "initial", "other1", "other2"}
+        assert len(screen.slices.densities) == 4
+        await pilot.press("d")
+        await until(pilot, lambda: len(screen.surface.densities) == 1)
 
 
 @pytest.mark.parametrize(("size", "n_shown"), [((80, 24), 1), ((120, 34), 5)])
@@ -327,3 +349,20 @@ async def test_bodies_are_painted_and_their_points_fill_the_form(
             [[0.0, 0.0, 0.0], [2 * PIXEL, 0.0, 0.0]],
             [[2 * PIXEL, -PIXEL, 0.0]],
         ]
+
+
+@pytest.mark.parametrize("n", range(1, 10))
+def test_pictures_of_many_maps_share_the_room_and_none_covers_another(n: int) -> None:
+    for height, width in ((40, 120), (24, 80), (60, 40)):
+        taken = set()
+        for row, column, tall, wide in places_of(height, width, n, 2.0):
+            mine = {(row + i, column + j) for i in range(tall) for j in range(wide)}
+            assert not taken & mine
+            assert row + tall <= height
+            assert column + wide <= width
+            taken |= mine
+        tiles = tiles_of(height, width, n, 2.0)
+        assert len(tiles) == 3 * n
+        assert all(one.row + one.height <= height for one in tiles)
+        assert all(one.column + one.width <= width for one in tiles)
+    assert len({row for row, *_ in places_of(40, 80, 4, 2.0)}) == 2, "four maps in two rows"

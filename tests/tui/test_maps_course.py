@@ -91,6 +91,9 @@ async def test_the_cursor_of_iterations_shows_each_beside_the_last(
         await pilot.press("j", "j")
         await until_labels(pilot, screen, ["2: 35.0 Å", both[1]])
         assert str(screen.pane("surface").border_title).startswith("3 tilt shift · 33.0 Å")
+        # Those that are marked are seen as well, in the order of the course.
+        await pilot.press("g", "space")
+        await until_labels(pilot, screen, ["1: 40.0 Å", "2: 35.0 Å", "4: 30.5 Å"])
         await pilot.press("G")
         await until_labels(pilot, screen, ["ribosome"])
         assert screen.pane("surface").border_title == "surface"

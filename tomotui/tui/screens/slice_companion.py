@@ -345,6 +345,10 @@ class CompanionShowing(SliceKeysScreen):
         if not self.slice_view.is_waiting:
             self.action_blink()
 
+    def on_screen_suspend(self) -> None:
+        """Rest while nobody looks."""
+        self.stop_blinking()
+
     def stop_blinking(self) -> None:
         """Let the clock rest."""
         if self._blinker is not None:

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tomotui.tui.raster.picture import Trail
 from tomotui.tui.raster.view import SliceViewState
@@ -69,6 +70,8 @@ class CrossShowing(CompanionShowing):
     def _show_cross(self) -> None:
         shown = self.cross is not None
         self.slice_view.lay_over("cross", self._cross_trails if shown else None)
+        beside = shown and self.beside == "volume"
+        self.companion.lay_over("cross", self._cross_beside if beside else None)
         self._update_status()
 
     def _on_slice(
@@ -113,6 +116,38 @@ class CrossShowing(CompanionShowing):
             missing.append(math.copysign(max(abs(off) - extent / 2, 0.0), off))
         if view.zoom is not None and any(missing):
             self.set_view(view.panned(missing[0], missing[1], source.shape))
+
+    def _lay_out(self) -> None:
+        """Show the crosshair in the volume beside, too."""
+        super()._lay_out()
+        beside = self.cross is not None and self.beside == "volume"
+        self.companion.lay_over("cross", self._cross_beside if beside else None)
+
+    def _cross_beside(self, view: SliceViewState) -> list[Trail]:
+        """Return the crosshair where it lies in the volume beside."""
+        source, other = self.slice_view.source, self.companion.source
+        if source is None or other is None or self.beside != "volume":
+            return []
+        found = []
+        for trail in self._cross_trails(self.slice_view.view):
+            axes = zip(("down", "across"), (trail.rows, trail.columns), strict=True)
+            rows, columns = (self._as_in(other, source, view, which, at) for which, at in axes)
+            found.append(Trail(rows, columns, trail.role))
+        return found
+
+    @staticmethod
+    def _as_in(
+        other: SliceSource,
+        source: SliceSource,
+        view: SliceViewState,
+        which: str,
+        at: NDArray[np.float64],
+    ) -> NDArray[np.float64]:
+        """Return places along the rows or columns of a slice as another volume has them."""
+        axes = [number for number, axis in enumerate(AXES) if axis != view.axis]
+        number = axes[0 if which == "down" else 1]
+        ratio = source.pixel_size_angstrom / other.pixel_size_angstrom
+        return (at - source.shape[number] // 2) * ratio + other.shape[number] // 2
 
     def _cross_trails(self, view: SliceViewState) -> list[Trail]:
         source, cross = self.slice_view.source, self.cross

@@ -61,7 +61,7 @@ class SliceOpening(SlicesScreen):
         state, aspect = view.view, self.capability.cell_aspect
         seen = view.voxels_per_cell() * view.cells[1]
 
-        def draw(cells: tuple[int, int], pixels: tuple[int, int]) -> Grey:
+        def draw(cells: tuple[int, int], pixels: tuple[int, int]) -> tuple[Grey, str]:
             # As wide a part of the slice as was seen; all of it where it was all seen.
             fit = state.voxels_per_cell(source.shape, cells, aspect)
             per_cell = fit if state.zoom is None else seen / cells[1]

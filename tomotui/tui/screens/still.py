@@ -14,8 +14,11 @@ from textual.widgets import Static
 from tomotui.tui.raster.control import write_to_terminal
 from tomotui.tui.raster.stills import Grey, StillSupport, encoded, erasure, pixels_of
 
-Draw = Callable[[tuple[int, int], tuple[int, int]], Grey]
-"""Makes a picture, given its cells and its pixels, both height and width; runs in a thread."""
+Draw = Callable[[tuple[int, int], tuple[int, int]], tuple[Grey, str]]
+"""Makes a picture and says what is in it, given the height and width in cells and in pixels.
+
+Runs in a thread.
+"""
 
 
 class StillScreen(ModalScreen[None]):
@@ -42,9 +45,9 @@ class StillScreen(ModalScreen[None]):
     class Ready(Message, bubble=False):
         """The picture can be sent."""
 
-        def __init__(self, text: str) -> None:
+        def __init__(self, text: str, words: str) -> None:
             super().__init__()
-            self.text = text
+            self.text, self.words = text, words
 
     def __init__(self, support: StillSupport, draw: Draw, words: str) -> None:
         super().__init__()
@@ -72,13 +75,14 @@ class StillScreen(ModalScreen[None]):
     def _make(self, cells: tuple[int, int]) -> None:
         protocol = self.support.protocol
         pixels = pixels_of(protocol, cells, self.support.cell_pixels)
-        self.post_message(self.Ready(encoded(protocol, self._draw(cells, pixels), cells)))
+        picture, words = self._draw(cells, pixels)
+        self.post_message(self.Ready(encoded(protocol, picture, cells), words))
 
     def on_still_screen_ready(self, message: Ready) -> None:
         """Say what it took, and send the picture when that is on the screen."""
-        n_bytes = len(message.text)
-        words = f" {self.words}  {self.support.protocol} {n_bytes / 1000:.0f} kB  any key goes back"
-        self.query_one("#still-words", Static).update(words)
+        sent = f"{self.support.protocol} {len(message.text) / 1000:.0f} kB"
+        words = "  ".join((self.words, message.words, sent, "any key goes back"))
+        self.query_one("#still-words", Static).update(f" {words}")
         self.call_after_refresh(self._send, message.text)
 
     def _send(self, text: str) -> None:

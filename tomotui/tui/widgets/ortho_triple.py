@@ -246,7 +246,7 @@ class OrthoTriple(WordedPicture):
         frame = compose(values, inside, window, glyphs, self.artist.palette(cheap))
         at = dict(zip(AXES, self.state.cursor, strict=True))
         gap = GAP_CELLS * self.voxels_per_cell()
-        trails = _cross(float(at[down]), float(at[across]), grid, gap)
+        trails = _cross(float(at[down]), float(at[across]), grid, image.shape, gap)
         draw_trails(frame, grid, glyphs, trails, self.artist.capability.ascii_only)
         axis = panel.plane.axis
         caption(frame, f"{PLANES[axis]} {axis} {at[axis] + 1}/{self.source.n_slices(axis)}")
@@ -329,14 +329,22 @@ def _middle(at: float, size: int, extent: float) -> float:
     return min(max(at, extent / 2), size - extent / 2)
 
 
-def _cross(row: float, column: float, grid: Grid, gap: float) -> list[Trail]:
-    """Return lines through a place, over all that is seen; the middle stays free."""
-    bottom = grid.top + grid.rows * grid.row_step
-    right = grid.left + grid.columns * grid.column_step
-    nowhere = np.nan
-    downwards = np.array([grid.top, row - gap, nowhere, row + gap, bottom])
-    across = np.array([grid.left, column - gap, nowhere, column + gap, right])
+def _cross(
+    row: float, column: float, grid: Grid, shape: tuple[int, ...], gap: float
+) -> list[Trail]:
+    """Return lines through a place, over all that is seen of the slice; the middle stays free."""
+    top, left = max(grid.top, 0.0), max(grid.left, 0.0)
+    bottom = min(grid.top + grid.rows * grid.row_step, shape[0] - 1.0)
+    right = min(grid.left + grid.columns * grid.column_step, shape[1] - 1.0)
+    parts = [
+        (np.array([top, row - gap]), np.array([column, column])),
+        (np.array([row + gap, bottom]), np.array([column, column])),
+        (np.array([row, row]), np.array([left, column - gap])),
+        (np.array([row, row]), np.array([column + gap, right])),
+    ]
+    # A part that ends before it begins lies beyond what is seen.
     return [
-        Trail(downwards, np.full(5, column), "accent"),
-        Trail(np.full(5, row), across, "accent"),
+        Trail(rows, columns, "accent")
+        for rows, columns in parts
+        if rows[0] <= rows[1] and columns[0] <= columns[1]
     ]
