@@ -108,6 +108,8 @@ def test_a_screen_at_rest_writes_nothing_and_hanging_up_ends_it(folder: Path) ->
             task = project.task(2, "ts_002")
             project.finish_task(task, task.status.CANCELLED)
         terminal.read_until(b"2 cancelled")
+        # The job has ended with it, which is told once.
+        terminal.read_until(b"\a")
         terminal.settle()
         assert terminal.read(2.0) == b""
         terminal.process.send_signal(1)
