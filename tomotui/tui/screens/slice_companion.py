@@ -322,11 +322,11 @@ class CompanionShowing(SliceKeysScreen):
             return "beside: spectrum"
         if self.beside != "volume" or self._beside_choice is None:
             return ""
-        words = f"beside: {self._beside_choice.label}"
-        if self.agreement is not None:
-            found = self.agreement
-            words += f"  correlation {found.correlation:.3f}  difference {found.difference:.2f}"
-        return words
+        if self.agreement is None:
+            return f"beside: {self._beside_choice.label}"
+        found = self.agreement
+        figures = f"correlation {found.correlation:.3f}  difference {found.difference:.2f}"
+        return f"{figures}  beside: {self._beside_choice.label}"
 
     # ---- blinking by itself
 

@@ -39,7 +39,14 @@ class SlicesMode(SliceOverlays, Frame):
     PROSE = (
         "Tilt images and tomograms, slice by slice. Contrast follows what is seen until you set "
         "it; . and , go to the next and previous series, b to its other volumes. The space bar "
-        "shows a restored tomogram and the measured one in turn, at the same place. On "
+        "shows a restored tomogram and the measured one in turn, at the same place; d shows them "
+        "side by side, D compares with the next other volume or half, B keeps blinking. "
+        "Correlation is Pearson's, of what is seen; difference is the root mean square of what "
+        "the second volume does not explain, as a part of the first. F shows the power spectrum "
+        "beside the slice, with rings of resolution and, in XZ, the lines of the missing wedge; "
+        "a thicker slab averages it. O shows three planes through one point. l draws particles, "
+        "then scores or maps put back, over the slices; S chooses the particles. g shows a "
+        "crosshair that arrows move, and H a picture at the full resolution of the screen. On "
         "tilt images t draws the tracks of the alignment, x leaves the tilt out (u takes that "
         "back), L runs a stage again."
     )

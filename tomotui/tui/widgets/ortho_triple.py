@@ -30,6 +30,8 @@ from tomotui.tui.widgets.worded_picture import WordedPicture
 
 GAP_CELLS = 6.0
 """Half of the free middle of a crosshair, in widths of a cell."""
+LEAST_ARMS = 12
+"""Half of the free middle is no more than this part of a panel."""
 CONTRAST_STEP = 1.2
 PREFETCH = 3
 """Planes to either side that are loaded ahead, across z."""
@@ -245,7 +247,7 @@ class OrthoTriple(WordedPicture):
         window = self._contrast(values)
         frame = compose(values, inside, window, glyphs, self.artist.palette(cheap))
         at = dict(zip(AXES, self.state.cursor, strict=True))
-        gap = GAP_CELLS * self.voxels_per_cell()
+        gap = min(GAP_CELLS, panel.width / LEAST_ARMS) * self.voxels_per_cell()
         trails = _cross(float(at[down]), float(at[across]), grid, image.shape, gap)
         draw_trails(frame, grid, glyphs, trails, self.artist.capability.ascii_only)
         axis = panel.plane.axis
