@@ -35,6 +35,7 @@ SECTIONS = {
     "triple": "three planes",
     "log": "in the log",
     "form": "in the form",
+    "recipe": "recipes",
     "yank": "copy",
     "card": "the test card",
     "dialog": "in dialogs",
@@ -69,8 +70,10 @@ def live_keys(screen: Screen[object]) -> list[KeyLine]:
         line = found.setdefault(name, KeyLine([], _words(active), scope))
         if key not in line.keys:
             line.keys.append(key)
-    order = list(SECTIONS)
-    return sorted(found.values(), key=lambda line: order.index(line.scope))
+    order, declared = list(SECTIONS), list(ACTIONS)
+    # As declared within a scope: a keymap changes keys, not the order of lines.
+    names = sorted(found, key=lambda name: declared.index(name) if name in ACTIONS else -1)
+    return sorted((found[n] for n in names), key=lambda line: order.index(line.scope))
 
 
 def _words(active: ActiveBinding) -> str:

@@ -100,15 +100,18 @@ def shown_bindings(screen: Any) -> list[Binding]:
         binding = active.binding
         if binding.show and active.enabled and binding.description:
             seen.setdefault(binding.id or binding.description, binding)
-    order = list(seen)
+    # As declared, scope by scope: a keymap changes keys, not the order of hints.
+    scopes = list(dict.fromkeys(name.partition(".")[0] for name in seen))
+    declared = {name: place for place, name in enumerate(ACTIONS)}
 
-    def rank(name: str) -> tuple[int, int]:
+    def rank(name: str) -> tuple[int, int, int]:
         if name in _FIRST:
-            return 0, _FIRST.index(name)
-        known = ACTIONS.get(name)
-        return (2 if known is not None and known.scope == "app" else 1), order.index(name)
+            return 0, 0, _FIRST.index(name)
+        scope = name.partition(".")[0]
+        group = 2 if scope == "app" and name in ACTIONS else 1
+        return group, scopes.index(scope), declared.get(name, -1)
 
-    return [seen[name] for name in sorted(order, key=rank)]
+    return [seen[name] for name in sorted(seen, key=rank)]
 
 
 class LineInput(Input):
