@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from textual import events
 
 from tests.tui.conftest import AppMaker, until
 from tests.tui.test_start import Terminal as Pty
@@ -113,6 +114,33 @@ async def test_what_the_terminal_misplaces_cannot_be_chosen(make_app: AppMaker) 
         await pilot.press("enter")
         await until(pilot, lambda: isinstance(app.screen, DatasetsScreen))
         assert session.load_preferences().glyphs == {"unknown": "quadrant"}
+
+
+# ---- words that come in one piece
+
+
+async def test_words_that_arrive_in_one_piece_are_a_line_and_no_keys(
+    make_app: AppMaker,
+) -> None:
+    app = make_app()
+    async with app.run_test(size=(120, 32)) as pilot:
+        await until(pilot, lambda: app.screen.query_one(Table).total == 6)
+
+        def send(text: str) -> None:
+            for character in text:
+                key = {"\r": "enter", ":": "colon", "/": "slash"}.get(character, character)
+                app.post_message(events.Key(key, character))
+
+        send(":calibrate\r")
+        await until(pilot, lambda: isinstance(app.screen, CalibrateScreen))
+        await pilot.press("escape")
+        await until(pilot, lambda: isinstance(app.screen, DatasetsScreen))
+        # None of the letters has sorted, imported or moved.
+        assert app.session.sorts == {}
+        assert app.screen.query_one(Table).cursor_key == "ts_001"
+        send("j/ts_004\r")
+        await until(pilot, lambda: app.screen.query_one(Table).filter.text == "ts_004")
+        await until(pilot, lambda: not app.screen.status_bar.is_asking)
 
 
 # ---- the mouse and the clipboard

@@ -17,7 +17,7 @@ from tomotui.tui.feeds import Feed, Observation
 from tomotui.tui.hook import run_hook
 from tomotui.tui.job_ends import JobEnds, JobEndsReader
 from tomotui.tui.mouse import DEFAULT_MOUSE, MOUSE_MODES, MOUSE_VARIABLE, MouseMode
-from tomotui.tui.navigation import Navigation
+from tomotui.tui.prompting import Prompting
 from tomotui.tui.raster.capability import GLYPH_VARIABLE, with_glyphs
 from tomotui.tui.raster.control import write_to_terminal
 from tomotui.tui.raster.tiers import GlyphName
@@ -38,7 +38,7 @@ class JobEndsSeen(Message, bubble=False):
         self.folder, self.observation = folder, observation
 
 
-class Linking(Navigation):
+class Linking(Prompting):
     """The part of the app that knows the terminal it is shown by.
 
     Parameters

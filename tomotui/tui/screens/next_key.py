@@ -18,6 +18,11 @@ class NextKeyScreen(Screen[Any]):
         """Give the next key to ``do`` and to nothing else; escape arrives as the empty string."""
         self._wants_key = do
 
+    @property
+    def wants_key(self) -> bool:
+        """True while somebody waits for a key."""
+        return self._wants_key is not None
+
     @on(events.Key)
     def _hand_key_over(self, event: events.Key) -> None:
         """Hand the key over when somebody waits for it."""
