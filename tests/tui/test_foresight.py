@@ -71,11 +71,11 @@ async def test_time_and_memory_follow_the_values(make_app: AppMaker) -> None:
         await until(pilot, lambda: few in words_of(form))
 
 
-async def test_stages_without_an_outlook_say_nothing_of_it(make_app: AppMaker) -> None:
+async def test_stages_without_an_outlook_go_by_earlier_runs(make_app: AppMaker) -> None:
     app = make_app(stages=ALL)
     async with app.run_test(size=(140, 44)) as pilot:
         form = await opened(pilot, app, request("align", ["ts_005", "ts_006"]))
-        assert "will take" not in words_of(form)
+        assert "from 1 earlier run on cpu, with other parameters" in words_of(form)
         assert "2 tasks, one for each series" in words_of(form)
 
 

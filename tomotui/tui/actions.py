@@ -281,6 +281,9 @@ _DECLARED = (
     # Forms and dialogs.
     Action("form.submit", "run", "Submit the job.", "submit", True),
     Action("form.default", "default", "Put the field back to its default.", "default", True),
+    Action("form.recipes", "recipes", "Take the values of a recipe.", "recipes", True),
+    Action("form.save_recipe", "save", "Save the values as a recipe.", "save_recipe", True),
+    Action("recipe.delete", "delete", "Delete the recipe under the cursor.", "delete", True),
     Action("form.next", "next field", "To the next field.", "app.focus_next"),
     Action("form.previous", "previous field", "To the previous field.", "app.focus_previous"),
     Action("form.choice_before", "before", "To the value before.", "step(-1)"),

@@ -195,6 +195,18 @@ def _board_states(app: Navigation) -> Sequence[str]:
     return ("running", "queued", "failed", "held", "done", "odd")
 
 
+def _recipe(app: Navigation, rest: str) -> None:
+    if rest and rest not in _recipes(app):
+        raise CommandError(f"there is no recipe {rest}; there are {', '.join(_recipes(app))}")
+    app.show_recipes(rest)
+
+
+def _recipes(app: Navigation) -> Sequence[str]:
+    from tomotui.jobs.recipe_files import known_recipes
+
+    return list(known_recipes(app.folder))
+
+
 def _export(app: Navigation, rest: str) -> None:
     what, _, file = rest.partition(" ")
     if what != "plot":
@@ -221,6 +233,7 @@ _SPECIAL = (
     Command("run", "run STAGE [PATTERN]", "Run a stage on series.", _run, _run_offers),
     Command("theme", "theme [NAME]", "Choose the colours.", _theme, _themes),
     Command("keymap", "keymap [NAME]", "Choose the keys.", _keymap, _keymaps),
+    Command("recipe", "recipe [NAME]", "Run a recipe on series.", _recipe, _recipes),
     Command("export", "export plot [FILE]", "Write the chart.", _export, lambda app: ("plot",)),
     Command("tour", "tour [again|off]", "Learn by doing.", _tour, lambda app: _TOUR[1:]),
     Command(

@@ -183,6 +183,12 @@ class Navigation(Touring):
             return
         self.push_screen(LaunchScreen(stages, request, cloned_from))
 
+    def show_recipes(self, name: str = "") -> None:
+        """Choose a recipe, or take the one of a name, and run it on the series marked."""
+        from tomotui.tui.recipe_choice import choose_recipe
+
+        choose_recipe(self, name)
+
     def launch_on(self, stage: str, pattern: str) -> None:
         """Open the form for series that match a pattern, or those that are meant."""
         if isinstance(self.screen, DatasetsScreen):

@@ -248,9 +248,7 @@ class DatasetsScreen(Frame):
         """Open the form that runs a stage on the series meant."""
         if self.tomotui.refuse_when_read_only():
             return
-        wanted = self._meant(pattern)
-        known = {row.name for row in self.snapshot.rows if row.series is not None}
-        targets = [name for name in wanted if name in known]
+        targets = self.imported_meant(pattern)
         if not targets:
             missing = f"no series matches {pattern}" if pattern else "no imported series here"
             self.say(f"{missing}; there is nothing to run a stage on", "warning")
@@ -260,6 +258,11 @@ class DatasetsScreen(Frame):
             targets=tuple(Target(name=name) for name in targets),
         )
         self.tomotui.launch(request)
+
+    def imported_meant(self, pattern: str = "") -> list[str]:
+        """Return the series meant of which there are images here."""
+        known = {row.name for row in self.snapshot.rows if row.series is not None}
+        return [name for name in self._meant(pattern) if name in known]
 
     def _meant(self, pattern: str) -> list[str]:
         if not pattern:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -14,17 +14,19 @@ from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.widgets import Button, Static
 
-from tomotui.records import Job, JobRequest
+from tomotui.project import Project
+from tomotui.records import Job, JobRequest, TiltSeries
 from tomotui.stages.base import ParameterError, Stage
 from tomotui.tui.actions import bindings
+from tomotui.tui.forecast import History, forecast, read_history
 from tomotui.tui.foresight import Foresight, foresee, series_meant
-from tomotui.tui.screens.base import Modal
+from tomotui.tui.screens.launch_recipes import RecipeForm
 from tomotui.tui.shell_words import run_command
 from tomotui.tui.widgets.fields import Choice, Field
 from tomotui.tui.wording import counted, listed, plain_value
 
 
-class LaunchScreen(Modal):
+class LaunchScreen(RecipeForm):
     """Edits a wish and submits it.
 
     Parameters
@@ -40,7 +42,9 @@ class LaunchScreen(Modal):
     ABOUT = "launch"
     PROSE = (
         "Each row is a parameter of the stage, with its unit and default; what differs is marked. "
-        "The right side shows what will run and the command that does the same."
+        "The right side shows what will run, how long that may take and from how many earlier "
+        "runs this is judged, and the command that does the same. f3 takes values from a recipe, "
+        "f4 saves those of the form as one."
     )
     BINDINGS: ClassVar[list[BindingType]] = bindings(
         "form.submit", "form.default", "form.next", "form.previous"
@@ -58,6 +62,7 @@ class LaunchScreen(Modal):
         self._foresight: Foresight | None = None
         self._foreseen_for: object = None
         self._expected = ""
+        self._history = History()
         self._submitting = False
         self._field: Field | None = None
 
@@ -182,6 +187,7 @@ class LaunchScreen(Modal):
         if stage is self.stage:
             return
         self.stage, self._foresight, self._field = stage, None, None
+        self._history = History()
         self.query_one("#stage-summary", Static).update(stage.summary)
         fields = self.query_one("#fields")
         await fields.remove_children()
@@ -199,12 +205,20 @@ class LaunchScreen(Modal):
             return
         self._foreseen_for = question
 
-        def found(foresight: Foresight) -> None:
+        def look(project: Project) -> tuple[Foresight, History]:
+            history = read_history(project, stage, self._series_meant(project.tilt_series(), meant))
+            return foresee(project, stage, stages, request, meant), history
+
+        def found(both: tuple[Foresight, History]) -> None:
             if self.is_attached and question == self._foreseen_for:
-                self._foresight = foresight
+                self._foresight, self._history = both
                 self._show_outlook()
 
-        self.tomotui.change(lambda project: foresee(project, stage, stages, request, meant), found)
+        self.tomotui.change(look, found)
+
+    def _series_meant(self, known: Sequence[TiltSeries], values: Mapping[str, Any]) -> list[str]:
+        targets = [target.name for target in self.request.targets]
+        return series_meant(self.stage, targets, [one.name for one in known], values)
 
     @on(Field.Focused)
     def _show_about(self, event: Field.Focused) -> None:
@@ -222,9 +236,7 @@ class LaunchScreen(Modal):
         words = Text()
         _heading(words, "will run on", look.primary)
         self._run_on(words)
-        if self._expected:
-            _heading(words, "will take", look.primary)
-            words.append(f"{self._expected}\n", look.foreground)
+        self._will_take(words)
         foresight = self._foresight
         if foresight is not None:
             for each in foresight.after.values():
@@ -241,6 +253,26 @@ class LaunchScreen(Modal):
         if self.cloned_from is not None:
             self._difference(words)
         self.query_one("#outlook", Static).update(words)
+
+    def _will_take(self, words: Text) -> None:
+        """Say how long it may take: what the stage says of itself, and what earlier runs tell."""
+        look, history = self.tomotui.look, self._history
+        values = self.wish().parameters
+        expected = forecast(history, [*history.sizes], values, self.stage.scope == "series")
+        if self._expected or expected is not None:
+            _heading(words, "will take", look.primary)
+        if self._expected:
+            words.append(f"{self._expected}\n", look.foreground)
+        if expected is not None:
+            first, *rest = expected.words()
+            words.append(f"{first}\n", look.foreground)
+            words.append("".join(f"{line}\n" for line in rest), look.dim)
+
+    def note(self, words: str) -> None:
+        """Say something beside the buttons, until the next problem."""
+        self._check()
+        if not self.problems:
+            self.query_one("#verdict", Static).update(Text(words, self.tomotui.look.foreground))
 
     def _run_on(self, words: Text) -> None:
         """Say which series are meant, and in how many tasks."""
