@@ -21,7 +21,6 @@ from tomotui.tui.feeds import Feed, Observation
 from tomotui.tui.screens.job_keys import JobKeysFrame, task_log
 from tomotui.tui.screens.job_words import TASK_COLUMNS, job_facts, task_row
 from tomotui.tui.screens.jobs import AGES_SECONDS
-from tomotui.tui.screens.quality import Pane
 from tomotui.tui.session import OpenScreen
 from tomotui.tui.snapshots import JobDetail, JobReader
 from tomotui.tui.status import SIGNS
@@ -87,7 +86,7 @@ class JobDetailScreen(JobKeysFrame):
             with Vertical(id="job-right"):
                 with Vertical(id="pictures-pane", classes="pane"):
                     yield TrainingView(self.tomotui.capability)
-                with Pane(id="plot-pane", classes="pane"):
+                with Vertical(id="plot-pane", classes="pane"):
                     yield MetricPlot()
                 with Vertical(id="log-pane", classes="pane"):
                     yield LogView()

@@ -80,13 +80,14 @@ def chart_of(
     layers: list[Layer] = []
     for curve in curves:
         if weight > 0 and len(curve.x) > 2:
-            layers.append(layer(curve.x, curve.y, "dim", name=f"{curve.name} measured"))
+            layers.append(layer(curve.x, curve.y, "dim", name=curve.name))
     for number, curve in enumerate(curves):
         role = f"series.{number}"
         style = "line" if len(curve.x) > 1 else "marks"
         is_smooth = weight > 0 and len(curve.x) > 2
         y = smoothed(curve.y, weight) if is_smooth else curve.y
-        name = f"{curve.name} smoothed" if is_smooth else curve.name
+        mean = "mean" if len(curves) == 1 else f"mean of {curve.name}"
+        name = mean if is_smooth else curve.name
         layers.append(layer(curve.x, y, role, style, name=name))  # type: ignore[arg-type]
     first = curves[0] if curves else Curve("", (), ())
     y_axis = Axis(first.name, first.unit)
@@ -168,9 +169,13 @@ class MetricPlot(ChartView):
 
     def action_log(self) -> None:
         """Make the vertical axis logarithmic, or plain again."""
-        self.y_log = not self.y_log
         curves = (self._curve, *self.beside) if self._curve else ()
-        n_lost = sum(value <= 0 for curve in curves for value in curve.y)
+        values = [value for curve in curves for value in curve.y]
+        n_lost = sum(value <= 0 for value in values)
+        if not self.y_log and n_lost == len(values):
+            self.app.notify("no value is above 0: a logarithmic axis would show none")
+            return
+        self.y_log = not self.y_log
         self._make_chart()
         lost = f"; {n_lost} values not above 0 are left out" if n_lost and self.y_log else ""
         self.app.notify(f"{'logarithmic' if self.y_log else 'plain'} axis{lost}")
