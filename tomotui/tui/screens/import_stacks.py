@@ -39,9 +39,9 @@ _COLUMNS = (
 )
 _OPTIONS = (
     ("dataset", "--dataset", "default"),
-    ("pixel size Å", "--pixel-size", "from the files"),
-    ("tilt axis deg", "--tilt-axis", "from the files"),
-    ("dose e/Å²", "--dose", "from the files"),
+    ("pixel size Å", "--pixel-size", "from files"),
+    ("tilt axis deg", "--tilt-axis", "from files"),
+    ("dose e/Å²", "--dose", "from files"),
     ("gain of movies", "--gain", "none"),
 )
 

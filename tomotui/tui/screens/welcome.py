@@ -108,9 +108,7 @@ class WelcomeScreen(Frame):
             options.append(Option(f"make {empty} here   {short_path(self.here)}", id="here"))
         if not self.understood:
             options.append(Option("import tilt series from elsewhere", id="look"))
-        options.append(
-            Option(f"the tour: a real cell of the sample data, in ./{SAMPLE_FOLDER}", id="tour")
-        )
+        options.append(Option(f"the tour, on a real cell   ./{SAMPLE_FOLDER}", id="tour"))
         if self.recent:
             options.append(Option("opened lately", id="recent-heading", disabled=True))
         for at, folder in enumerate(self.recent):
@@ -146,13 +144,15 @@ class WelcomeScreen(Frame):
 
     @work(exclusive=True, group="welcome-understand", exit_on_error=False)
     async def _understand(self, found: Scouted) -> None:
-        understood = []
+        understood: list[Understood] = []
         places = found.places[:MOST_PLACES]
         for number, place in enumerate(places, 1):
             series = counted(len(place.files), "tilt series", "tilt series")
-            self._say_found(
+            self._show_found(
+                understood,
+                found,
                 f"{series} in {short_path(place.folder)}: reading what is said of them "
-                f"({number} of {len(places)}); esc stops"
+                f"({number} of {len(places)}); esc stops",
             )
             try:
                 plans = await self._ask(scouting.arguments(place))
@@ -162,10 +162,13 @@ class WelcomeScreen(Frame):
                 understood.append(Understood(place, tuple(plans)))
         understood = scouting.without_namesakes(understood)
         self.understood = sorted(understood, key=lambda one: not one.usable)
-        look, ascii_only = self.tomotui.look, self.tomotui.ascii_only
-        words = found_words(self.understood, found, self.here, look, ascii_only)
-        self._say_found(words)
+        self._show_found(self.understood, found)
         self._offer_found()
+
+    def _show_found(self, understood: list[Understood], found: Scouted, going_on: str = "") -> None:
+        """Show what is understood so far, and what is being read."""
+        look, ascii_only = self.tomotui.look, self.tomotui.ascii_only
+        self._say_found(found_words(understood, found, self.here, look, ascii_only, going_on))
 
     def _say_found(self, words: Grid | str) -> None:
         shown = Text(words, self.tomotui.look.dim) if isinstance(words, str) else words

@@ -24,13 +24,24 @@ _WORDS: dict[Mood, str] = {"failed": "no", "warning": "check", "done": "ok"}
 
 
 def found_words(
-    understood: Sequence[Understood], found: Scouted, here: Path, look: Look, ascii_only: bool
+    understood: Sequence[Understood],
+    found: Scouted,
+    here: Path,
+    look: Look,
+    ascii_only: bool,
+    going_on: str = "",
 ) -> Grid:
-    """Return what was found, folder by folder, and what is missing."""
+    """Return what was found, folder by folder, and what is missing.
+
+    Parameters
+    ----------
+    going_on
+        What is being looked at; empty when all has been.
+    """
     grid = Grid.grid(padding=(0, 1))
     grid.add_column(no_wrap=True)
     grid.add_column()
-    if not understood:
+    if not understood and not going_on:
         folders = counted(found.n_folders, "folder")
         words = f"no tilt series below {short_path(here)} ({folders} looked into)"
         grid.add_row("", Text(words, look.dim))
@@ -38,6 +49,9 @@ def found_words(
         mood = mood_of(one)
         sign = Text(f"{look.glyph(mood, ascii_only)} {_WORDS[mood]}", look.colour(mood))
         grid.add_row(sign, _place(one, here, mood, look))
+    if going_on:
+        grid.add_row("", Text(going_on, look.dim))
+        return grid
     for words, role in _remarks(found):
         grid.add_row("", Text(words, look.colour(role)))
     return grid
