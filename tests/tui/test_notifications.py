@@ -55,6 +55,15 @@ def test_what_the_terminal_answers_goes_before_its_environment() -> None:
     # The tmux of another host is known by its answer alone.
     inside = identify({"TERM": "screen-256color"}, "tmux", (3, 4))
     assert inside.key == "unknown in tmux 3.4"
+    env = {"TMUX": "/tmp/t,1,0", "ITERM_SESSION_ID": "left by the terminal before"}
+    for outer, key in (
+        ("kitty(0.36.4)", "kitty 0.36.4 in tmux 3.4"),
+        ("iTerm2 3.5.10", "iterm2 3.5.10 in tmux 3.4"),
+        ("XTerm(380)", "xterm 380 in tmux 3.4"),
+        ("xterm-ghostty", "ghostty in tmux 3.4"),
+        ("xterm-256color", "iterm2 in tmux 3.4"),
+    ):
+        assert identify(env, "tmux", (3, 4), outer).key == key
 
 
 def test_multiplexers_hand_words_on_and_see_the_bell_themselves() -> None:

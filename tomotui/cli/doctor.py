@@ -80,12 +80,13 @@ def _characters() -> list[Check]:
     from tomotui.tui.notifications import told_by
     from tomotui.tui.raster.capability import ProbeReport, detect_capability, probe_terminal
     from tomotui.tui.session import load_preferences
-    from tomotui.tui.terminal import identify
+    from tomotui.tui.terminal import ask_tmux_of_its_terminal, identify
 
     probe = ProbeReport({})
     if sys.stdin.isatty() and sys.stdout.isatty():
         probe = probe_terminal(sys.stdin.fileno(), sys.stdout.fileno())
-    terminal = identify(os.environ, probe.name, probe.version)
+    outer = ask_tmux_of_its_terminal(os.environ)
+    terminal = identify(os.environ, probe.name, probe.version, outer)
     kept = load_preferences()
     capability = with_kept_glyphs(detect_capability(probe=probe), kept.glyphs, terminal, os.environ)
     told = f"ends of jobs are told by {told_by(terminal, kept.notify)} ({terminal.key})"

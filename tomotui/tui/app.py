@@ -20,7 +20,7 @@ from tomotui.tui.navigation import MODES
 from tomotui.tui.raster.capability import detect_capability, probe_terminal
 from tomotui.tui.screens.base import Frame
 from tomotui.tui.surroundings import AGES_SECONDS
-from tomotui.tui.terminal import identify
+from tomotui.tui.terminal import ask_tmux_of_its_terminal, identify
 
 SAVE_SECONDS = 2.0
 
@@ -236,7 +236,8 @@ class TomotuiApp(Mishaps):
 def run(project_folder: Path | None, *, read_only: bool = False, theme: str | None = None) -> int:
     """Open the screens and return the exit code when the user leaves them."""
     report = probe_terminal(sys.__stdin__.fileno(), sys.__stdout__.fileno())  # type: ignore[union-attr]
-    terminal = identify(os.environ, report.name, report.version)
+    outer = ask_tmux_of_its_terminal(os.environ)
+    terminal = identify(os.environ, report.name, report.version, outer)
     kept = session.load_preferences().glyphs
     app = TomotuiApp(
         project_folder,

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
+import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
 Multiplexer = Literal["", "tmux", "screen"]
+
+PATIENCE_SECONDS = 1.0
 
 _BY_VARIABLE = {
     "KITTY_WINDOW_ID": "kitty",
@@ -71,7 +75,10 @@ class Terminal:
 
 
 def identify(
-    env: Mapping[str, str], probed_name: str = "", probed_version: tuple[int, ...] = ()
+    env: Mapping[str, str],
+    probed_name: str = "",
+    probed_version: tuple[int, ...] = (),
+    outer: str = "",
 ) -> Terminal:
     """Return the terminal that the environment and the terminal's own answer tell of.
 
@@ -81,6 +88,8 @@ def identify(
         The environment.
     probed_name, probed_version
         What it answered when it was asked (XTVERSION); a multiplexer answers for itself.
+    outer
+        What the multiplexer knows of its own terminal, see `ask_tmux_of_its_terminal`.
     """
     said = ".".join(str(number) for number in probed_version)
     program = env.get("TERM_PROGRAM", "").lower()
@@ -89,7 +98,8 @@ def identify(
     if env.get("TMUX") or probed_name == "tmux" or term.startswith("tmux"):
         version = said if probed_name == "tmux" else ""
         version = version or (program_version if program == "tmux" else "")
-        return Terminal(_hinted(env), "", "tmux", version)
+        name, number = _named(outer)
+        return Terminal(name or _hinted(env), number, "tmux", version)
     if env.get("STY") or term.startswith("screen"):
         return Terminal(_hinted(env), "", "screen", "")
     if probed_name:
@@ -98,6 +108,37 @@ def identify(
         return Terminal(_SPELLINGS.get(program, program), program_version)
     hinted = _hinted(env)
     return Terminal(hinted, term="" if hinted else term)
+
+
+def ask_tmux_of_its_terminal(env: Mapping[str, str]) -> str:
+    """Return what the tmux about us knows of the terminal it is shown by; empty where it is none.
+
+    That is the terminal's own answer, such as ``kitty(0.36.4)``, or what its ``TERM`` says.
+    """
+    if not env.get("TMUX"):
+        return ""
+    try:
+        done = subprocess.run(
+            ["tmux", "display-message", "-p", "#{client_termtype}\n#{client_termname}"],
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE_SECONDS,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return next((line.strip() for line in done.stdout.splitlines() if line.strip()), "")
+
+
+def _named(outer: str) -> tuple[str, str]:
+    """Return name and version of ``kitty(0.36.4)``, ``iTerm2 3.5.0`` or ``xterm-kitty``."""
+    if outer in _BY_TERM:
+        return _BY_TERM[outer], ""
+    found = re.fullmatch(r"([A-Za-z][\w.-]*)[ (]([\d.]+)\S*", outer)
+    if found is None:
+        return "", ""
+    name = found[1].lower()
+    return _SPELLINGS.get(name, name), found[2]
 
 
 def _hinted(env: Mapping[str, str]) -> str:
