@@ -12,6 +12,7 @@ import os
 import pty
 import re
 import select
+import shutil
 import struct
 import subprocess
 import sys
@@ -28,6 +29,7 @@ from stage_runner import RecordingTask, run_stage
 from terminal_picture import paint_screen
 
 from tomotui.formats.mrc import read_volume
+from tomotui.jobs import agent_status
 from tomotui.project import Project
 
 PICTURES = Path(__file__).resolve().parents[1] / "pictures"
@@ -106,8 +108,17 @@ def screens(folder: Path) -> None:
     terminal.picture("slices")
     terminal.press("X", 3)
     terminal.picture("slices-xz")
+    terminal.press("F", 5)
+    terminal.picture("slices-spectrum")
+    terminal.press("F", 2)
     terminal.press("X", 2)
     terminal.press("X", 2)
+    terminal.press("d", 5)
+    terminal.picture("slices-compared")
+    terminal.press("d", 2)
+    terminal.press("O", 5)
+    terminal.picture("slices-planes")
+    terminal.press("\x1b", 2)
     terminal.press("b", 3)
     terminal.picture("tilt-series")
     terminal.press("t", 3)
@@ -140,6 +151,25 @@ def welcome() -> None:
         terminal.wait(4)
         terminal.picture("welcome")
         terminal.close()
+
+
+def at_work(folder: Path) -> None:
+    """Show this machine while an alignment runs in a copy of a project."""
+    tomotui = [sys.executable, "-m", "tomotui"]
+    with tempfile.TemporaryDirectory() as name:
+        copy = Path(name) / folder.name
+        shutil.copytree(folder, copy)
+        subprocess.run([*tomotui, "run", "align", "-p", str(copy)], check=True)
+        terminal = Terminal([*tomotui, str(copy)], environment())
+        terminal.wait(30)
+        terminal.press("5", 6)
+        terminal.picture("cluster")
+        terminal.close()
+        with Project.open(copy, read_only=True) as project:
+            number = max(job.id for job in project.jobs())
+        subprocess.run([*tomotui, "cancel", str(number), "-p", str(copy)], check=True)
+        while agent_status(copy).is_alive:
+            time.sleep(0.5)
 
 
 def motion() -> None:
@@ -257,6 +287,7 @@ def main() -> None:
         subprocess.run(command, check=True)
     slice_picture(folder)
     screens(folder)
+    at_work(folder)
     with Project.open(folder, read_only=True) as project:
         has_candidates = bool(project.particle_sets(picks_only=True))
         has_maps = bool(project.records("map"))

@@ -155,7 +155,7 @@ async def test_what_is_old_is_grey_and_says_how_old(
         assert {span.role for cell in row.cells for span in cell} == {"dim"}
         subtitle = str(app.screen.query_one("#main").border_subtitle)
         assert "does not answer" in subtitle
-        assert "30 s old" in subtitle
+        assert "gpus seen 30 s ago" in subtitle
         source.says = (gpu(0, 80.0),)
         poll.hurry()
         await until(pilot, lambda: "gpu ▇ 80%" in header(app) and "ago" not in header(app))
@@ -173,6 +173,7 @@ async def test_without_a_driver_there_is_no_strip_and_nobody_asks_again(
         await pilot.press("5")
         await until(pilot, lambda: isinstance(app.screen, ClusterScreen))
         await until(pilot, lambda: list(cells(app.screen.query_one(Table))) == ["cpu"])
+        assert "no NVIDIA driver" in str(app.screen.query_one("#main").border_title)
         assert source.asked == 1
 
 

@@ -70,9 +70,9 @@ def test_facts_tell_the_mean_and_the_peak_of_the_whole_life() -> None:
     lines = facts.plain.splitlines()
     assert lines[0] == "use"
     assert lines[1] == "gpu ▂▂▂▂▂▂▂███████ mean 60, peak 100%"
-    assert "mean 2, peak 2 GiB" in lines[2]
+    assert "mean 2.0, peak 2.0 GiB" in lines[2]
     assert "mean 200, peak 300%" in lines[3]
-    assert "mean 3, peak 3 GiB" in lines[4]
+    assert "mean 3.0, peak 3.0 GiB" in lines[4]
     nothing = Facts(FALLBACK)
     usage_facts(nothing, (), True, 40, False)
     assert nothing.plain == ""
@@ -114,4 +114,4 @@ async def test_without_a_gpu_the_processors_are_shown_also_in_the_details(
         assert {one.cpu for one in screen.detail.usage} == {150.0}
         shown = str(screen.query_one("#facts", Static).content.plain)  # type: ignore[union-attr]
         assert "mean 150, peak 150%" in shown
-        assert "mean 3, peak 3 GiB" in shown
+        assert "mean 3.0, peak 3.0 GiB" in shown

@@ -63,6 +63,11 @@ class Poll(Rounds, Generic[T]):
         age = self.age_seconds
         return age is not None and age > max(OLD_SECONDS, 2.5 * self._interval)
 
+    @property
+    def has_ended(self) -> bool:
+        """Whether asking again is of no use."""
+        return self._stopped
+
     def _round(self) -> None:
         try:
             value = self._read()

@@ -107,6 +107,11 @@ class Surroundings:
         return age(seconds) if seconds is not None and self._gpu_poll.is_old else ""
 
     @property
+    def has_no_driver(self) -> bool:
+        """Whether this machine has no GPUs that could be asked."""
+        return self._gpu_poll.has_ended
+
+    @property
     def glance(self) -> Glance:
         """What a header tells."""
         gpus = self.news.gpus

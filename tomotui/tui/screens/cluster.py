@@ -196,9 +196,10 @@ class ClusterScreen(Frame):
         self._works_on = self._jobs_at_work()
         self.query_one("#devices", Table).set_rows(rows)
         pane = self.query_one("#main")
-        ages = [around.gpu_age] if around.gpu_age else []
+        pane.border_title = f"devices{' · no NVIDIA driver here' if around.has_no_driver else ''}"
         trouble = f"! {around.gpu_error} · " if around.gpu_error else ""
-        pane.border_subtitle = f"{trouble}{ages[0]} old" if ages else self._seen_words("machine")
+        seen = f"gpus seen {around.gpu_age} ago" if is_old else self._seen_words("machine")
+        pane.border_subtitle = f"{trouble}{seen}"
         self.update_right()
 
     def _jobs_at_work(self) -> dict[str, int]:

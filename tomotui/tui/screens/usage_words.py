@@ -72,14 +72,16 @@ def usage_facts(
         if not known or mean is None:
             continue
         most = {"gpu": 100.0, "cpu": processors_scale(values)}.get(name, peak)
-        words = Text(spark(values, most, ascii_only), facts.look.colour("running"))
-        words.append(f" mean {_number(mean, unit)}, peak {_number(peak, unit)}")
+        words = Text()
+        words.append(spark(values, most, ascii_only), facts.look.colour("running"))
+        told = f" mean {_number(mean, unit)}, peak {_number(peak, unit)}"
+        words.append(told, facts.look.foreground)
         words.append(unit if unit == "%" else f" {unit}", facts.look.dim)
         facts.pair(name, words)
 
 
 def _number(value: float, unit: str) -> str:
-    return f"{value:.0f}" if unit == "%" else f"{value:.3g}"
+    return f"{value:.0f}" if unit == "%" else f"{value:.1f}"
 
 
 def _quantities(samples: Sequence[UsageSample]) -> list[tuple[str, Quantity, float, str]]:
