@@ -7,6 +7,7 @@ import pytest
 from tests.tui.conftest import AppMaker, until
 from tomotui.tui import outside
 from tomotui.tui.screens.error import ErrorScreen
+from tomotui.tui.screens.palette import Palette
 from tomotui.tui.trail import Place, Trail
 
 
@@ -62,3 +63,18 @@ async def test_the_editor_gets_the_log_under_the_cursor_and_nothing_when_there_i
         await until(pilot, lambda: isinstance(app.screen, ErrorScreen))
         assert not opened
         assert "no editor is known" in str(app.screen.message)  # type: ignore[attr-defined]
+
+
+async def test_the_palette_shows_the_theme_under_its_cursor_and_escape_goes_back(
+    make_app: AppMaker,
+) -> None:
+    app = make_app()
+    async with app.run_test(size=(120, 32)) as pilot:
+        await until(pilot, lambda: app.current_mode == "datasets")
+        await pilot.press("ctrl+p")
+        await until(pilot, lambda: isinstance(app.screen, Palette))
+        await pilot.press(*"gold")
+        await until(pilot, lambda: app.theme == "gold", 5)
+        await pilot.press("escape")
+        await until(pilot, lambda: app.theme == "vitreous" and not isinstance(app.screen, Palette))
+        assert app.preferences.theme is None
