@@ -128,11 +128,11 @@ class SpectrumSource(Sliced):
         return 2 * self.pixel_size_angstrom
 
     def trails(self, view: SliceViewState) -> list[Trail]:
-        """Return the rings of resolutions with their labels, and the lines of the wedge."""
-        rings = [one for d in self.rings_angstrom() for one in self._ring(d)]
+        """Return the rings of resolutions, the lines of the wedge, and labels over both."""
+        found = [self._ring(d) for d in self.rings_angstrom()]
         if self.axis == "y" and self.tilts_deg is not None:
-            return [*rings, *(self._spoke(angle) for angle in self.tilts_deg)]
-        return rings
+            found += [self._spoke(angle) for angle in self.tilts_deg]
+        return found + [self._label(d) for d in self.rings_angstrom()]
 
     def rings_angstrom(self) -> list[float]:
         """Return the resolutions of the rings, coarsest first, Nyquist last."""
@@ -145,15 +145,21 @@ class SpectrumSource(Sliced):
                 before = share
         return [*chosen, self.nyquist_angstrom]
 
-    def _ring(self, d_angstrom: float) -> list[Trail]:
-        middle = self.side // 2
-        radius = self.side * self.pixel_size_angstrom / d_angstrom
-        role = "dim" if d_angstrom == self.nyquist_angstrom else "accent"
+    def _radius(self, d_angstrom: float) -> float:
+        return self.side * self.pixel_size_angstrom / d_angstrom
+
+    def _role(self, d_angstrom: float) -> str:
+        return "dim" if d_angstrom == self.nyquist_angstrom else "accent"
+
+    def _ring(self, d_angstrom: float) -> Trail:
+        middle, radius = self.side // 2, self._radius(d_angstrom)
         rows, columns = middle + radius * np.sin(_CIRCLE), middle + radius * np.cos(_CIRCLE)
+        return Trail(rows, columns, self._role(d_angstrom))
+
+    def _label(self, d_angstrom: float) -> Trail:
         # Labels lie on the diagonal: the axes are where one looks for streaks.
-        at = np.array([radius / math.sqrt(2)])
-        label = Trail(middle - at, middle + at, role, f"{d_angstrom:.3g} Å")
-        return [Trail(rows, columns, role), label]
+        middle, at = self.side // 2, np.array([self._radius(d_angstrom) / math.sqrt(2)])
+        return Trail(middle - at, middle + at, self._role(d_angstrom), f"{d_angstrom:.3g} Å")
 
     def _spoke(self, tilt_deg: float) -> Trail:
         """Return the line of what one tilt has measured: at right angles to its beam."""
