@@ -19,6 +19,7 @@ from tomotui.tui.memory import place_of, surface_of, view_of
 from tomotui.tui.raster.surface import turned
 from tomotui.tui.raster.view import SliceViewState
 from tomotui.tui.raster.window import Window
+from tomotui.tui.screens.gallery import GalleryScreen
 from tomotui.tui.screens.job_detail import JobDetailScreen
 from tomotui.tui.screens.maps import MapsScreen
 from tomotui.tui.screens.picks_mode import PicksMode
@@ -87,11 +88,16 @@ async def test_a_review_comes_back_as_near_and_in_the_same_contrast(tmp_path: Pa
         screen.set_view(screen.slice_view.view.fitted())
         screen.set_view(seen)
         row = screen.review.row
+        await pilot.press("g")
+        await until(pilot, lambda: isinstance(app.screen, GalleryScreen))
         await pilot.press("q")
     again = opened(tmp_path / "p")
     async with again.run_test(size=(120, 32)) as pilot:
+        await until(pilot, lambda: isinstance(again.screen, GalleryScreen))
+        await pilot.press("escape")
         await until(pilot, lambda: loaded(again, PicksMode))
         view = again.screen.slice_view.view
+        assert not again.session.picks.as_tiles
         assert again.screen.review.row == row
         assert (view.slab, view.zoom, view.filter_name) == (3, 0.9, "LP60")
         assert view.window == Window(-1.5, 1.5)

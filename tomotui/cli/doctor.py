@@ -30,7 +30,7 @@ def doctor(
         Print JSON for scripts.
     reset_terminal
         Only undo what a program that was killed has left of the screens: no echo, a mouse that
-        types, colours.
+        types, colours. Where enter does nothing, end the line with ctrl+j.
     """
     if reset_terminal:
         return _reset_terminal()

@@ -143,6 +143,8 @@ class PickPlace(BaseModel):
         The series that was shown.
     volume, view
         Which volume of it, and how.
+    as_tiles
+        The candidates were seen as a sheet of tiles.
     """
 
     model_config = ConfigDict(extra="ignore", defer_build=True)
@@ -157,6 +159,7 @@ class PickPlace(BaseModel):
     series: str | None = None
     volume: str | None = None
     view: SlicePlace | None = None
+    as_tiles: bool = False
 
 
 class PicksWish(NamedTuple):

@@ -107,6 +107,8 @@ class PicksMode(PicksTraining):
         self._granted()
         self.look_elsewhere()
         super().begun()
+        if kept.as_tiles and kept.particle_set == held:
+            self.call_later(self.action_gallery)
         if not len(review) and review.scope and len(review.curation.table):
             self.say(f"no candidates in {', '.join(review.scope[:3])}: F shows all")
 
@@ -175,8 +177,10 @@ class PicksMode(PicksTraining):
         from tomotui.tui.screens.gallery import GalleryScreen
 
         def closed(_: object) -> None:
+            self.kept.as_tiles = False
             self.acted()
 
+        self.kept.as_tiles = True
         self.app.push_screen(GalleryScreen(self), closed)
 
     # ---- sets
