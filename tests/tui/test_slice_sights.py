@@ -114,7 +114,9 @@ async def test_the_spectrum_follows_the_slice(make_app: AppMaker, place: Path) -
             await pilot.press(key)
             assert "b shows a tomogram" in status(screen), "that is for volumes alone"
         await pilot.press("F")
-        await until(pilot, lambda: screen.companion.source.source is screen.slice_view.source)
+        await until(
+            pilot, lambda: getattr(screen.companion.source, "source", 0) is screen.slice_view.source
+        )
 
 
 async def test_two_volumes_side_by_side_show_one_place(make_app: AppMaker, place: Path) -> None:
@@ -247,6 +249,22 @@ async def test_particles_and_scores_are_drawn_in_turn(make_app: AppMaker, place:
         for _ in range(5):
             await pilot.press("f")
         assert view.view.filter_name == "DoG200"
+
+
+async def test_the_restored_tomogram_comes_behind_the_filters(
+    make_app: AppMaker, place: Path
+) -> None:
+    with Project.open(place) as project:
+        known = next(one for one in project.records("tomogram") if one.uid == "halved")
+        made = known.replace(uid="restored", path="half2.mrc", half_paths=None, restored=True)
+        project.add_records([made])
+    app = make_app(place, capability=OCTANT)
+    async with app.run_test(size=(100, 30)) as pilot:
+        screen = await slices(pilot, app)
+        for expected in ("halved", "restored"):
+            await pilot.press("f", "f", "f", "f", "f", "f")
+            await until(pilot, lambda: screen._shown and screen._shown.uid == expected)  # noqa: B023
+            assert screen.slice_view.view.filter_name == "none"
 
 
 def test_what_is_over_slices_belongs_to_its_series(place: Path) -> None:

@@ -17,7 +17,8 @@ from tomotui.tui.raster.volume import ArraySource
 
 def disc(radius: float) -> np.ndarray:
     y, x = np.mgrid[-48:48, -48:48]
-    return (np.hypot(y, x) <= radius).astype(np.float32)
+    values: np.ndarray = (np.hypot(y, x) <= radius).astype(np.float32)
+    return values
 
 
 def test_the_band_answers_most_to_its_own_size() -> None:

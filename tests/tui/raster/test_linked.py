@@ -82,5 +82,5 @@ def test_a_slice_of_other_voxels_is_sampled_where_it_belongs() -> None:
     grid = Grid(8, 8, 0.0, 0.0, 1.0, 1.0)
     values = other_grid(coarse[0], grid, SliceViewState(), sources[0], sources[1])
     there = np.isfinite(values)
-    assert np.unravel_index(np.nanargmax(values), values.shape) == (4, 4)
+    assert divmod(int(np.nanargmax(values)), 8) == (4, 4)
     assert there.sum() < 64, "the origins are voxels' middles: the coarse one ends earlier"

@@ -18,7 +18,8 @@ from tomotui.tui.raster.volume import ArraySource
 
 def wave(shape: tuple[int, int], rows: float, columns: float) -> np.ndarray:
     y, x = np.mgrid[: shape[0], : shape[1]]
-    return np.cos(2 * np.pi * (rows * y + columns * x)).astype(np.float32)
+    values: np.ndarray = np.cos(2 * np.pi * (rows * y + columns * x)).astype(np.float32)
+    return values
 
 
 @pytest.mark.parametrize("shape", [(60, 80), (64, 64), (41, 90)])

@@ -16,7 +16,7 @@ def test_all_planes_are_there_and_none_covers_another(
 ) -> None:
     panels, per_cell = panels_of(cells, shape, 2.0)
     assert sorted(one.plane.axis for one in panels) == ["x", "y", "z"]
-    taken = set()
+    taken: set[tuple[int, int]] = set()
     for one in panels:
         mine = {
             (row, column)

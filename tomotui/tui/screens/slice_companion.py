@@ -132,6 +132,20 @@ class CompanionShowing(SliceKeysScreen):
             return "these are tilt images: b shows a tomogram"
         return "this series has no other volume to compare with"
 
+    def action_filter(self) -> None:
+        """Take the next filter preset; behind the last one comes the restored tomogram, and back.
+
+        That is what a filter made from the data itself shows.
+        """
+        before = self.slice_view.view.filter_name
+        super().action_filter()
+        shown = self._shown
+        if shown is None or before == "none" or self.slice_view.view.filter_name != "none":
+            return
+        sibling = partner_of(choices_of(self.project, shown.series), shown)
+        if isinstance(sibling, Choice) and sibling == self.partner():
+            self.action_blink()
+
     # ---- what stands beside
 
     def action_spectrum(self) -> None:

@@ -67,7 +67,7 @@ class DensityPicture(WordedPicture):
 
 def grids_of(n: int) -> list[tuple[int, int]]:
     """Return rows and columns in which pictures can be laid out, side by side first."""
-    found = []
+    found: list[tuple[int, int]] = []
     for across in range(n, 0, -1):
         down = -(-n // across)
         if not found or found[-1][0] != down:
