@@ -9,7 +9,7 @@ the next one is looked at.
 from __future__ import annotations
 
 from textual import events
-from textual.screen import ActiveBinding
+from textual.binding import ActiveBinding
 from textual.widgets import Input
 
 from tomotui.tui.navigation import Navigation

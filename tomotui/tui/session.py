@@ -8,7 +8,7 @@ import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple, TypeVar, cast
+from typing import Annotated, Any, Literal, NamedTuple, TypeVar
 
 import platformdirs
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -255,7 +255,7 @@ class Preferences(BaseModel):
 
 def one_of(known: tuple[OneOf, ...], wish: str) -> OneOf | None:
     """Return a wish when it is one of those that are known."""
-    return cast(OneOf, wish) if wish in known else None
+    return next((one for one in known if one == wish), None)
 
 
 def state_folder() -> Path:
