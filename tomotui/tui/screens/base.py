@@ -18,7 +18,7 @@ from tomotui.tui.feeds import Rounds
 from tomotui.tui.screens.next_key import NextKeyScreen
 from tomotui.tui.session import OpenScreen, PicksWish
 from tomotui.tui.snapshots import Counts
-from tomotui.tui.widgets.header import HeaderLine, HeaderState
+from tomotui.tui.widgets.header import MODES, HeaderLine, HeaderState
 from tomotui.tui.widgets.log_view import LogView
 from tomotui.tui.widgets.status_bar import Severity, StatusBar
 from tomotui.tui.widgets.table import Table
@@ -120,6 +120,7 @@ class Frame(NextKeyScreen):
             read_only=self.tomotui.read_only,
             alarm=self._alarm,
             glance=self.tomotui.surroundings.glance,
+            mode_keys=tuple(self.tomotui.key_of(f"mode.{name}") for name, *_ in MODES),
         )
 
     def update_header(self) -> None:
@@ -334,7 +335,7 @@ class Modal(ModalScreen[Any]):
         if not self._has_answered:
             self._has_answered = True
             return super().dismiss(result)
-        return self.app.pop_screen() if self.is_current else AwaitComplete.nothing()
+        return self.app.pop_screen() if self.is_current else AwaitComplete()
 
     def action_close(self) -> None:
         """Close without doing anything."""

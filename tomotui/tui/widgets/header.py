@@ -15,20 +15,21 @@ from tomotui.tui.widgets.glance import NO_GLANCE, Glance, glance_text
 from tomotui.tui.wording import shortened
 
 MODES = (
-    ("datasets", "1", "Datasets"),
-    ("slices", "2", "Slices"),
-    ("picks", "3", "Picks"),
-    ("jobs", "4", "Jobs"),
-    ("cluster", "5", "Cluster"),
-    ("maps", "6", "Maps"),
-    ("live", "7", "Live"),
-    ("variation", "8", "Variation"),
+    ("datasets", "Datasets", "Data"),
+    ("slices", "Slices", "Slice"),
+    ("picks", "Picks", "Picks"),
+    ("jobs", "Jobs", "Jobs"),
+    ("cluster", "Cluster", "Clust"),
+    ("maps", "Maps", "Maps"),
+    ("live", "Live", "Live"),
+    ("variation", "Variation", "Vary"),
 )
-"""Name, key and title of each mode, in the order of work."""
-LETTERS = (99, 4, 0)
-"""Of the titles of other modes, where there is room for no more."""
+"""Name of each mode, its title, and what is said of it where there is less room, in the order of
+work."""
 _LEAST_OF_MODES = 3 * len(MODES) + 1
 """Cells that the keys of all modes take, and the spaces about the title of one."""
+_TITLES = tuple((name, title, short, "") for name, title, short in MODES)
+_QUIET = "no jobs at work  "
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,7 @@ class HeaderState:
     read_only: bool = False
     alarm: str = ""
     glance: Glance = NO_GLANCE
+    mode_keys: tuple[str, ...] = tuple("12345678")
 
 
 class HeaderLine(Widget):
@@ -75,6 +77,8 @@ class HeaderLine(Widget):
         ascii_only = getattr(self.app, "ascii_only", False)
         right = self._queue(look, ascii_only)
         left = self._place(look, self.size.width - right.cell_len - 1, ascii_only)
+        if self._is_quiet and left.cell_len + right.cell_len + len(_QUIET) < self.size.width:
+            right.append(_QUIET, look.dim)
         gap = max(self.size.width - left.cell_len - right.cell_len, 0)
         return left.append(" " * gap).append_text(right)
 
@@ -88,20 +92,21 @@ class HeaderLine(Widget):
             line.append(f"{'/' if ascii_only else '·'} ", look.dim)
             line.append(project, Style(color=look.foreground))
         line.append("  ")
-        modes = MODES if state.mode else ()
+        modes = tuple(zip(MODES, state.mode_keys, strict=True)) if state.mode else ()
         needed = sum(len(crumb) + 3 for crumb in state.crumbs)
         if needed and needed + _LEAST_OF_MODES + len(state.mode) > room - line.cell_len:
             # Where one is matters more than where one could go.
-            modes = tuple(each for each in modes if each[0] == state.mode)
-        letters = self._letters(room - line.cell_len - needed)
-        for name, key, title in modes:
+            modes = tuple(each for each in modes if each[0][0] == state.mode)
+        titles = self._titles(room - line.cell_len - needed)
+        for (name, whole, _), key in modes:
             here = name == state.mode
             ground = look.background if here else look.panel
             start = line.cell_len
             line.append(f" {key}", Style(color=look.primary, bgcolor=ground))
             ink = look.foreground if here else look.dim
-            words = title if here else title[:letters]
-            line.append(f" {words} " if words else " ", Style(color=ink, bgcolor=ground, bold=here))
+            words = f" {whole} " if here else f" {titles[name]}" if titles[name] else ""
+            line.append(words, Style(color=ink, bgcolor=ground, bold=here))
+            line.append("" if here else " ", look.panel)
             self.places.append((start, line.cell_len, name))
         for crumb in state.crumbs:
             line.append(f" {'>' if ascii_only else '›'} ", look.dim)
@@ -109,15 +114,14 @@ class HeaderLine(Widget):
         line.truncate(max(room, 1), overflow="ellipsis")
         return line
 
-    def _letters(self, room: int) -> int:
-        """Return how many letters of the titles of other modes there is room for."""
-        for letters in LETTERS:
-            shown = [
-                title if name == self.state.mode else title[:letters] for name, _, title in MODES
-            ]
-            if sum(len(title) + 4 for title in shown) <= room:
-                return letters
-        return LETTERS[-1]
+    def _titles(self, room: int) -> dict[str, str]:
+        """Return what there is room for to say of each mode."""
+        whole, short, none = ({name: kinds[kind] for name, *kinds in _TITLES} for kind in range(3))
+        for titles in (whole, short):
+            shown = {**titles, self.state.mode: whole.get(self.state.mode, "")}
+            if sum(len(title) + 4 for title in shown.values()) <= room:
+                return titles
+        return none
 
     def _queue(self, look: Look, ascii_only: bool) -> Text:
         counts = self.state.counts
@@ -138,6 +142,9 @@ class HeaderLine(Widget):
                 glyph = look.glyph(mood, ascii_only)  # type: ignore[arg-type]
                 words = f"{glyph} {number} {word}  " if wide else f"{glyph} {number}  "
                 line.append(words, look.colour(mood))
-        if self.state.mode and wide and not any(number for number, _, _ in shown):
-            line.append("no jobs at work  ", look.dim)
         return line
+
+    @property
+    def _is_quiet(self) -> bool:
+        counts = self.state.counts
+        return bool(self.state.mode) and not (counts.running or counts.queued or counts.failed)
