@@ -95,7 +95,7 @@ class _Scale:
 
 def _chart_page(chart: Chart) -> Drawing:
     x, y = ranges(chart)
-    legend = _legend_rows([one for one in chart.layers if one.name])
+    legend = _legend_rows([one for one in chart.layers if one.name and np.isfinite(one.y).any()])
     window = (_LEFT, _TOP + _LEGEND_ROW * len(legend), WIDTH - _RIGHT, HEIGHT - _BOTTOM)
     if chart.is_map:
         x, y = _equal_units(window, x, y)

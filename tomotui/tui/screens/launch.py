@@ -87,7 +87,10 @@ class LaunchScreen(RecipeForm):
                 yield Button("run  ctrl+r", id="run", compact=True)
                 yield Button("cancel  esc", id="cancel", compact=True)
                 yield Static(id="verdict", markup=False)
-                yield Static("up down  fields   left right  choices   f1  help", classes="keys")
+                yield Static(
+                    "up down  fields   left right  choices   f3 f4  recipes   f1  help",
+                    classes="keys",
+                )
 
     @property
     def _is_on_marked_series(self) -> bool:

@@ -97,6 +97,8 @@ class RecipePicker(Modal):
             words.append(f"{recipe.about}\n", look.foreground)
             words.append(" > ".join(step.stage for step in recipe.steps), look.accent)
             step = recipe.step_of(self.stage) if self.stage else None
+            if step is not None and not step.parameters:
+                words.append("\nall values as by default", look.dim)
             for name, value in list(step.parameters.items())[:_MOST_PARAMETERS] if step else ():
                 words.append(f"\n{name} ", look.dim)
                 words.append(shortened(plain_value(value), 48), look.foreground)
