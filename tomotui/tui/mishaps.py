@@ -68,9 +68,16 @@ class Mishaps(Linking):
         # Whatever went wrong must not keep the place from being kept.
         with contextlib.suppress(Exception):
             self.save_session()
-        if not self._exit_renderables:
+        if self._exit_renderables:
             # The first error is the cause; those that follow come from going down.
-            self._exit_renderables.append(Text(self._parting_words(error), overflow="fold"))
+            self._close_messages_no_wait()
+            return
+        try:
+            words = self._parting_words(error)
+        except Exception:  # a report that fails must not hide what it is of
+            super()._fatal_error()
+            return
+        self._exit_renderables.append(Text(words, overflow="fold"))
         self._close_messages_no_wait()
 
     def _parting_words(self, error: Exception) -> str:
