@@ -194,6 +194,8 @@ class Session(BaseModel):
         By letter.
     volume, places
         What was seen in the slices, and how each volume was looked at, the last one last.
+    maps, shapes
+        How maps were looked at, and how conformations.
     opened
         What was open above the mode.
     unfinished
@@ -216,6 +218,7 @@ class Session(BaseModel):
     volume: str | None = None
     places: dict[str, SlicePlace] = Field(default_factory=dict)
     maps: MapPlace = Field(default_factory=MapPlace)
+    shapes: MapPlace = Field(default_factory=MapPlace)
     opened: OpenScreen | None = None
     unfinished: list[int] = Field(default_factory=list)
 

@@ -15,6 +15,7 @@ from tomotui.project.selections import select_classes
 from tomotui.records import Classification, ParticleSet
 from tomotui.tui.actions import bindings
 from tomotui.tui.feeds import Feed, Observation
+from tomotui.tui.memory import keep_surface, surface_of
 from tomotui.tui.raster.density import Density, binned, read_density
 from tomotui.tui.raster.loader import SliceError
 from tomotui.tui.screens.variation_charts import agreements, class_role, populations, sureness
@@ -91,6 +92,7 @@ class VariationScreen(PlayingScreen):
             lambda seen: self.post_message(self.News(seen)),
             subject=self.tomotui.session.variation,
         )
+        self.shape.state = surface_of(self.kept_session.shapes)
         if self.kept_session.filters.get("variation"):
             self.table.set_filter(self.kept_session.filters["variation"])
         self.watch_feed(self._feed)
@@ -109,9 +111,10 @@ class VariationScreen(PlayingScreen):
             self.action_play()
 
     def keep_place(self) -> None:
-        """Keep the filter of the list."""
+        """Keep the filter of the list, and from where conformations are seen."""
         if self.is_mounted:
             self.kept_session.filters["variation"] = self.table.filter.text
+            keep_surface(self.kept_session.shapes, self.shape.state)
 
     def crumbs(self) -> tuple[str, ...]:
         """Return the landscape or the classes."""
