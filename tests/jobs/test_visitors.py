@@ -79,9 +79,9 @@ def test_words_name_everybody_once() -> None:
     def visitor(user: str, pid: int) -> Visitor:
         return Visitor(user, "node09", pid, 0.0, False)
 
-    assert words_of([], "me") == ""
+    assert words_of([], "me", "you") == ""
     everybody = [visitor("me", 1), visitor("ana", 2), visitor("ana", 3), visitor("zoe", 4)]
-    assert words_of(everybody, "me") == "ana, zoe, you elsewhere"
+    assert words_of(everybody, "me", "you") == "ana, zoe, you"
 
 
 @pytest.mark.parametrize(

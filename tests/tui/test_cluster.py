@@ -23,7 +23,7 @@ from tomotui.tui.surroundings import owners_of
 from tomotui.tui.theme import FALLBACK
 from tomotui.tui.widgets.cells import plain
 from tomotui.tui.widgets.facts import Facts
-from tomotui.tui.widgets.glance import Glance, glance_text
+from tomotui.tui.widgets.glance import ELSEWHERE, Glance, glance_text
 from tomotui.tui.widgets.header import HeaderLine
 from tomotui.tui.widgets.status_bar import Hints
 from tomotui.tui.widgets.table import Table
@@ -258,6 +258,7 @@ def test_the_strip_tells_as_much_as_there_is_room_for() -> None:
     assert words(80) == "gpu █?  with ana, ben  "
     assert words(120) == "gpu █? 93%  with ana, ben  "
     assert words(200) == "gpu █? 93% 41 of 160 GiB job 12  ana, ben are looking too  "
+    assert glance_text(Glance(others=ELSEWHERE), 80, FALLBACK, False).plain == "open elsewhere  "
     assert words(80, ascii_only=True).startswith("gpu #?")
     assert words(80, age="2 min").startswith("gpu █? old")
     assert glance_text(Glance(), 200, FALLBACK, False).plain == ""

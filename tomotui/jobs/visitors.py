@@ -144,16 +144,18 @@ def user_name() -> str:
         return str(os.getuid())
 
 
-def words_of(visitors: Sequence[Visitor], me: str) -> str:
+def words_of(visitors: Sequence[Visitor], me: str, myself: str) -> str:
     """Return who else looks at the project, such as ``ana, ben``; empty when nobody does.
 
     Parameters
     ----------
     me
         The name of the user of this screen, who may have another open.
+    myself
+        What that user is called then.
     """
-    names = dict.fromkeys("you elsewhere" if one.user == me else one.user for one in visitors)
-    return ", ".join(sorted(names, key=lambda name: (name == "you elsewhere", name)))
+    names = dict.fromkeys(myself if one.user == me else one.user for one in visitors)
+    return ", ".join(sorted(names, key=lambda name: (name == myself, name)))
 
 
 def wants_read_only(value: str | None = None) -> bool:

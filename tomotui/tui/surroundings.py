@@ -10,7 +10,7 @@ from tomotui.jobs.visitors import Presence, Visitor, user_name, words_of
 from tomotui.tui.feeds import Observation
 from tomotui.tui.machine_feed import GIB, GpuNews, GpuSource, SteadyGpus
 from tomotui.tui.polling import Poll
-from tomotui.tui.widgets.glance import Glance
+from tomotui.tui.widgets.glance import ELSEWHERE, Glance
 from tomotui.tui.wording import age, listed
 
 VISITORS_SECONDS = 10.0
@@ -121,7 +121,7 @@ class Surroundings:
             total_gib=round(sum(gpu.total_bytes or 0 for gpu in gpus) / GIB),
             owners=owners_of(gpus, self._folder),
             age=self.gpu_age,
-            others=words_of(self.others, self._me),
+            others=words_of(self.others, self._me, ELSEWHERE),
         )
 
 

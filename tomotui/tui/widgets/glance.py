@@ -14,6 +14,10 @@ SOME_CELLS, MANY_CELLS = 110, 160
 """Widths of the screen from which percentages are told, and from which all is."""
 
 
+ELSEWHERE = "you elsewhere"
+"""The name of the user who looks, on another screen."""
+
+
 @dataclass(frozen=True)
 class Glance:
     """The GPUs of this machine, and who else looks at the project.
@@ -49,13 +53,17 @@ def glance_text(glance: Glance, width: int, look: Look, ascii_only: bool) -> Tex
     if glance.percents:
         _append_gpus(line, glance, width, look, ascii_only)
     if glance.others:
-        several = "," in glance.others
-        if width >= MANY_CELLS:
-            words = f"{glance.others} {'are' if several else 'is'} looking too"
-        else:
-            words = shortened(f"with {glance.others}", 30 if width >= SOME_CELLS else 14)
-        line.append(f"{words}  ", look.accent)
+        line.append(f"{_others(glance.others, width)}  ", look.accent)
     return line
+
+
+def _others(names: str, width: int) -> str:
+    """Return who else looks; without a name it is the user, on another screen."""
+    if names == ELSEWHERE:
+        return "open elsewhere"
+    if width >= MANY_CELLS:
+        return f"{names} {'are' if ',' in names else 'is'} looking too"
+    return shortened(f"with {names}", 30 if width >= SOME_CELLS else 14)
 
 
 def _append_gpus(line: Text, glance: Glance, width: int, look: Look, ascii_only: bool) -> None:
