@@ -192,12 +192,11 @@ async def test_others_are_named_and_told_until_the_end(make_app: AppMaker, folde
     assert [path.name for path in (folder / VISITORS_FOLDER).iterdir()] == ["node09-7.json"]
 
 
-@pytest.mark.parametrize("size", [(80, 24), (200, 60)])
-async def test_every_size_shows_devices_machine_and_hosts(
-    make_app: AppMaker, sinfo: Path, size: tuple[int, int]
+async def test_a_small_terminal_has_room_for_devices_machine_hosts_and_partitions(
+    make_app: AppMaker, sinfo: Path
 ) -> None:
     app = make_app(gpu_source=FakeGpus(gpu(0, 50.0), gpu(1, 50.0)))
-    async with app.run_test(size=size) as pilot:
+    async with app.run_test(size=(80, 24)) as pilot:
         await pilot.press("5")
         await until(pilot, lambda: isinstance(app.screen, ClusterScreen))
         await until(pilot, lambda: app.screen.query_one("#partitions", Table).total == 1)

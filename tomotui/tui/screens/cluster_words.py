@@ -232,8 +232,8 @@ def job_facts(facts: Facts, snapshot: ClusterSnapshot, ascii_only: bool) -> None
             words.append_text(_state_words(status, number, facts.look, ascii_only))
         facts.pair(label, words if numbers else Text("none yet", facts.look.dim))
     if snapshot.agent:
-        words = snapshot.agent.removeprefix("agent: ").replace("no agent", "none at work")
-        facts.line("agent", words, role="dim")
+        agent = snapshot.agent.removeprefix("agent: ").replace("no agent", "none at work")
+        facts.line("agent", agent, role="dim")
 
 
 def _state_words(status: Status, number: int, look: Look, ascii_only: bool) -> Text:
