@@ -129,22 +129,18 @@ async def test_maps_come_back_turned_at_the_same_level_and_panel(tmp_path: Path)
         assert (screen.part, screen.panel) == (part, panel)
 
 
-async def test_an_open_job_and_open_charts_are_open_again(make_app: AppMaker) -> None:
+async def test_an_open_job_and_open_charts_are_open_again(make_app: AppMaker, folder: Path) -> None:
+    kept = session.Session(mode="jobs", filters={"tasks": "ts_00[24]"})
+    kept.opened = session.OpenScreen(kind="job", name="2", target="ts_004")
+    session.save_session(folder, kept)
     app = make_app()
-    async with app.run_test(size=(120, 40)) as pilot:
-        await until(pilot, lambda: app.screen.query_one(Table).total == 6)
-        app.show_job(2)
-        await until(pilot, lambda: isinstance(app.screen, JobDetailScreen) and app.screen.detail)
-        app.screen.table.go_to_key("ts_004")
-        app.filter_here("ts_00[24]")
-        await until(pilot, lambda: app.screen.as_opened().target == "ts_004")
-        await pilot.press("q")
-    app = make_app()
-    async with app.run_test(size=(120, 40)) as pilot:
+    async with app.run_test(size=(120, 32)) as pilot:
         await until(pilot, lambda: isinstance(app.screen, JobDetailScreen) and app.screen.detail)
         await until(pilot, lambda: app.screen.table.cursor_key == "ts_004")
         assert app.screen.table.filter.text == "ts_00[24]"
         assert app.current_mode == "jobs"
+        app.save_session()
+        assert session.load_session(folder).opened == kept.opened
         await pilot.press("escape", "escape")
         await until(pilot, lambda: not isinstance(app.screen, JobDetailScreen))
         app.show_quality("ts_002")
@@ -153,7 +149,7 @@ async def test_an_open_job_and_open_charts_are_open_again(make_app: AppMaker) ->
         index, panel = app.screen.index, app.screen.panel
         await pilot.press("q")
     app = make_app()
-    async with app.run_test(size=(120, 40)) as pilot:
+    async with app.run_test(size=(120, 32)) as pilot:
         await until(pilot, lambda: isinstance(app.screen, QualityScreen) and app.screen._has_place)
         assert app.screen.series_name == "ts_002"
         assert (app.screen.index, app.screen.panel) == (index, panel)
@@ -161,7 +157,7 @@ async def test_an_open_job_and_open_charts_are_open_again(make_app: AppMaker) ->
         await pilot.press("escape", "escape")
         await until(pilot, lambda: not isinstance(app.screen, QualityScreen))
         await pilot.press("q")
-    assert session.load_session(app._folder_at_start).opened is None
+    assert session.load_session(folder).opened is None
 
 
 async def test_what_is_gone_is_not_opened(make_app: AppMaker, folder: Path) -> None:

@@ -266,9 +266,6 @@ def test_an_error_nobody_thought_of_gives_the_terminal_back_and_keeps_the_place(
         # Movements without a button are not asked for.
         assert b"\x1b[?1002h" in terminal.seen
         assert b"\x1b[?1003h" not in terminal.seen
-        terminal.settle()
-        terminal.press("4")
-        terminal.read_until(b"reconstruct")
         terminal.press("-")
         terminal.read_until(b"--reset-terminal")
         assert terminal.process.wait(timeout=30) == 1
@@ -276,7 +273,7 @@ def test_an_error_nobody_thought_of_gives_the_terminal_back_and_keeps_the_place(
         assert b"\x1b[?1002l" in terminal.seen
         assert b"ZeroDivisionError" in terminal.seen
         assert b"Traceback" not in terminal.seen
-        assert session.load_session(folder).mode == "jobs"
+        assert session.load_session(folder).series == "ts_001"
         (report,) = (session.state_folder() / "reports").iterdir()
         assert "ZeroDivisionError" in report.read_text()
     finally:
