@@ -53,7 +53,7 @@ def loaded(app: TomotuiApp, screen: type[Any]) -> bool:
 async def test_slices_come_back_with_place_contrast_and_volume(tmp_path: Path) -> None:
     make_project(tmp_path / "p", with_set=False)
     app = opened(tmp_path / "p")
-    async with app.run_test(size=(120, 32)) as pilot:
+    async with app.run_test(size=(80, 24)) as pilot:
         await until(pilot, lambda: app.screen.query_one(Table).total == 2)
         app.show_slices("ts_2")
         await until(pilot, lambda: loaded(app, SlicesMode))
@@ -64,7 +64,7 @@ async def test_slices_come_back_with_place_contrast_and_volume(tmp_path: Path) -
         app.screen.set_view(replace(SEEN, glyphs=app.screen.slice_view.view.glyphs))
         await pilot.press("q")
     again = opened(tmp_path / "p")
-    async with again.run_test(size=(120, 32)) as pilot:
+    async with again.run_test(size=(80, 24)) as pilot:
         await until(pilot, lambda: loaded(again, SlicesMode))
         screen = again.screen
         assert screen.crumbs() == ("ts_2",)
@@ -77,7 +77,7 @@ async def test_slices_come_back_with_place_contrast_and_volume(tmp_path: Path) -
 async def test_a_review_comes_back_as_near_and_in_the_same_contrast(tmp_path: Path) -> None:
     make_project(tmp_path / "p", 6)
     app = opened(tmp_path / "p")
-    async with app.run_test(size=(120, 32)) as pilot:
+    async with app.run_test(size=(80, 24)) as pilot:
         await until(pilot, lambda: app.screen.query_one(Table).total == 2)
         await pilot.press("3")
         await until(pilot, lambda: loaded(app, PicksMode) and app.screen.review is not None)
@@ -92,7 +92,7 @@ async def test_a_review_comes_back_as_near_and_in_the_same_contrast(tmp_path: Pa
         await until(pilot, lambda: isinstance(app.screen, GalleryScreen))
         await pilot.press("q")
     again = opened(tmp_path / "p")
-    async with again.run_test(size=(120, 32)) as pilot:
+    async with again.run_test(size=(80, 24)) as pilot:
         await until(pilot, lambda: isinstance(again.screen, GalleryScreen))
         await pilot.press("escape")
         await until(pilot, lambda: loaded(again, PicksMode))
@@ -107,7 +107,7 @@ async def test_maps_come_back_turned_at_the_same_level_and_panel(tmp_path: Path)
     make_maps(tmp_path / "p")
     app = opened(tmp_path / "p")
     turn = turned(np.eye(3), 30.0, 15.0)
-    async with app.run_test(size=(150, 44)) as pilot:
+    async with app.run_test(size=(80, 24)) as pilot:
         await until(pilot, lambda: app.screen.query_one(Table).total == 2)
         await pilot.press("6")
         await until(pilot, lambda: isinstance(app.screen, MapsScreen) and app.screen.entry)
@@ -119,7 +119,7 @@ async def test_maps_come_back_turned_at_the_same_level_and_panel(tmp_path: Path)
         part, panel = screen.part, screen.panel
         await pilot.press("q")
     again = opened(tmp_path / "p")
-    async with again.run_test(size=(150, 44)) as pilot:
+    async with again.run_test(size=(80, 24)) as pilot:
         await until(pilot, lambda: isinstance(again.screen, MapsScreen))
         await until(pilot, lambda: again.screen.surface.densities)
         screen = again.screen
@@ -134,7 +134,7 @@ async def test_an_open_job_and_open_charts_are_open_again(make_app: AppMaker, fo
     kept.opened = session.OpenScreen(kind="job", name="2", target="ts_004")
     session.save_session(folder, kept)
     app = make_app()
-    async with app.run_test(size=(120, 32)) as pilot:
+    async with app.run_test(size=(80, 24)) as pilot:
         await until(pilot, lambda: isinstance(app.screen, JobDetailScreen) and app.screen.detail)
         await until(pilot, lambda: app.screen.table.cursor_key == "ts_004")
         assert app.screen.table.filter.text == "ts_00[24]"
@@ -149,7 +149,7 @@ async def test_an_open_job_and_open_charts_are_open_again(make_app: AppMaker, fo
         index, panel = app.screen.index, app.screen.panel
         await pilot.press("q")
     app = make_app()
-    async with app.run_test(size=(120, 32)) as pilot:
+    async with app.run_test(size=(80, 24)) as pilot:
         await until(pilot, lambda: isinstance(app.screen, QualityScreen) and app.screen._has_place)
         assert app.screen.series_name == "ts_002"
         assert (app.screen.index, app.screen.panel) == (index, panel)
@@ -164,7 +164,7 @@ async def test_what_is_gone_is_not_opened(make_app: AppMaker, folder: Path) -> N
     gone = session.OpenScreen(kind="job", name="77")
     session.save_session(folder, session.Session(mode="jobs", opened=gone, volume="nowhere"))
     app = make_app()
-    async with app.run_test(size=(120, 32)) as pilot:
+    async with app.run_test(size=(80, 24)) as pilot:
         await until(pilot, lambda: app.current_mode == "jobs" and app.screen.query_one(Table).total)
         assert len(app.screen_stack) == 1
 
