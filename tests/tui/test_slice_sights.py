@@ -19,7 +19,7 @@ from tomotui.records import Event, Status
 from tomotui.tui.app import TomotuiApp
 from tomotui.tui.raster.capability import Capability
 from tomotui.tui.raster.spectrum import SpectrumSource
-from tomotui.tui.raster.stills import StillSupport
+from tomotui.tui.raster.still_support import StillSupport
 from tomotui.tui.screens.ortho import OrthoScreen
 from tomotui.tui.screens.set_picker import SetPicker
 from tomotui.tui.screens.slices_mode import SlicesMode

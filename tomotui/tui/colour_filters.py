@@ -8,7 +8,7 @@ from rich.style import Style
 from textual.color import Color
 from textual.filter import LineFilter
 
-from tomotui.tui.raster.palette import nearest_of_16
+from tomotui.tui.raster.sixteen import nearest_of_16
 from tomotui.tui.raster.tiers import ColourDepth
 from tomotui.tui.theme import Look
 

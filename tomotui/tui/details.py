@@ -5,12 +5,13 @@ from __future__ import annotations
 import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import NDArray
+# Only who looks at details pays for the library: every screen knows this module.
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
-Array = NDArray[Any]
+    Array = NDArray[Any]
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ class Details:
         known = self.get("tilt_index", 1)
         if known is None:
             return None
-        rows = np.flatnonzero(np.rint(known) == index)
+        rows = (known.round() == index).nonzero()[0]
         return int(rows[0]) if rows.size else None
 
 
@@ -61,6 +62,8 @@ def read_details(folder: Path, path: str | None, *names: str) -> Details:
     names
         Arrays to read; all when none is named.
     """
+    import numpy as np
+
     if not path:
         return NO_DETAILS
     place = folder / path

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING
 
 from tomotui.tui.details import Details, read_details
 
-Image = NDArray[np.float32]
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Image = NDArray[np.float32]
 
 TRAINING_FILE = "training.npz"
 """In the folder of the task; written anew now and then while the network learns."""
@@ -51,7 +54,7 @@ def pictures_of(details: Details) -> TrainingPictures | None:
         found = details.get(name, 2)
         if found is None or found.dtype.kind not in "fiu":
             return None
-        images[name] = found.astype(np.float32)
+        images[name] = found.astype("float32")
     step, voxel = (_number(details, name) for name in ("step", "voxel_size_angstrom"))
     return TrainingPictures(details.path, details.modified_ns, int(step), voxel, images)
 
@@ -61,7 +64,7 @@ def _number(details: Details, name: str) -> float:
     if found is None or found.size != 1 or found.dtype.kind not in "fiu":
         return 0.0
     value = float(found.reshape(-1)[0])
-    return value if np.isfinite(value) else 0.0
+    return value if math.isfinite(value) else 0.0
 
 
 class PicturesReader:

@@ -12,7 +12,8 @@ from PIL import Image
 
 from tomotui.tui.raster.capability import detect_capability, parse_reply
 from tomotui.tui.raster.sharp import sharp_picture
-from tomotui.tui.raster.stills import encoded, erasure, pixels_of, still_support
+from tomotui.tui.raster.still_support import still_support
+from tomotui.tui.raster.stills import encoded, erasure, pixels_of
 from tomotui.tui.raster.view import SliceViewState
 from tomotui.tui.raster.volume import ArraySource
 from tomotui.tui.raster.window import Window

@@ -9,7 +9,12 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from tomotui.tui.raster.stills import KITTY_QUESTION, UNKNOWN_SUPPORT, StillSupport, still_support
+from tomotui.tui.raster.still_support import (
+    KITTY_QUESTION,
+    UNKNOWN_SUPPORT,
+    StillSupport,
+    still_support,
+)
 from tomotui.tui.raster.tiers import GLYPH_ORDER, ColourDepth, GlyphName
 
 GLYPH_VARIABLE = "TOMOTUI_GLYPHS"

@@ -9,28 +9,11 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from tomotui.tui.raster.sixteen import ANSI_16, nearest_of_16
 from tomotui.tui.raster.tiers import ColourDepth
 
 Rgb = tuple[int, int, int]
 
-_ANSI_16: tuple[Rgb, ...] = (
-    (0, 0, 0),
-    (205, 0, 0),
-    (0, 205, 0),
-    (205, 205, 0),
-    (0, 0, 238),
-    (205, 0, 205),
-    (0, 205, 205),
-    (229, 229, 229),
-    (127, 127, 127),
-    (255, 0, 0),
-    (0, 255, 0),
-    (255, 255, 0),
-    (92, 92, 255),
-    (255, 0, 255),
-    (0, 255, 255),
-    (255, 255, 255),
-)
 _CUBE_STEPS = (0, 95, 135, 175, 215, 255)
 
 
@@ -38,7 +21,7 @@ def _xterm_256() -> NDArray[np.int_]:
     """Return the colours of xterm's 256-colour table, shape ``[256, 3]``."""
     cube = [(r, g, b) for r in _CUBE_STEPS for g in _CUBE_STEPS for b in _CUBE_STEPS]
     greys = [(8 + 10 * i,) * 3 for i in range(24)]
-    return np.array([*_ANSI_16, *cube, *greys], dtype=np.int_)
+    return np.array([*ANSI_16, *cube, *greys], dtype=np.int_)
 
 
 XTERM_256 = _xterm_256()
@@ -256,14 +239,11 @@ def _rgb(number: int) -> Rgb:
     return r, g, b
 
 
-def nearest_of_16(colour: Rgb) -> int:
-    """Return the number of the nearest of the terminal's own sixteen colours."""
-    return _nearest(colour, "16")
-
-
 def _nearest(colour: Rgb, depth: ColourDepth) -> int:
     """Return the number of the nearest colour that terminals' themes leave alone, if possible."""
-    numbers = range(16) if depth == "16" else range(16, 256)
+    if depth == "16":
+        return nearest_of_16(colour)
+    numbers = range(16, 256)
     distance = ((XTERM_256[list(numbers)] - np.array(colour)) ** 2).sum(axis=1)
     return numbers[int(distance.argmin())]
 

@@ -12,7 +12,8 @@ from textual.widget import Widget
 from textual.widgets import Static
 
 from tomotui.tui.raster.control import write_to_terminal
-from tomotui.tui.raster.stills import Grey, StillSupport, encoded, erasure, pixels_of
+from tomotui.tui.raster.still_support import StillSupport
+from tomotui.tui.raster.stills import Grey, encoded, erasure, pixels_of
 
 Draw = Callable[[tuple[int, int], tuple[int, int]], tuple[Grey, str]]
 """Makes a picture and says what is in it, given the height and width in cells and in pixels.

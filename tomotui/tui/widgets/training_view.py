@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 from rich.style import Style
 from textual.color import Color
@@ -13,10 +15,13 @@ from tomotui.tui.raster.strip import strips_of
 from tomotui.tui.raster.view import SliceViewState
 from tomotui.tui.raster.window import Window
 from tomotui.tui.theme import Look
-from tomotui.tui.training_pictures import SPECTRA, Image, TrainingPictures
+from tomotui.tui.training_pictures import SPECTRA, TrainingPictures
 from tomotui.tui.widgets.drawn_once import DrawnOnce
 from tomotui.tui.widgets.thumbnail import Still
 from tomotui.tui.widgets.training_layout import Place, Shapes, arrange
+
+if TYPE_CHECKING:
+    from tomotui.tui.training_pictures import Image
 
 CAPTIONS = {
     "before": ("before",),
