@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tomotui.project import Project, ProjectError, filesystem, migrations
-from tomotui.project.sqlite import Migrations, SqliteDatabase
+from tomotui.project.sqlite import SqliteDatabase
 from tomotui.records import JobRequest, RecipeStep, Target, TiltSeries
 
 Maker = Callable[..., TiltSeries]
@@ -146,19 +146,11 @@ def test_an_older_project_is_brought_up_to_date(
 ) -> None:
     project.add_records([make_series("ts_01")])
     project.close()
-    later = Migrations("tomotui")
-    later()(migrations.m001_tables)
-    later()(migrations.m002_recipe_steps)
-    later()(migrations.m003_searches)
-    later()(migrations.m004_audits)
-    later()(migrations.m005_averages)
-    later()(migrations.m006_variation)
 
-    @later()
     def m007_notes(db: SqliteDatabase) -> None:
         db.execute("CREATE TABLE notes (text TEXT) STRICT")
 
-    monkeypatch.setattr(migrations, "STEPS", later)
+    monkeypatch.setattr(migrations, "STEPS", (*migrations.STEPS, m007_notes))
     with pytest.raises(ProjectError, match="older tomotui"):
         Project.open(project.folder, read_only=True)
     with Project.open(project.folder) as upgraded:
@@ -173,10 +165,8 @@ def test_an_older_project_is_brought_up_to_date(
 def test_a_project_of_the_first_version_takes_steps_of_recipes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first = Migrations("tomotui")
-    first()(migrations.m001_tables)
     with monkeypatch.context() as patch:
-        patch.setattr(migrations, "STEPS", first)
+        patch.setattr(migrations, "STEPS", (migrations.m001_tables,))
         with Project.create(tmp_path / "old") as old:
             old._db.execute(
                 "INSERT INTO jobs (stage, status, parameters, executor, label, folder, created_at)"
@@ -194,21 +184,13 @@ def test_a_migration_that_fails_changes_nothing(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     project.close()
-    later = Migrations("tomotui")
-    later()(migrations.m001_tables)
-    later()(migrations.m002_recipe_steps)
-    later()(migrations.m003_searches)
-    later()(migrations.m004_audits)
-    later()(migrations.m005_averages)
-    later()(migrations.m006_variation)
 
-    @later()
     def m007_half(db: SqliteDatabase) -> None:
         db.execute("CREATE TABLE half (text TEXT) STRICT")
         db.execute("INSERT INTO nowhere VALUES (1)")
 
     with monkeypatch.context() as patch:
-        patch.setattr(migrations, "STEPS", later)
+        patch.setattr(migrations, "STEPS", (*migrations.STEPS, m007_half))
         with pytest.raises(ProjectError, match="nowhere"):
             Project.open(project.folder)
     with Project.open(project.folder) as same:

@@ -200,8 +200,9 @@ def test_the_matrix_asks_as_often_for_many_series_as_for_one(
     def count() -> int:
         asked: list[str] = []
         project._parsed.clear()
-        with project._db._sqlite.tracer(lambda sql, values: asked.append(sql)):
-            project.matrix()
+        project._db._sqlite.set_trace_callback(asked.append)
+        project.matrix()
+        project._db._sqlite.set_trace_callback(None)
         return len(asked)
 
     project.add_records([make_series("ts_0")])

@@ -133,7 +133,7 @@ def test_reading_many_series_takes_no_more_queries(compared: Path) -> None:
     def queries() -> int:
         with Project.open(compared, read_only=True) as project:
             count: list[str] = []
-            project._db._sqlite.conn.set_trace_callback(count.append)
+            project._db._sqlite.set_trace_callback(count.append)
             read_datasets(project)
             return len(count)
 

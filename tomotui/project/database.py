@@ -12,7 +12,6 @@ from urllib.parse import quote
 from tomotui.project import filesystem
 from tomotui.project.errors import ProjectError, RefusedChange
 from tomotui.project.migrations import APPLICATION_ID, known_version, migrate
-from tomotui.project.sqlite import SqliteDatabase
 
 FILE_NAME = "project.sqlite"
 BUSY_TIMEOUT_SECONDS = 15.0
@@ -48,7 +47,7 @@ class Database:
         if not read_only and not filesystem.is_writable(path.parent):
             raise ProjectError(*_not_writable(path))
         with readable_errors(path):
-            self._sqlite = SqliteDatabase(_connect(path, read_only), execute_plugins=False)
+            self._sqlite = _connect(path, read_only)
             try:
                 self._prepare()
             except BaseException:
@@ -56,7 +55,7 @@ class Database:
                 raise
 
     def _prepare(self) -> None:
-        self._sqlite.conn.execute("PRAGMA foreign_keys = ON")
+        self._sqlite.execute("PRAGMA foreign_keys = ON")
         self._check_identity()
         self.journal_mode = self._choose_journal_mode()
         migrate(self._sqlite, self.path, self.read_only)
@@ -96,7 +95,7 @@ class Database:
             except sqlite3.OperationalError:
                 # Someone else has the file open; the mode is changed at a later opening.
                 current = str(self.scalar("PRAGMA journal_mode"))
-        self._sqlite.conn.execute(f"PRAGMA synchronous = {'FULL' if shared else 'NORMAL'}")
+        self._sqlite.execute(f"PRAGMA synchronous = {'FULL' if shared else 'NORMAL'}")
         return current
 
     def close(self) -> None:
@@ -105,7 +104,7 @@ class Database:
 
     def data_version(self) -> int:
         """Return a number that differs after any change, by this connection or another."""
-        return (self.others_version() << 32) + self._sqlite.conn.total_changes
+        return (self.others_version() << 32) + self._sqlite.total_changes
 
     def others_version(self) -> int:
         """Return a number that differs after any change by another connection."""
@@ -119,10 +118,10 @@ class Database:
         lock later can be refused at once, whatever the busy timeout, when another process has
         written in between.
         """
-        connection = self._sqlite.conn
+        connection = self._sqlite
         with readable_errors(self.path):
             if connection.in_transaction:
-                with self._sqlite.atomic():
+                with _savepoint(connection):
                     yield
                 return
             connection.execute("BEGIN IMMEDIATE")
@@ -136,12 +135,14 @@ class Database:
     def query(self, sql: str, values: Values = ()) -> list[Row]:
         """Return all rows of a query."""
         with readable_errors(self.path):
-            return list(self._sqlite.query(sql, values))  # type: ignore[arg-type]
+            cursor = self._sqlite.execute(sql, values)
+            names = [column[0] for column in cursor.description]
+            return [dict(zip(names, row, strict=True)) for row in cursor]
 
     def tuples(self, sql: str, values: Values = ()) -> list[tuple[Any, ...]]:
         """Return all rows of a query without the names of columns: for very many rows."""
         with readable_errors(self.path):
-            return self._sqlite.conn.execute(sql, values).fetchall()
+            return self._sqlite.execute(sql, values).fetchall()
 
     def one(self, sql: str, values: Values = ()) -> Row | None:
         """Return the first row of a query, or ``None``."""
@@ -151,18 +152,18 @@ class Database:
     def scalar(self, sql: str, values: Values = ()) -> Any:
         """Return the first value of the first row, or ``None``."""
         with readable_errors(self.path):
-            row = self._sqlite.conn.execute(sql, values).fetchone()
+            row = self._sqlite.execute(sql, values).fetchone()
             return None if row is None else row[0]
 
     def execute(self, sql: str, values: Values = ()) -> int:
         """Run one statement that writes; returns the number of rows it touched."""
         with readable_errors(self.path):
-            return self._sqlite.execute(sql, values).rowcount  # type: ignore[arg-type]
+            return self._sqlite.execute(sql, values).rowcount
 
     def execute_many(self, sql: str, rows: Iterable[Values]) -> None:
         """Run one statement for each row of values, in one transaction."""
         with self.transaction():
-            self._sqlite.conn.executemany(sql, rows)
+            self._sqlite.executemany(sql, rows)
 
     def insert(self, table: str, row: Row) -> int:
         """Insert one row; returns its ``rowid``."""
@@ -203,9 +204,28 @@ def _connect(path: Path, read_only: bool) -> sqlite3.Connection:
         # A closed write-ahead-log file cannot be opened where its side files cannot be made,
         # unless SQLite is told that nobody writes to it.
         mode += "&immutable=1"
+    # Without an isolation level a statement outside of a transaction is one of its own.
     return sqlite3.connect(
-        f"file:{quote(str(path.absolute()))}?mode={mode}", uri=True, timeout=BUSY_TIMEOUT_SECONDS
+        f"file:{quote(str(path.absolute()))}?mode={mode}",
+        uri=True,
+        timeout=BUSY_TIMEOUT_SECONDS,
+        isolation_level=None,
     )
+
+
+@contextmanager
+def _savepoint(connection: sqlite3.Connection) -> Iterator[None]:
+    """Do everything inside or nothing of it, within a transaction that goes on."""
+    connection.execute("SAVEPOINT inner")
+    try:
+        yield
+    except BaseException:
+        # Some errors end the whole transaction, and its savepoints with it.
+        if connection.in_transaction:
+            connection.execute("ROLLBACK TO inner")
+            connection.execute("RELEASE inner")
+        raise
+    connection.execute("RELEASE inner")
 
 
 def _not_writable(path: Path) -> tuple[str, str]:

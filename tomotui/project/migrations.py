@@ -1,28 +1,31 @@
 """The tables of the project file, as the steps that made them.
 
-A step is never changed once it was released: a later change of the tables is a new function at
-the end of this file.
+A step is never changed once it was released: a later change of the tables is a new function after
+the last, and a further entry of `STEPS`.
 """
 
 from __future__ import annotations
 
+import sqlite3
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tomotui.project.errors import ProjectError
-from tomotui.project.sqlite import Migrations, SqliteDatabase
+
+if TYPE_CHECKING:
+    from tomotui.project.sqlite import SqliteDatabase
 
 APPLICATION_ID = 0x746F6D6F
 """Marks an SQLite file as a project of this program (``tomo`` in ASCII)."""
 
-STEPS = Migrations("tomotui")
-
 
 def known_version() -> int:
     """Return how many steps this program knows; a file keeps it as ``user_version``."""
-    return len(STEPS.pending(SqliteDatabase(memory=True, execute_plugins=False)))
+    return len(STEPS)
 
 
-def migrate(db: SqliteDatabase, path: Path, read_only: bool = False) -> None:
+def migrate(connection: sqlite3.Connection, path: Path, read_only: bool = False) -> None:
     """Bring the tables up to date; all steps are one transaction.
 
     Raises
@@ -30,34 +33,40 @@ def migrate(db: SqliteDatabase, path: Path, read_only: bool = False) -> None:
     ProjectError
         When a step is pending and the file was opened read-only.
     """
-    if not STEPS.pending(db):
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if version >= known_version():
         return
     if read_only:
         raise ProjectError(
             f"{path} was written by an older tomotui and must be brought up to date first.",
             f"Open it once in the screens: tomotui {path.parent}",
         )
-    db.conn.execute("BEGIN IMMEDIATE")
+    # Only a project that is made or brought up to date pays for the library.
+    from tomotui.project.sqlite import Migrations, SqliteDatabase
+
+    steps = Migrations("tomotui")
+    for step in STEPS:
+        steps()(step)
+    db = SqliteDatabase(connection, execute_plugins=False)
+    connection.execute("BEGIN IMMEDIATE")
     try:
         # Another process may have migrated while this one waited for the lock; apply() looks
         # again.
-        STEPS.apply(db)
-        db.conn.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-        db.conn.execute(f"PRAGMA user_version = {len(STEPS.applied(db))}")
-        db.conn.execute("COMMIT")
+        steps.apply(db)
+        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        connection.execute(f"PRAGMA user_version = {len(steps.applied(db))}")
+        connection.execute("COMMIT")
     except BaseException:
-        db.conn.rollback()
+        connection.rollback()
         raise
 
 
-@STEPS()
 def m001_tables(db: SqliteDatabase) -> None:
     """Make all tables of the first version."""
     for statement in (*_RECORD_TABLES, *_JOB_TABLES, *_PARTICLE_TABLES):
         db.execute(statement)
 
 
-@STEPS()
 def m002_recipe_steps(db: SqliteDatabase) -> None:
     """Let a job know its place in a recipe, and which of the jobs before it need not succeed."""
     # As JSON; empty where there is none.
@@ -65,7 +74,6 @@ def m002_recipe_steps(db: SqliteDatabase) -> None:
     db.execute("ALTER TABLE job_dependencies ADD COLUMN optional INTEGER NOT NULL DEFAULT 0")
 
 
-@STEPS()
 def m003_searches(db: SqliteDatabase) -> None:
     """Let particles know how they came and where to look first, and decisions what they saw."""
     for column in (
@@ -81,7 +89,6 @@ def m003_searches(db: SqliteDatabase) -> None:
         db.execute(f"ALTER TABLE decisions ADD COLUMN previous_{axis}_angstrom REAL")
 
 
-@STEPS()
 def m004_audits(db: SqliteDatabase) -> None:
     """Let decisions know whether somebody looked, and keep the random samples of audits."""
     # 0 for what a threshold decided.
@@ -94,7 +101,6 @@ def m004_audits(db: SqliteDatabase) -> None:
     )
 
 
-@STEPS()
 def m005_averages(db: SqliteDatabase) -> None:
     """Let particles know what they were made from, and sets and maps what made them."""
     # Not a reference: a candidate that nobody judged makes room for those of a later search.
@@ -104,7 +110,6 @@ def m005_averages(db: SqliteDatabase) -> None:
     db.execute("ALTER TABLE maps ADD COLUMN made_by TEXT NOT NULL DEFAULT ''")
 
 
-@STEPS()
 def m006_variation(db: SqliteDatabase) -> None:
     """Keep how particles differ: classes, and landscapes of conformations."""
     for table, number in (("classifications", "n_classes"), ("landscapes", "n_coordinates")):
@@ -339,3 +344,13 @@ _PARTICLE_TABLES = (
     "CREATE INDEX decisions_by_undoes ON decisions(undoes)",
 )
 """Particles, and the log of what people decided about them."""
+
+STEPS: tuple[Callable[[SqliteDatabase], None], ...] = (
+    m001_tables,
+    m002_recipe_steps,
+    m003_searches,
+    m004_audits,
+    m005_averages,
+    m006_variation,
+)
+"""In the order in which they are taken."""
