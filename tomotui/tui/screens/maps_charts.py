@@ -44,7 +44,7 @@ QUANTITIES = (
 )
 
 
-def fsc(details: Details, resolution_angstrom: float | None = None) -> Drawn:
+def fsc(details: Details, resolution_angstrom: float | None = None, name: str = "") -> Drawn:
     """Return the Fourier shell correlation of the half maps, with that of random phases."""
     frequency = details.get("fsc_frequency_per_angstrom", 1)
     if frequency is None:
@@ -56,10 +56,10 @@ def fsc(details: Details, resolution_angstrom: float | None = None) -> Drawn:
         ("fsc_corrected", "series.0", "corrected"),
     )
     layers = []
-    for key, role, name in curves:
+    for key, role, words in curves:
         values = details.get(key, 1)
         if values is not None and len(values) == len(frequency):
-            layers.append(layer(frequency, values, role, name=name))
+            layers.append(layer(frequency, values, role, name=words))
     uprights: tuple[tuple[float, str, str], ...] = ()
     if resolution_angstrom is not None and resolution_angstrom > 0:
         uprights = ((1 / resolution_angstrom, "success", f"{resolution_angstrom:.1f} Å"),)
@@ -69,7 +69,7 @@ def fsc(details: Details, resolution_angstrom: float | None = None) -> Drawn:
         levels=((FSC_LEVEL, "accent"), (0.0, "dim")),
         x_range=(0.0, float(frequency[-1])),
         y_range=(-0.1, 1.02),
-        title="Fourier shell correlation",
+        title=f"Fourier shell correlation of {name}" if name else "Fourier shell correlation",
         x_axis=Axis("frequency", "1/Å"),
         y_axis=Axis("correlation"),
     )

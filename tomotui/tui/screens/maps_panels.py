@@ -195,7 +195,7 @@ class MapsPanels(PaneledFrame):
         self._chart(
             "fsc",
             "FSC [series.0]corrected[/] [series.1]masked[/] [warning]random phases[/]",
-            fsc(seen.details, resolution),
+            fsc(seen.details, resolution, entry.name if entry else ""),
         )
         self._chart("particles", particle_words(seen.particles), scores(seen.particles))
         self._show_views()

@@ -266,7 +266,8 @@ class LogView(Widget, can_focus=True):
         if self.pattern is not None:
             words.append(f"/{self.pattern.pattern}")
         if self.progress is not None:
-            words.append(f"searching {round(100 * self.progress)}%")
+            # First of all: what comes last is cut where there is little room.
+            words.insert(0, f"searching {round(100 * self.progress)}%")
         return " · ".join(words)
 
     @property
