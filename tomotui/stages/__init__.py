@@ -13,7 +13,7 @@ from functools import cache
 from importlib import import_module
 from importlib.metadata import entry_points
 
-from tomotui.stages.base import Stage
+from tomotui.stages.base import Scope, Stage
 
 _BUILT_IN = {
     "import": "tomotui.stages.import_:ImportStage",
@@ -37,6 +37,20 @@ _BUILT_IN = {
     "analyse": "tomotui.stages.analyse:AnalyseStage",
 }
 """In the order of the pipeline."""
+
+_ON_SAMPLES = {
+    "restore-train",
+    "pick-train",
+    "extract",
+    "initial-model",
+    "refine",
+    "classify",
+    "multibody",
+    "landscape",
+    "landscape-maps",
+    "analyse",
+}
+"""Stages whose scope is a sample; said here for `stage_names`, which imports none of them."""
 
 ENTRANCES = ("import", "motion")
 """Stages that bring tilt series into a project: their targets are not there yet."""
@@ -71,6 +85,19 @@ def all_stages() -> list[Stage]:
     extra = _extra_stages(os.environ.get("TOMOTUI_EXTRA_STAGES", ""))
     return [_load(place) for place in _BUILT_IN.values()] + [
         stage for stage in extra if stage.name not in _BUILT_IN
+    ]
+
+
+def stage_names(scope: Scope) -> list[str]:
+    """Return the names of the stages of a scope, in the order of `all_stages`.
+
+    The stages of the program itself are not imported for it: a face shows its first screen
+    before anybody asks for one of them.
+    """
+    own = [name for name in _BUILT_IN if (name in _ON_SAMPLES) == (scope == "sample")]
+    extra = _extra_stages(os.environ.get("TOMOTUI_EXTRA_STAGES", ""))
+    return own + [
+        stage.name for stage in extra if stage.scope == scope and stage.name not in _BUILT_IN
     ]
 
 

@@ -164,7 +164,7 @@ class TomotuiApp(Mishaps):
     def _datasets(self) -> Screen[Any]:
         from tomotui.tui.screens.datasets import DatasetsScreen
 
-        return DatasetsScreen(self.stages)
+        return DatasetsScreen(self.series_stages)
 
     def _slices(self) -> Screen[Any]:
         from tomotui.tui.screens.slices_mode import SlicesMode

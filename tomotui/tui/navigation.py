@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from tomotui.records import Job, JobRequest
-from tomotui.stages import ENTRANCES, all_stages
+from tomotui.stages import ENTRANCES, all_stages, stage_names
 from tomotui.stages.base import Stage
 from tomotui.tui import command_line, outside
 from tomotui.tui.actions import ACTIONS
@@ -37,7 +37,7 @@ class Navigation(Touring):
 
     def __init__(self, *, stages: Sequence[Stage] | None = None, **settings: Any) -> None:
         super().__init__(**settings)
-        self.stages = list(all_stages() if stages is None else stages)
+        self._stages: list[Stage] | None = None if stages is None else list(stages)
         self.session = Session()
         self.last_mode = ""
         self._wanted_series: str | None = None
@@ -47,6 +47,20 @@ class Navigation(Touring):
         self.farewell = ""
 
     # ---- going places
+
+    @property
+    def stages(self) -> list[Stage]:
+        """The stages of the pipeline; they are imported when somebody first asks for them."""
+        if self._stages is None:
+            self._stages = all_stages()
+        return self._stages
+
+    @property
+    def series_stages(self) -> list[str]:
+        """The names of the stages that work on one tilt series at a time."""
+        if self._stages is None:
+            return stage_names("series")
+        return [stage.name for stage in self._stages if stage.scope == "series"]
 
     @property
     def launchable(self) -> list[Stage]:

@@ -14,7 +14,6 @@ from textual.widgets import Static
 
 from tomotui.jobs.figures import NOTHING
 from tomotui.records import JobRequest, Target
-from tomotui.stages.base import Stage
 from tomotui.tui.actions import bindings
 from tomotui.tui.feeds import Feed, Observation
 from tomotui.tui.screens.base import Frame
@@ -38,7 +37,14 @@ FIRST_PICTURE_SECONDS = 0.15
 
 
 class DatasetsScreen(Frame):
-    """The matrix of tilt series and stages, with details of the one under the cursor."""
+    """The matrix of tilt series and stages, with details of the one under the cursor.
+
+    Parameters
+    ----------
+    stages
+        The names of those that work on one tilt series at a time: what works on several
+        together has nothing to say of one.
+    """
 
     mode = "datasets"
     ABOUT = "tilt series"
@@ -63,10 +69,9 @@ class DatasetsScreen(Frame):
             super().__init__()
             self.observation = observation
 
-    def __init__(self, stages: Sequence[Stage]) -> None:
+    def __init__(self, stages: Sequence[str]) -> None:
         super().__init__()
-        # What works on several series together has nothing to say of one.
-        self.stages = [stage for stage in stages if stage.scope == "series"]
+        self.stages = list(stages)
         self.snapshot = DatasetsSnapshot()
         self.detail: SeriesDetail | None = None
         self._arrived = False

@@ -11,7 +11,6 @@ from rich.text import Text
 from tomotui.jobs.figures import NOTHING, Figures
 from tomotui.project import Cell, SeriesRow
 from tomotui.records import Alignment, Status, TiltSeries, Tomogram
-from tomotui.stages.base import Stage
 from tomotui.tui.snapshots import SeriesDetail
 from tomotui.tui.status import SIGNS
 from tomotui.tui.theme import Look
@@ -114,7 +113,7 @@ def figure_cell(figure: Figure, found: Figures) -> Content:
 
 
 def matrix_columns(
-    stages: Sequence[Stage], with_dataset: bool, order: str = "name", ascii_only: bool = False
+    stages: Sequence[str], with_dataset: bool, order: str = "name", ascii_only: bool = False
 ) -> list[Column]:
     """Return the columns of the matrix: one for each stage, in the order of the pipeline.
 
@@ -132,14 +131,14 @@ def matrix_columns(
     ]
 
 
-def _columns(stages: Sequence[Stage], with_dataset: bool) -> list[Column]:
+def _columns(stages: Sequence[str], with_dataset: bool) -> list[Column]:
     columns = [Column("name", "series", 8, 28)]
     if with_dataset:
         columns.append(Column("dataset", "dataset", 7, 16, rank=6))
     columns.append(Column("tilts", "tilts", 5, 6, "right", rank=5))
     last = len(stages) - 1
     columns += [
-        Column(f"stage.{stage.name}", stage.name, 10, 20, rank=10 if at == 0 and last > 1 else 0)
+        Column(f"stage.{stage}", stage, 10, 20, rank=10 if at == 0 and last > 1 else 0)
         for at, stage in enumerate(stages)
     ]
     columns += [figure.column for figure in FIGURES]
@@ -149,7 +148,7 @@ def _columns(stages: Sequence[Stage], with_dataset: bool) -> list[Column]:
 
 def matrix_row(
     row: SeriesRow,
-    stages: Sequence[Stage],
+    stages: Sequence[str],
     with_dataset: bool,
     look: Look,
     ascii_only: bool,
@@ -160,7 +159,7 @@ def matrix_row(
     if with_dataset:
         cells.append(text(row.dataset, "dim"))
     cells.append(text(str(row.series.n_tilts) if row.series else "-", "dim"))
-    cells += [stage_cell(row.cells.get(stage.name), look, ascii_only) for stage in stages]
+    cells += [stage_cell(row.cells.get(stage), look, ascii_only) for stage in stages]
     cells += [figure_cell(figure, found) for figure in FIGURES]
     note = series_note(row)
     cells.append(text(note, "dim"))
@@ -194,7 +193,7 @@ def series_note(row: SeriesRow) -> str:
     return f"{counted(excluded, 'tilt')} left out" if excluded else ""
 
 
-def details(detail: SeriesDetail, stages: Sequence[Stage], look: Look, ascii_only: bool) -> Facts:
+def details(detail: SeriesDetail, stages: Sequence[str], look: Look, ascii_only: bool) -> Facts:
     """Return the details of a series."""
     facts = Facts(look)
     row = detail.row
@@ -209,7 +208,7 @@ def details(detail: SeriesDetail, stages: Sequence[Stage], look: Look, ascii_onl
         _tomogram_lines(facts, detail.tomogram, detail.filled)
     facts.heading("stages")
     for stage in stages:
-        facts.pair(stage.name, _stage_words(row.cells.get(stage.name), look, ascii_only))
+        facts.pair(stage, _stage_words(row.cells.get(stage), look, ascii_only))
     return facts
 
 
