@@ -19,6 +19,7 @@ Keys = dict[str, tuple[str, ...]]
 
 BUILT_IN = Path(__file__).with_name("keymaps")
 DEFAULT_KEYMAP = "default"
+_DEFAULT_FILE = BUILT_IN / f"{DEFAULT_KEYMAP}.toml"
 
 
 class KeymapError(ValueError):
@@ -88,10 +89,19 @@ def _line_of(text: str, action: str) -> int:
     return next((at for at, line in enumerate(lines, 1) if spelling.match(line)), 1)
 
 
+def _read(path: Path) -> KeymapFile:
+    """Read a keymap file; the default keymap, which every other rests on, is read once."""
+    return _read_default() if path == _DEFAULT_FILE else read_keymap(path)
+
+
 @cache
+def _read_default() -> KeymapFile:
+    return read_keymap(_DEFAULT_FILE)
+
+
 def default_keys() -> Mapping[str, tuple[str, ...]]:
     """Return the keys of the default keymap, by action id."""
-    return read_keymap(BUILT_IN / f"{DEFAULT_KEYMAP}.toml").keys
+    return _read(_DEFAULT_FILE).keys
 
 
 def user_folder() -> Path:
@@ -138,7 +148,7 @@ def load(name: str, folders: Sequence[Path] | None = None) -> Keymap:
         raise KeymapError(f"there is no keymap {name}; there are {', '.join(available(folders))}")
     keys, problems = dict(default_keys()), list[str]()
     for path in files:
-        found = read_keymap(path)
+        found = _read(path)
         problems += found.problems
         for action, listed in found.keys.items():
             if action in default_keys():
@@ -167,7 +177,7 @@ def _file(folder: Path, name: str) -> Path | None:
 def _files(name: str, folders: Sequence[Path], seen: tuple[str, ...] = ()) -> list[Path]:
     """Return the files that make a keymap, the first to be read first."""
     own = [path for folder in folders if (path := _file(folder, name))]
-    bases = [read_keymap(path).base for path in own]
+    bases = [_read(path).base for path in own]
     base = next((each for each in bases if each != name), "")
     if not base or base in seen:
         return own
