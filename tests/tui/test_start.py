@@ -32,6 +32,42 @@ def test_the_screens_load_no_heavy_library() -> None:
     assert done.stdout.strip() == "[]"
 
 
+NOT_AT_FIRST = (
+    # Arrays and pictures come with the first slice, forms with the first launch.
+    "numpy",
+    "PIL",
+    "tomotui.stages.align",
+    "tomotui.tui.raster.palette",
+    "tomotui.tui.screens.slices_mode",
+    "tomotui.tui.screens.jobs",
+    "tomotui.tui.screens.palette",
+    # Only a project that is made or brought up to date needs its migrations.
+    "sqlite_utils",
+)
+
+
+def test_the_first_screen_of_a_project_loads_nothing_of_the_others(folder: Path) -> None:
+    code = f"""
+import asyncio, sys
+from pathlib import Path
+from tomotui.tui.app import TomotuiApp
+from tomotui.tui.widgets.table import Table
+
+async def look():
+    app = TomotuiApp(Path({str(folder)!r}), start_agents=False)
+    async with app.run_test() as pilot:
+        while not (app.screen.query(Table) and app.screen.query_one("#series", Table).rows):
+            await pilot.pause(0.02)
+        print([name for name in {HEAVY + NOT_AT_FIRST!r} if name in sys.modules])
+
+asyncio.run(look())
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120
+    )
+    assert done.stdout.strip() == "[]"
+
+
 class Terminal:
     """The program on a terminal of its own; ``before`` is code that runs ahead of it."""
 

@@ -40,6 +40,9 @@ def _names_a_folder(words: list[str]) -> bool:
 
 def _open_screens(words: list[str]) -> int:
     """Open the screens without the machinery of the commands, which costs a part of the start."""
+    from tomotui.tui import garbage
+
+    garbage.rest()
     from tomotui.cli.screens import open_project
 
     try:

@@ -12,7 +12,7 @@ from typing import Any
 from textual.screen import Screen
 
 from tomotui.project import Project, ProjectError
-from tomotui.tui import keymap, session
+from tomotui.tui import garbage, keymap, session
 from tomotui.tui.appearance import THEME_POLL_SECONDS
 from tomotui.tui.kept_glyphs import with_kept_glyphs
 from tomotui.tui.mishaps import Mishaps
@@ -102,6 +102,7 @@ class TomotuiApp(Mishaps):
             self.call_after_refresh(self.say, str(error), "warning")
         if self._folder_at_start is None or not self.open_project(self._folder_at_start):
             self.switch_mode("welcome")
+            self.call_after_refresh(garbage.resume)
             self.call_after_refresh(self.ask_for_characters)
 
     def open_project(self, folder: Path) -> bool:
@@ -157,6 +158,7 @@ class TomotuiApp(Mishaps):
         await self.switch_mode(self.session.mode if self.session.mode in MODES else "datasets")
         self.open_again(opened)
         self.watch_job_ends()
+        self.call_after_refresh(garbage.resume)
         self.ask_for_characters()
         if not self.read_only:
             self.wake_agent()
