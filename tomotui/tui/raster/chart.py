@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -141,7 +141,7 @@ class Canvas:
         return "\n".join("".join(row) for row in self.characters.tolist())
 
 
-class _Frame:
+class Frame:
     """The part of a canvas inside the axes: from values to dots."""
 
     def __init__(self, rows: int, columns: int, x: Range, y: Range) -> None:
@@ -168,13 +168,21 @@ class _Frame:
         np.bitwise_or.at(self.bits, cell, bit)
 
 
-def draw_chart(chart: Chart, height: int, width: int, ascii_only: bool = False) -> Canvas:
+Draw = Callable[[Frame, Chart, bool], None]
+"""Draws a chart inside its axes."""
+
+
+def draw_chart(
+    chart: Chart, height: int, width: int, ascii_only: bool = False, draw: Draw | None = None
+) -> Canvas:
     """Draw a chart.
 
     Parameters
     ----------
     height, width
         In cells, with the labels of the axes.
+    draw
+        What draws inside the axes; `draw_layers` when not said.
     """
     canvas = Canvas(np.full((height, width), " ", object), np.full((height, width), "dim", object))
     chart = on_axes(chart)
@@ -182,7 +190,7 @@ def draw_chart(chart: Chart, height: int, width: int, ascii_only: bool = False) 
     if placed is None:
         return canvas
     frame, left, marks_y, words_y = placed
-    _draw_layers(frame, chart, ascii_only)
+    (draw or draw_layers)(frame, chart, ascii_only)
     _paste(canvas, frame, left, ascii_only)
     _label_axes(canvas, frame, left, marks_y, words_y)
     for at, role, label in chart.uprights:
@@ -237,7 +245,7 @@ def axis_ticks(chart: Chart, span: Range, most: int) -> tuple[list[float], list[
 
 def _placed(
     chart: Chart, height: int, width: int
-) -> tuple[_Frame, int, list[float], list[str]] | None:
+) -> tuple[Frame, int, list[float], list[str]] | None:
     """Return the frame of a chart, its first column, and the ticks at its left."""
     x, y = ranges(chart)
     rows = height - 1
@@ -250,7 +258,7 @@ def _placed(
         x, y = _equal_units(x, y, rows, width - left - 1)
         marks, words = axis_ticks(chart, y, most)
         left = max((len(word) for word in words), default=0) + 1
-    return _Frame(rows, width - left - 1, x, y), left, marks, words
+    return Frame(rows, width - left - 1, x, y), left, marks, words
 
 
 def ranges(chart: Chart) -> tuple[Range, Range]:
@@ -289,7 +297,8 @@ def _equal_units(x: Range, y: Range, rows: int, columns: int) -> tuple[Range, Ra
     return (middle_x - half_x, middle_x + half_x), (middle_y - half_y, middle_y + half_y)
 
 
-def _draw_layers(frame: _Frame, chart: Chart, ascii_only: bool) -> None:
+def draw_layers(frame: Frame, chart: Chart, ascii_only: bool) -> None:
+    """Draw levels, uprights, cursor and layers with dots."""
     n_dots = frame.rows * _DOT_ROWS
     for value, role in chart.levels:
         across = np.arange(0, frame.columns * _DOT_COLUMNS, 4, dtype=np.float64)
@@ -327,7 +336,7 @@ def _fill(across: Floats, down: Floats, floor: float) -> tuple[Floats, Floats]:
     return np.repeat(along, heights), np.repeat(top, heights) + steps
 
 
-def _mark(frame: _Frame, across: Floats, down: Floats, one: Layer, ascii_only: bool) -> None:
+def _mark(frame: Frame, across: Floats, down: Floats, one: Layer, ascii_only: bool) -> None:
     ok = np.isfinite(across) & np.isfinite(down)
     columns = (np.rint(across[ok]) // _DOT_COLUMNS).astype(np.intp)
     rows = (np.rint(down[ok]) // _DOT_ROWS).astype(np.intp)
@@ -340,7 +349,7 @@ def _mark(frame: _Frame, across: Floats, down: Floats, one: Layer, ascii_only: b
 _ASCII = {"●": "o", "○": ".", "◆": "#", "✗": "x", "·": ".", "▲": "^"}
 
 
-def _paste(canvas: Canvas, frame: _Frame, left: int, ascii_only: bool) -> None:
+def _paste(canvas: Canvas, frame: Frame, left: int, ascii_only: bool) -> None:
     table = GLYPHS["braille"].table
     drawn = np.where(frame.bits > 0, "*", " ") if ascii_only else table[frame.bits]
     drawn = np.where(frame.bits > 0, drawn, " ").astype(object)
@@ -350,7 +359,7 @@ def _paste(canvas: Canvas, frame: _Frame, left: int, ascii_only: bool) -> None:
 
 
 def _label_axes(
-    canvas: Canvas, frame: _Frame, left: int, marks_y: Sequence[float], words_y: Sequence[str]
+    canvas: Canvas, frame: Frame, left: int, marks_y: Sequence[float], words_y: Sequence[str]
 ) -> None:
     for value, word in zip(marks_y, words_y, strict=True):
         down = float(frame.dots(np.array(0.0), np.array(value))[1])

@@ -94,13 +94,17 @@ class ChartView(DrawnOnce, can_focus=True):
             return self.said(self.message, look)
         above = self._n_word_rows
         ascii_only = getattr(self.app, "ascii_only", False)
-        canvas = draw_chart(chart, height - above, width, ascii_only)
+        canvas = self.canvas(chart, height - above, width, ascii_only)
         rows = [_strip(canvas, row, width, look) for row in range(height - above)]
         if above:
             rows.insert(
                 0, strip_of(fitted((Span(f" {self.words}", "accent"),), width), width, look)
             )
         return rows
+
+    def canvas(self, chart: Chart, height: int, width: int, ascii_only: bool) -> Canvas:
+        """Return the chart as characters."""
+        return draw_chart(chart, height, width, ascii_only)
 
     # ---- the cursor
 

@@ -13,7 +13,8 @@ from textual.strip import Strip
 
 from tomotui.records import Metric
 from tomotui.tui.actions import bindings
-from tomotui.tui.raster.chart import Axis, Chart, Layer, layer
+from tomotui.tui.raster.chart import Axis, Canvas, Chart, Layer, layer
+from tomotui.tui.raster.plotted import draw_curves
 from tomotui.tui.theme import Look
 from tomotui.tui.widgets.chart import ChartView
 
@@ -151,6 +152,10 @@ class MetricPlot(ChartView):
         if curve is not None and curve.x and (height < LEAST_HEIGHT or width < LEAST_WIDTH):
             return self.said(f"{curve.name} {curve.y[-1]:.4g} {curve.unit}".rstrip(), look)
         return super().draw(look)
+
+    def canvas(self, chart: Chart, height: int, width: int, ascii_only: bool) -> Canvas:
+        """Return the curves as characters."""
+        return draw_curves(chart, height, width, ascii_only)
 
     def state(self) -> str:
         """Return how the curves are drawn, in a few words."""
