@@ -33,6 +33,7 @@ from tomotui.jobs import agent_status
 from tomotui.project import Project
 
 PICTURES = Path(__file__).resolve().parents[1] / "pictures"
+SAMPLE_FOLDER = Path(__file__).resolve().parents[2] / "sample_data"
 COLUMNS, LINES = 120, 34
 # Queries and modes that pyte would print as text.
 QUERIES = re.compile(
@@ -135,6 +136,9 @@ def screens(folder: Path) -> None:
     terminal.picture("jobs")
     terminal.press("\r", 4)
     terminal.picture("job")
+    terminal.press("D", 3)
+    terminal.picture("job-tree")
+    terminal.press("\x1b", 1)
     terminal.press("?", 2)
     terminal.picture("help")
     terminal.press("\x1b", 1)
@@ -144,13 +148,24 @@ def screens(folder: Path) -> None:
 
 
 def welcome() -> None:
-    """Start where there is no project."""
+    """Start where there are tilt series but no project."""
     with tempfile.TemporaryDirectory() as name:
+        for file in SAMPLE_FOLDER.iterdir():
+            (Path(name) / file.name).symlink_to(file)
         os.chdir(name)
         terminal = Terminal([sys.executable, "-m", "tomotui"], environment())
-        terminal.wait(4)
+        terminal.wait(12)
         terminal.picture("welcome")
         terminal.close()
+
+
+def test_card(folder: Path) -> None:
+    """Start in a terminal of which nobody knows what its font draws."""
+    unknown = {**environment(), "TOMOTUI_GLYPHS": ""}
+    terminal = Terminal([sys.executable, "-m", "tomotui", str(folder)], unknown)
+    terminal.wait(6)
+    terminal.picture("test-card")
+    terminal.close()
 
 
 def at_work(folder: Path) -> None:
@@ -297,6 +312,7 @@ def main() -> None:
         maps(folder)
         course(folder)
     motion()
+    test_card(folder)
     welcome()
 
 
