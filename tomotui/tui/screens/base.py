@@ -146,10 +146,26 @@ class Frame(NextKeyScreen):
         """Show a message in the status bar."""
         self.status_bar.say(words, severity)
 
-    def on_key(self) -> None:
-        """Take the last message away: it was seen."""
-        if self.is_mounted:
-            self.status_bar.clear_message()
+    def on_key(self, event: events.Key) -> None:
+        """Take the last message away: it was seen. Say so when a key has nothing to do here."""
+        if not self.is_mounted:
+            return
+        self.status_bar.clear_message()
+        if self.wants_key:
+            return
+        bound = self.active_bindings.get(event.key)
+        if bound is not None and bound.enabled:
+            return
+        key = event.character if event.is_printable else event.key
+        why = self.why_idle() if bound is not None else f"{key} does nothing here"
+        self.say(f"{why}; {self.tomotui.key_of('app.help')} shows the keys")
+        if bound is not None:
+            # What the key does elsewhere is not meant here.
+            event.stop()
+
+    def why_idle(self) -> str:
+        """Return why keys of this screen, whose actions are disabled, have nothing to do now."""
+        return "there is nothing to do that with"
 
     # ---- coming back
 

@@ -28,6 +28,13 @@ _FIRST = (
 """Hints shown first; the others follow as they come, those of every screen last."""
 
 
+_HELP = "app.help"
+"""The hint that is always there: it tells all the others."""
+
+_GAP = 3
+"""Cells between hints."""
+
+
 class Hints(Widget):
     """The keys that matter here, as far as there is room; or the last message."""
 
@@ -70,18 +77,28 @@ class Hints(Widget):
     def _hints(self, look: Look, room: int) -> Text:
         line = Text(" ", no_wrap=True)
         self._places = []
-        for binding in shown_bindings(self.screen):
-            key = self.app.get_key_display(binding)
-            words = binding.description
-            if line.cell_len + len(key) + len(words) + 3 > room:
-                break
+        for key, binding in self._fitting(room - line.cell_len):
             start = line.cell_len
             line.append(key, look.primary)
-            line.append(f" {words}", look.dim)
+            line.append(f" {binding.description}", look.dim)
             self._places.append((start, line.cell_len, binding.id or ""))
-            line.append("   ")
+            line.append(" " * _GAP)
         line.rstrip()
         return line
+
+    def _fitting(self, room: int) -> list[tuple[str, Binding]]:
+        """Return the hints that there is room for, with their keys; help is never left out."""
+        offered = [(self.app.get_key_display(one), one) for one in shown_bindings(self.screen)]
+        left = room + _GAP - sum(_cells(*each) for each in offered if each[1].id == _HELP)
+        chosen = []
+        for key, binding in offered:
+            if binding.id != _HELP:
+                left -= _cells(key, binding)
+                if left < 0:
+                    break
+            chosen.append((key, binding))
+        rest = offered[len(chosen) :]
+        return chosen + [each for each in rest if each[1].id == _HELP]
 
     def redraw_if_changed(self) -> None:
         """Repaint when the hints are others than those on the screen."""
@@ -91,6 +108,11 @@ class Hints(Widget):
         if drawn != self._drawn or (self._drawn and drawn.spans != self._drawn.spans):
             self._drawn = drawn
             self.refresh()
+
+
+def _cells(key: str, binding: Binding) -> int:
+    """Return the cells that a hint takes, with the gap behind it."""
+    return len(key) + 1 + len(binding.description) + _GAP
 
 
 def shown_bindings(screen: Any) -> list[Binding]:
