@@ -73,6 +73,15 @@ def shortened(text: str, width: int) -> str:
     return text[: max(width - 1, 0)] + "…" if width > 0 else ""
 
 
+def fitting(parts: Sequence[str], width: int) -> str:
+    """Join the parts that fit whole, the most important first; the first one always."""
+    line = parts[0]
+    for part in parts[1:]:
+        if part and len(line) + 2 + len(part) <= width:
+            line += f"  {part}"
+    return line
+
+
 def short_path(path: Path | str) -> str:
     """Return a path with the home folder as ``~``."""
     text, home = str(path), os.path.expanduser("~")

@@ -24,6 +24,11 @@ from tomotui.tui.session import PicksWish
 from tomotui.tui.widgets.slice_view import SliceView
 from tomotui.tui.widgets.status_bar import StatusBar
 
+_ON_SETS = frozenset({"insert", "mark", "curve", "audit", "retrain", "wanted_precision"})
+_ON_SETS |= {"gallery", "sort", "show", "scope", "undo_act", "redo_act", "apply_threshold"}
+_ON_CANDIDATES = frozenset({"decide", "step", "step_open", "drop"})
+_ON_CANDIDATES |= {"threshold_here", "nudge_threshold"}
+
 
 class PicksMode(PicksTraining):
     """Reviews the candidates of a set."""
@@ -39,6 +44,7 @@ class PicksMode(PicksTraining):
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("pick")]
 
     _wish: PicksWish | None = None
+    _offered = (False, False, False)
 
     # ---- life
 
@@ -107,6 +113,7 @@ class PicksMode(PicksTraining):
         self._granted()
         self.look_elsewhere()
         super().begun()
+        self._offer_keys()
         if kept.as_tiles and kept.particle_set == held:
             self.call_later(self.action_gallery)
         if not len(review) and review.scope and len(review.curation.table):
@@ -128,6 +135,7 @@ class PicksMode(PicksTraining):
     def update_status(self) -> None:
         """Say where one is, and remember it."""
         super().update_status()
+        self._offer_keys()
         review, kept = self.review, self.kept
         if review is None:
             return
@@ -135,6 +143,38 @@ class PicksMode(PicksTraining):
         kept.particle = None if review.row is None else str(review.curation.table.uids[review.row])
         kept.order, kept.show, kept.in_audit = review.order, review.show, review.in_audit
         kept.scope, kept.threshold, kept.series = review.scope, review.threshold, self.series_name
+
+    # ---- what there is something to do with
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Offer what needs a set, or a candidate, only where there is one."""
+        if action == "classify" and not self._has_candidate:
+            return False  # digits go to the modes
+        if self.review is None and action in _ON_SETS | _ON_CANDIDATES:
+            return None
+        if action in _ON_CANDIDATES and not self._has_candidate and not self.steering:
+            return None
+        return super().check_action(action, parameters)
+
+    @property
+    def _has_candidate(self) -> bool:
+        return self.review is not None and self.review.row is not None
+
+    def _offer_keys(self) -> None:
+        """Let the hints follow when there is something to judge now, or nothing any more."""
+        now = (self.review is not None, self._has_candidate, bool(self.steering))
+        if now != self._offered:
+            self._offered = now
+            self.refresh_bindings()
+
+    def why_idle(self) -> str:
+        """Say what there has to be first."""
+        if self.review is None:
+            return f"no particle set yet: {self.tomotui.key_of('pick.choose_set')} begins one"
+        if not self._has_candidate:
+            mark, show = (self.tomotui.key_of(f"pick.{name}") for name in ("mark", "show"))
+            return f"no candidate here: {mark} marks some, {show} lists others"
+        return super().why_idle()
 
     # ---- which candidates
 

@@ -31,6 +31,7 @@ from tomotui.tui.widgets.candidate_list import CandidateList
 from tomotui.tui.widgets.ortho_views import OrthoViews, Subject
 from tomotui.tui.widgets.score_histogram import ScoreHistogram, ScorePicture, bars_of, column_of
 from tomotui.tui.widgets.slice_view import SliceView
+from tomotui.tui.wording import fitting
 
 LIST_COLUMNS, PANEL_COLUMNS = 26, 36
 ROOM_FOR_PANEL, ROOM_FOR_LIST = 118, 76
@@ -270,7 +271,8 @@ class PicksView(PicksVolumes):
         seen = [facts[key] for key in ("where", "slab", "filter") if facts.get(key)]
         first = [words for words in (self.mode_words(), self.job_words()) if words]
         label = self.choice.label if self.choice is not None else ""
-        self.put_status("  ".join([*first, status_words(self.review), label, *seen]))
+        words = [*first, status_words(self.review), label, *seen]
+        self.put_status(fitting(words, self.size.width - 2))
 
     def show_facts(self) -> None:
         """Show what is known of the candidate, of the scores and of the audit."""

@@ -17,7 +17,7 @@ from tomotui.tui.raster.volume import SliceSource
 from tomotui.tui.review import Review
 from tomotui.tui.screens.base import Frame
 from tomotui.tui.screens.places import from_voxel, looking_at
-from tomotui.tui.screens.slice_choices import Choice, choices_of
+from tomotui.tui.screens.slice_choices import NO_SERIES, Choice, choices_of
 from tomotui.tui.screens.slice_keys import SliceKeysScreen
 from tomotui.tui.session import PickPlace
 
@@ -123,7 +123,7 @@ class PicksVolumes(SliceKeysScreen, Frame):
         choice = self._volume(series, tomogram_uid) if series else None
         self.update_header()
         if choice is None:
-            self.put_status(f"{series} has no tomogram yet" if series else "no tilt series yet")
+            self.put_status(f"{series} has no tomogram yet" if series else NO_SERIES)
             return
         if self.choice is not None and choice.uid == self.choice.uid and self.has_volume:
             self.look()

@@ -13,6 +13,8 @@ from tomotui.tui.raster.volume import SliceSource, VolumeReader
 from tomotui.tui.raster.window import Window
 from tomotui.tui.wording import made_how
 
+NO_SERIES = "no tilt series yet: :import takes some in"
+
 
 class SliceRecords(Protocol):
     """What this screen asks of a project."""

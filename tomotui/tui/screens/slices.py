@@ -23,6 +23,7 @@ from tomotui.tui.raster.tilt_stack import TiltStack
 from tomotui.tui.raster.view import SliceViewState
 from tomotui.tui.raster.volume import SliceSource
 from tomotui.tui.screens.slice_choices import (
+    NO_SERIES,
     Choice,
     SliceRecords,
     choices_of,
@@ -34,6 +35,7 @@ from tomotui.tui.screens.slice_facts import slice_facts
 from tomotui.tui.session import Bookmark
 from tomotui.tui.slice_actions import SCREEN_ACTIONS
 from tomotui.tui.widgets.slice_view import SliceView
+from tomotui.tui.wording import fitting
 
 PANEL_COLUMNS = 30
 """Width of the panel of facts."""
@@ -131,7 +133,7 @@ class SlicesScreen(CrossShowing):
         if series:
             self.show_series(series[at].name)
         else:
-            self._say("no tilt series yet: import one first")
+            self._say(NO_SERIES)
 
     def on_resize(self, event: events.Resize) -> None:
         """Give narrow terminals the whole width for the picture."""
@@ -257,7 +259,7 @@ class SlicesScreen(CrossShowing):
             parts.insert(-1, self._compares_with)
         if self._offer:
             parts.insert(1, self._offer)
-        self._say("  ".join(parts))
+        self._say(fitting(parts, self.size.width - 2))
         width = max(len(key) for key in facts)
         lines = [f"{key:{width}} {value}" for key, value in facts.items() if value]
         self.query_one("#slices-panel", Static).update("\n".join([self._shown.label, "", *lines]))
