@@ -8,16 +8,18 @@ import json
 import sys
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from rich.style import Style
 from rich.text import Text
 from textual import on, work
 from textual.app import ComposeResult
+from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.widgets import Button, Input, Static
 
 from tomotui.records import Job, JobRequest, Target
+from tomotui.tui.actions import bindings
 from tomotui.tui.screens.base import Modal
 from tomotui.tui.theme import Look
 from tomotui.tui.widgets.cells import Column, Row, sign, text
@@ -143,6 +145,7 @@ class ImportScreen(Modal):
         "changed: the table shows what the files say, and where something is missing you can "
         "say it above. Stacks with problems are left out; mark some to import only those."
     )
+    BINDINGS: ClassVar[list[BindingType]] = bindings("form.submit")
 
     def __init__(
         self,
@@ -163,6 +166,7 @@ class ImportScreen(Modal):
         """Lay out path, options, table, facts and buttons."""
         with Vertical(classes="dialog full", id="import") as dialog:
             dialog.border_title = "import tilt series"
+            dialog.border_subtitle = "enter looks at the files   f1 help"
             with Horizontal(classes="field-row"):
                 yield Static("stacks", classes="field-label")
                 yield self._line("stacks", "folder or pattern, such as ~/data/raw/*.mrc")
@@ -175,7 +179,7 @@ class ImportScreen(Modal):
             with VerticalScroll(id="facts-pane"):
                 yield Static(id="plan-facts", markup=False)
             with Horizontal(classes="buttons"):
-                yield Button("import", id="run", compact=True, disabled=True)
+                yield Button("import  ctrl+r", id="run", compact=True, disabled=True)
                 yield Button("cancel  esc", id="cancel", compact=True)
                 yield Static("", id="verdict", markup=False)
 
@@ -282,14 +286,25 @@ class ImportScreen(Modal):
 
     @on(Button.Pressed)
     def _pressed(self, event: Button.Pressed) -> None:
-        if event.button.id != "run":
+        if event.button.id == "run":
+            self.action_submit()
+        else:
             self.action_close()
-        elif self.usable() and self._begin is not None:
+
+    def action_submit(self) -> None:
+        """Import what can be imported, or say what is missing."""
+        button = self.query_one("#run", Button)
+        if not self.usable():
+            words = (
+                "nothing here can be imported" if self.plans else "enter looks at the files first"
+            )
+            self._say(words, "warning")
+        elif self._begin is not None:
             wish = self.wish()
             self.dismiss(None)
             self._begin(wish)
-        elif self.usable():
-            event.button.disabled = True
+        elif not button.disabled:
+            button.disabled = True
             self.tomotui.submit(self.wish(), self._submitted, self._refused)
 
     def wish(self) -> JobRequest:

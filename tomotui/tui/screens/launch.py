@@ -72,6 +72,7 @@ class LaunchScreen(RecipeForm):
         """Lay out the form on the left and what will happen on the right."""
         with Vertical(classes="dialog full", id="launch") as dialog:
             dialog.border_title = self._title()
+            dialog.border_subtitle = "f1 help"
             with Horizontal(id="launch-body"):
                 with Vertical(id="launch-form"):
                     with Horizontal(id="stage-row"):
@@ -88,7 +89,7 @@ class LaunchScreen(RecipeForm):
                 yield Button("cancel  esc", id="cancel", compact=True)
                 yield Static(id="verdict", markup=False)
                 yield Static(
-                    "up down  fields   left right  choices   f3 f4  recipes   f1  help",
+                    "up down  fields   left right  choices   f3 f4  recipes",
                     classes="keys",
                 )
 
