@@ -19,6 +19,7 @@ from textual.strip import Strip
 
 from tomotui.tui.raster.emit import Frame, emit
 from tomotui.tui.raster.palette import Palette
+from tomotui.tui.raster.turning import turned
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -95,6 +96,7 @@ def _colour(key: tuple[int, int, int, int]) -> Color:
 
 def strips_of(frame: Frame) -> tuple[list[Strip], int]:
     """Return the strips of a frame and the bytes they take on the line."""
+    frame = turned(frame)
     rows = emit(frame)
     n_bytes = sum(len(row.encode()) for row in rows)
     if safe_render():
