@@ -18,7 +18,7 @@ from tomotui.tui.screens.import_stacks import ImportScreen
 from tomotui.tui.screens.jobs import JobsScreen
 from tomotui.tui.screens.picks_mode import PicksMode
 from tomotui.tui.widgets.slice_view import SliceView
-from tomotui.tui.widgets.status_bar import Hints, shown_bindings
+from tomotui.tui.widgets.status_bar import Hints, StatusBar, shown_bindings
 from tomotui.tui.widgets.table import Table
 from tomotui.tui.wording import fitting
 
@@ -39,6 +39,20 @@ async def test_a_key_with_nothing_to_do_says_so_and_where_help_is(make_app: AppM
         assert message(app) == "Z does nothing here; ? shows the keys"
         await pilot.press("j")
         assert message(app) == ""
+
+
+async def test_a_line_opened_before_anything_has_the_focus_gives_keys_back(
+    make_app: AppMaker,
+) -> None:
+    app = make_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        table = app.screen.query_one(Table)
+        await until(pilot, lambda: table.total == 6)
+        for ending in ("escape", "enter"):
+            app.screen.set_focus(None)
+            await pilot.press("colon", *"z 3", ending)
+            await until(pilot, lambda: not app.screen.query_one(StatusBar).is_asking)
+            await until(pilot, lambda: app.screen.focused is table)
 
 
 @pytest.mark.parametrize("columns", [60, 80, 200])

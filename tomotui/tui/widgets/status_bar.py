@@ -286,9 +286,13 @@ class StatusBar(Horizontal):
 
     def _end(self) -> None:
         self.remove_class("-asking")
-        if self._before is not None and self._before.is_attached:
-            self._before.focus()
-        self._before = None
+        before, self._before = self._before, None
+        if before is not None and before.is_attached:
+            before.focus()
+        else:
+            # Nothing had the focus yet: a line that is not seen must not keep it.
+            others = (one for one in self.screen.focus_chain if not isinstance(one, LineInput))
+            self.screen.set_focus(next(others, None))
 
     @on(Input.Changed)
     def _typed(self, event: Input.Changed) -> None:
