@@ -120,7 +120,7 @@ async def test_pictures_get_all_rows_but_three_and_forms_keep_their_buttons(
         await until(pilot, lambda: app.screen.query_one("#fields").size.height >= LEAST_ROWS)
         assert app.screen.query_one("#run", Button).region.bottom < SIZE[1]
         await pilot.press("escape")
-        app.import_stacks()
+        app.action_import_stacks()
         await until(pilot, lambda: isinstance(app.screen, ImportScreen))
         await until(pilot, lambda: app.screen.query_one("#plans", Table).size.height >= LEAST_ROWS)
         assert app.screen.query_one("#run", Button).region.bottom < SIZE[1]

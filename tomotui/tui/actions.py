@@ -188,7 +188,7 @@ _DECLARED = (
         True,
         "run",
     ),
-    Action("dataset.import", "import", "Import tilt series.", "import_stacks", True, "import"),
+    Action("dataset.import", "import", "Import tilt series.", "app.import_stacks", True, "import"),
     Action("dataset.yank", "copy", "Copy path, name or command of the series.", "yank"),
     Action("dataset.sort", "sort", "Sort by the next column of figures.", "sort", True),
     Action("dataset.reverse", "reverse", "Turn the order round.", "reverse"),

@@ -211,11 +211,13 @@ class Navigation(Touring):
             self.go_to_mode("datasets")
             self.say(f"mark series, then  :run {stage}  launches on them")
 
-    def import_stacks(self) -> None:
+    def action_import_stacks(self) -> None:
         """Import tilt series."""
         from tomotui.tui.screens.import_stacks import ImportScreen
 
-        if not self.refuse_when_read_only():
+        if self.project is None:
+            self.say("open or make a project first", "warning")
+        elif not self.refuse_when_read_only():
             self.call_later(self.push_screen, ImportScreen(self.series_names()))
 
     # ---- actions
@@ -296,7 +298,7 @@ class Navigation(Touring):
     def run_registered(self, action_id: str) -> None:
         """Do an action as its key would, from the palette or the ``:`` line."""
         for active in self.screen.active_bindings.values():
-            if active.binding.id == action_id:
+            if active.binding.id == action_id and active.enabled:
                 self.call_later(self.run_action, active.binding.action, active.node)
                 return
         action = ACTIONS[action_id]

@@ -291,10 +291,6 @@ class DatasetsScreen(Frame):
         meant = self._meant("")
         return PicksWish(tuple(meant), narrow=bool(self.table.selection.marks)) if meant else None
 
-    def action_import_stacks(self) -> None:
-        """Import tilt series."""
-        self.tomotui.import_stacks()
-
     def action_yank(self) -> None:
         """Offer to copy paths, names or the command line of the series meant."""
         names = self.table.selection.chosen()

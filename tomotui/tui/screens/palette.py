@@ -49,6 +49,7 @@ class ActionProvider(Provider):
         live = {
             active.binding.id: app.get_key_display(active.binding)
             for active in reversed(self.screen.active_bindings.values())
+            if active.enabled
         }
         local_first = sorted(ACTIONS.values(), key=lambda action: action.scope in _EVERYWHERE)
         for action in local_first:

@@ -278,4 +278,6 @@ def act_words(decisions: list[Entry]) -> str:
     one = decisions[0]
     if one.x_angstrom is not None:
         return "a move"
-    return f"{one.previous} is {one.verdict}"
+    if one.previous == one.verdict:
+        return f"{one.verdict} as before"
+    return f"{one.verdict} now, {one.previous} before"
