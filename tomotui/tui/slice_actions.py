@@ -39,8 +39,9 @@ VIEW_ACTIONS = (
         "Pan downwards by a quarter of what is seen.",
         "pan(1, 0, True)",
     ),
+    Action("slice.axis", "plane", "Cut along XY, XZ, YZ in turn.", "axis", True),
     Action("slice.zoom_in", "zoom in", "Go nearer.", "zoom(1)", True),
-    Action("slice.zoom_out", "zoom out", "Go further away.", "zoom(-1)", True),
+    Action("slice.zoom_out", "zoom out", "Go further away.", "zoom(-1)"),
     Action(
         "slice.zoom_one", "1 to 1", "Show one voxel as one sub-pixel of a character.", "one_to_one"
     ),
@@ -54,13 +55,11 @@ VIEW_ACTIONS = (
         "auto contrast",
         "Take the automatic contrast; again: the one kept with the tomogram.",
         "auto_contrast",
-        True,
     ),
     Action("slice.slab_thicker", "thicker slab", "Average more slices.", "slab(1)", True),
     Action("slice.slab_thinner", "thinner slab", "Average fewer slices.", "slab(-1)"),
     Action("slice.filter", "filter", "Low-pass 20 to 80 Å, or a particle's size.", "filter", True),
     Action("slice.invert", "invert", "Show dark as bright.", "invert", True),
-    Action("slice.axis", "plane", "Cut along XY, XZ, YZ in turn.", "axis", True),
     Action(
         "slice.renderer", "characters", "Draw with finer or coarser characters.", "renderer", True
     ),

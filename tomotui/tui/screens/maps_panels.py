@@ -40,7 +40,7 @@ from tomotui.tui.widgets.map_slices import MapSlices
 from tomotui.tui.widgets.surface_view import SurfaceView
 from tomotui.tui.widgets.table import Table
 
-NO_MAPS = "no maps yet: average particles, or tomotui import-map FILE.mrc"
+NO_MAPS = "no maps yet: :run refine averages particles; or tomotui import-map FILE.mrc"
 
 
 class MapsPanels(PaneledFrame):

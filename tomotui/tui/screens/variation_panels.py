@@ -24,7 +24,7 @@ from tomotui.tui.widgets.latent_plane import LatentPlane
 from tomotui.tui.widgets.surface_view import SurfaceView
 from tomotui.tui.widgets.table import Table
 
-NOTHING_YET = "nothing yet: run classify or landscape on averaged particles"
+NOTHING_YET = "nothing yet: :run classify or :run landscape, on averaged particles"
 LANDSCAPE = ("plane", "shape", "along", "motions")
 CLASSES = ("gallery", "populations", "agreement", "sureness")
 COLUMN_CELLS, ROW_CELLS = 28, 12
