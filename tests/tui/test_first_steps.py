@@ -69,6 +69,18 @@ async def test_help_is_among_the_hints_however_few_fit(make_app: AppMaker, colum
             assert "…" not in hints(app)
 
 
+@pytest.mark.parametrize(("size", "classes"), [((80, 24), "-narrow"), ((200, 60), "-wide")])
+async def test_a_dialog_has_the_layout_of_its_size_before_it_is_shown(
+    make_app: AppMaker, size: tuple[int, int], classes: str
+) -> None:
+    app = make_app()
+    async with app.run_test(size=size) as pilot:
+        await until(pilot, lambda: app.screen.query_one(Table).total == 6)
+        dialog = HelpScreen("", "", [])
+        assert dialog.has_class(classes, "-low" if size[1] < 30 else "-high")
+        assert not dialog.has_class("-normal") and not dialog.has_class("-short")
+
+
 async def test_without_particles_only_what_begins_some_is_offered(make_app: AppMaker) -> None:
     app = make_app()
     async with app.run_test(size=(120, 26)) as pilot:

@@ -9,7 +9,8 @@ from textual import events, on
 from textual.app import ComposeResult
 from textual.await_complete import AwaitComplete
 from textual.binding import BindingType
-from textual.screen import ModalScreen
+from textual.geometry import Size
+from textual.screen import ModalScreen, Screen
 from textual.timer import Timer
 from textual.worker import Worker
 
@@ -37,6 +38,18 @@ REST_SECONDS = 0.05
 """Stillness of the cursor after which its details are shown."""
 
 
+def fit_at_once(screen: Screen[Any], size: Size) -> None:
+    """Give a new screen the classes of its size, so that its first picture is laid out for it.
+
+    Textual gives them with the first resize, after a picture that nobody is meant to see.
+    """
+    across, along = screen.HORIZONTAL_BREAKPOINTS, screen.VERTICAL_BREAKPOINTS
+    for cells, breakpoints in ((size.width, across), (size.height, along)):
+        reached = [name for least, name in sorted(breakpoints or ()) if cells >= least]
+        screen.add_class(*reached[-1:])
+    screen.set_class(size.height < SHORT_LINES, "-short")
+
+
 class Frame(NextKeyScreen):
     """A screen with a header above and a status bar below.
 
@@ -62,6 +75,7 @@ class Frame(NextKeyScreen):
         # A new screen gets its styles when it is mounted; without this Textual would parse all
         # style sheets anew, twice, whenever a mode is shown for the first time.
         self._css_update_count = self.app._css_update_count
+        fit_at_once(self, self.app.size)
         self.feeds: list[Rounds] = []
         self.counts = Counts()
         self.kept_session = self.tomotui.session
@@ -332,6 +346,10 @@ class Modal(ModalScreen[Any]):
     BINDINGS: ClassVar[list[BindingType]] = bindings("dialog.close", "dialog.help")
 
     _has_answered = False
+
+    def __init__(self) -> None:
+        super().__init__()
+        fit_at_once(self, self.app.size)
 
     @property
     def tomotui(self) -> TomotuiApp:
