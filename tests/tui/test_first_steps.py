@@ -78,7 +78,7 @@ async def test_a_dialog_has_the_layout_of_its_size_before_it_is_shown(
         await until(pilot, lambda: app.screen.query_one(Table).total == 6)
         dialog = HelpScreen("", "", [])
         assert dialog.has_class(classes, "-low" if size[1] < 30 else "-high")
-        assert not dialog.has_class("-normal") and not dialog.has_class("-short")
+        assert not dialog.has_class("-normal")
 
 
 async def test_without_particles_only_what_begins_some_is_offered(make_app: AppMaker) -> None:
@@ -117,6 +117,16 @@ async def test_a_set_and_its_candidates_bring_their_keys(
         await until(pilot, lambda: "a accept" not in hints(app))
         await pilot.press("a")
         assert message(app).startswith("no candidate here: M marks some, v lists others")
+
+
+async def test_the_command_of_an_import_works_from_every_screen(make_app: AppMaker) -> None:
+    app = make_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: app.screen.query_one(Table).total == 6)
+        await pilot.press("4")
+        await until(pilot, lambda: isinstance(app.screen, JobsScreen))
+        await pilot.press("colon", *"import", "enter")
+        await until(pilot, lambda: isinstance(app.screen, ImportScreen))
 
 
 async def test_an_import_can_be_sent_off_from_wherever_one_is(make_app: AppMaker) -> None:
