@@ -15,6 +15,7 @@ from tomotui.tui.raster.capability import Capability
 from tomotui.tui.screens.datasets import DatasetsScreen
 from tomotui.tui.screens.help import HelpScreen
 from tomotui.tui.screens.import_stacks import ImportScreen
+from tomotui.tui.screens.job_detail import JobDetailScreen
 from tomotui.tui.screens.jobs import JobsScreen
 from tomotui.tui.screens.picks_mode import PicksMode
 from tomotui.tui.widgets.slice_view import SliceView
@@ -110,13 +111,28 @@ async def test_a_set_and_its_candidates_bring_their_keys(
         await until(pilot, lambda: app.screen.query_one(SliceView).pictures)
         await until(pilot, lambda: "a accept" in hints(app))
         await pilot.press("4")
-        assert message(app) == "class 4; n goes on"
+        assert message(app) == "class 4; 4 again takes it away, esc leaves the review"
+        assert not any(app.screen.header_state().mode_keys)
         # A list with nothing in it says what to do about it.
         app.screen.review.look_at(("elsewhere",))
         app.screen.acted()
         await until(pilot, lambda: "a accept" not in hints(app))
+        assert all(app.screen.header_state().mode_keys)
         await pilot.press("a")
         assert message(app).startswith("no candidate here: M marks some, v lists others")
+
+
+async def test_the_key_of_a_mode_closes_what_is_open_above_it(make_app: AppMaker) -> None:
+    app = make_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: app.screen.query_one(Table).total == 6)
+        await pilot.press("4")
+        await until(pilot, lambda: isinstance(app.screen, JobsScreen))
+        await until(pilot, lambda: app.screen.query_one(Table).total > 0)
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(app.screen, JobDetailScreen))
+        await pilot.press("4")
+        await until(pilot, lambda: isinstance(app.screen, JobsScreen))
 
 
 async def test_the_command_of_an_import_works_from_every_screen(make_app: AppMaker) -> None:

@@ -75,11 +75,18 @@ class Navigation(Touring):
         """Show another mode."""
         if self.project is None:
             self.say("open or make a project first", "warning")
-        elif mode != self.current_mode:
+        elif mode == self.current_mode:
+            self._back_to_the_mode()
+        else:
             if mode == "picks" and isinstance(self.screen, Frame):
                 self._wanted_picks = self._wanted_picks or self.screen.picks_wish()
             self.trail.go(self._place(), Place(mode, self._wanted_series))
             self._switch_mode(mode)
+
+    def _back_to_the_mode(self) -> None:
+        """Close what was opened above the mode: its key leads to the mode itself."""
+        while len(self.screen_stack) > 1 and isinstance(self.screen, Frame):
+            self.screen.dismiss(None)
 
     def _place(self) -> Place:
         """Return where the user is."""

@@ -71,7 +71,8 @@ class PicksActs(PicksSteering):
         self.query_one(CandidateList).repaint_row(row)
         self.show_facts()
         self.slice_view.redraw()
-        self.say(f"class {given}; n goes on" if given is not None else "no class any more")
+        words = f"class {given}; {number} again takes it away, esc leaves the review"
+        self.say(words if given is not None else "no class any more")
 
     @on(CandidateList.Chosen)
     def _chosen(self, event: CandidateList.Chosen) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import ClassVar
 
 from textual import on
@@ -21,6 +22,7 @@ from tomotui.tui.screens.picks_training import PicksTraining
 from tomotui.tui.screens.places import looking_at
 from tomotui.tui.screens.slice_choices import Choice
 from tomotui.tui.session import PicksWish
+from tomotui.tui.widgets.header import HeaderState
 from tomotui.tui.widgets.slice_view import SliceView
 from tomotui.tui.widgets.status_bar import StatusBar
 
@@ -35,7 +37,8 @@ class PicksMode(PicksTraining):
 
     PROSE = (
         "Candidates are judged one by one, the most informative first: a accepts, x rejects, s is "
-        "unsure; the picture follows. The keys of slices work as everywhere. To begin from "
+        "unsure; the picture follows. Digits give classes; esc leaves the review. The keys of "
+        "slices work as everywhere. To begin from "
         "nothing: S begins a set, M steers a crosshair, i marks. ctrl+r trains the network on "
         "what was decided and searches all tomograms meanwhile. e asks about a random sample and "
         "tells the precision with its interval; % finds the threshold for a precision, T applies "
@@ -166,6 +169,16 @@ class PicksMode(PicksTraining):
         if now != self._offered:
             self._offered = now
             self.refresh_bindings()
+            self.update_header()
+
+    def header_state(self) -> HeaderState:
+        """Promise no way to other modes by keys that give classes here."""
+        state = super().header_state()
+        if not self._has_candidate:
+            return state
+        classes = {self.tomotui.key_of(f"pick.class_{number}") for number in range(1, 10)}
+        keys = tuple("" if key in classes else key for key in state.mode_keys)
+        return replace(state, mode_keys=keys)
 
     def why_idle(self) -> str:
         """Say what there has to be first."""

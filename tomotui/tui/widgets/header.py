@@ -44,6 +44,7 @@ class HeaderState:
     alarm: str = ""
     glance: Glance = NO_GLANCE
     mode_keys: tuple[str, ...] = tuple("12345678")
+    """Empty where the key means something else on the screen."""
 
 
 class HeaderLine(Widget):
@@ -100,9 +101,11 @@ class HeaderLine(Widget):
         titles = self._titles(room - line.cell_len - needed)
         for (name, whole, _), key in modes:
             here = name == state.mode
+            if not key and not here and not titles[name]:
+                continue  # neither a key nor room for the name
             ground = look.background if here else look.panel
             start = line.cell_len
-            line.append(f" {key}", Style(color=look.primary, bgcolor=ground))
+            line.append(f" {key}" if key else "", Style(color=look.primary, bgcolor=ground))
             ink = look.foreground if here else look.dim
             words = f" {whole} " if here else f" {titles[name]}" if titles[name] else ""
             line.append(words, Style(color=ink, bgcolor=ground, bold=here))
