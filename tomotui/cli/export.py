@@ -27,7 +27,7 @@ from tomotui.project import Project
 from tomotui.records import Alignment, Ctf, Network, TiltSeries
 
 FORMATS = {
-    "alignment": ("imod", "aretomo", "relion"),
+    "alignment": ("imod", "aretomo", "relion", "warp"),
     "ctf": ("relion", "imod", "ctffind"),
     "tomogram": ("mrc",),
     "particles": ("csv", "relion", "dynamo", "eman", "imod", "copick"),
@@ -79,7 +79,8 @@ def export(
     output
         Folder to write into, or the file where a single one is written (such as picks.csv).
     format_
-        alignment: imod, aretomo, relion. ctf: relion, imod (.defocus), ctffind (text, as AreTomo).
+        alignment: imod, aretomo, relion, warp (with the CTF). ctf: relion, imod (.defocus),
+        ctffind (text, as AreTomo).
         particles: csv, relion, dynamo, eman (info/*.json), imod (models), copick.
         tomogram, map: mrc. network: safetensors. The first of them by default.
     project
@@ -123,6 +124,7 @@ def export(
         "imod": _imod if what == "alignment" else _imod_defocus,
         "aretomo": _aretomo,
         "relion": _relion,
+        "warp": _warp,
         "ctffind": _ctf_text,
         "safetensors": _networks,
         "mrc": partial(_tomograms, restored=restored)
@@ -219,6 +221,35 @@ def _relion(project: Project, names: Sequence[str], place: Place) -> list[Path]:
         entries.append((series, alignment, ctf if isinstance(ctf, Ctf) else None))
     folder = place.folder(bool(entries))
     return [write_relion(folder, entries)] if entries else []
+
+
+def _warp(project: Project, names: Sequence[str], place: Place) -> list[Path]:
+    from tomotui.formats.warp_rows import write_tomostar
+    from tomotui.formats.warp_writing import write_warp
+
+    written: list[Path] = []
+    for series, alignment in _aligned(project, names):
+        ctf = project.latest("ctf", series.uid)
+        folder = place.folder(True)
+        images = [f"{series.name}_{tilt.index + 1:03d}.mrc" for tilt in series.tilts]
+        prior = [tilt.prior_dose_e_per_a2 for tilt in series.tilts]
+        xml, tomostar = (folder / f"{series.name}{end}" for end in (".xml", ".tomostar"))
+        whole(
+            xml,
+            partial(
+                write_warp,
+                alignment,
+                image_size_px=(series.width_px, series.height_px),
+                pixel_size_angstrom=series.pixel_size_angstrom,
+                prior_dose_e_per_a2=prior,
+                image_names=images,
+                ctf=ctf if isinstance(ctf, Ctf) else None,
+            ),
+        )
+        tilts = [tilt.tilt_deg for tilt in alignment.tilts]
+        write_tomostar(tomostar, images, tilts, alignment.axis_deg, prior)
+        written += [xml, tomostar]
+    return written
 
 
 def _tomograms(

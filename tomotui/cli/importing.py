@@ -75,11 +75,12 @@ def import_(
     mdoc
         SerialEM mdoc of a single stack.
     tilts
-        Tilt angles of a single stack, one a line.
+        Tilt angles of a single stack, one a line, or a .tomostar of Warp.
     alignment
-        Alignment of another program: .xf (IMOD), .aln (AreTomo), .star (RELION 5).
+        Alignment of another program: .xf (IMOD), .aln (AreTomo), .star (RELION 5), .xml (Warp).
     ctf
-        CTF of another program: .defocus (IMOD), .txt (AreTomo, CTFFIND), .star (RELION 5).
+        CTF of another program: .defocus (IMOD), .txt (AreTomo, CTFFIND), .star (RELION 5), .xml
+        (Warp).
     dataset
         Data set that the series belong to.
     name

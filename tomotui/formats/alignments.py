@@ -10,6 +10,7 @@ from tomotui.formats.errors import FormatError
 from tomotui.formats.imod import read_imod
 from tomotui.formats.imported import ImportedAlignment
 from tomotui.formats.relion import read_relion
+from tomotui.formats.warp import read_warp
 
 
 def read_alignment(
@@ -21,7 +22,7 @@ def read_alignment(
     pixel_size_angstrom: float,
     nominal_tilts_deg: Sequence[float],
 ) -> ImportedAlignment:
-    """Read an IMOD ``.xf``, an AreTomo ``.aln`` or a RELION 5 ``.star``.
+    """Read an IMOD ``.xf``, an AreTomo ``.aln``, a RELION 5 ``.star`` or a Warp ``.xml``.
 
     Beside an ``.xf``, the ``.tlt`` and ``.xtilt`` of the same name are used. A ``.star`` with
     several series gives the one called ``series_name``.
@@ -56,8 +57,15 @@ def read_alignment(
             pixel_size_angstrom=pixel_size_angstrom,
             nominal_tilts_deg=nominal_tilts_deg,
         )
+    if path.suffix == ".xml":
+        return read_warp(path).alignment(
+            series_uid,
+            image_size_px=image_size_px,
+            pixel_size_angstrom=pixel_size_angstrom,
+            nominal_tilts_deg=nominal_tilts_deg,
+        )
     if path.suffix != ".xf":
-        raise FormatError(f"{path} is no alignment known here", "give .xf, .aln or .star")
+        raise FormatError(f"{path} is no alignment known here", "give .xf, .aln, .star or .xml")
     tlt, xtilt = path.with_suffix(".tlt"), path.with_suffix(".xtilt")
     return read_imod(
         path,

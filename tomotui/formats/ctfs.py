@@ -12,6 +12,7 @@ from tomotui.formats.aretomo_ctf import read_ctf_text
 from tomotui.formats.errors import FormatError
 from tomotui.formats.imod_defocus import read_imod_defocus
 from tomotui.formats.relion import read_relion
+from tomotui.formats.warp import read_warp
 from tomotui.records import Ctf, TiltCtf
 
 _MOST_DEFOCUS_ANGSTROM = 5e5
@@ -20,7 +21,7 @@ _MOST_DEFOCUS_ANGSTROM = 5e5
 def read_ctf(
     path: Path | str, *, series_uid: str, series_name: str, nominal_tilts_deg: Sequence[float]
 ) -> Ctf:
-    """Read an IMOD ``.defocus``, a ``.txt`` of AreTomo or CTFFIND, or a RELION 5 ``.star``.
+    """Read the CTF of IMOD, AreTomo, CTFFIND, RELION 5 or Warp, told apart by their endings.
 
     A ``.star`` with several series gives the one called ``series_name``. What the file says
     nothing of is told in the note of the record.
@@ -47,10 +48,13 @@ def read_ctf(
         found = read_ctf_text(path, series_uid=series_uid, n_images=n_images)
     elif suffix == ".star":
         found = _of_relion(path, series_uid, series_name, nominal_tilts_deg)
+    elif suffix == ".xml":
+        of_warp = read_warp(path).ctf(series_uid, nominal_tilts_deg)
+        found = _completed(of_warp, len(nominal_tilts_deg), "Warp's file")
     else:
         raise FormatError(
             f"{path} is no CTF known here",
-            "give .defocus (IMOD), .txt (AreTomo, CTFFIND) or .star (RELION 5)",
+            "give .defocus (IMOD), .txt (AreTomo, CTFFIND), .star (RELION 5) or .xml (Warp)",
         )
     _refuse_impossible(path, found)
     return found
@@ -68,10 +72,10 @@ def _of_relion(path: Path, series_uid: str, name: str, nominal_deg: Sequence[flo
         raise FormatError(
             f"{path} has no rlnDefocusU", "give a STAR file of RELION's CTF estimation or later"
         )
-    return _completed(found, len(nominal_deg)).replace(source="relion")
+    return _completed(found, len(nominal_deg), "the RELION project").replace(source="relion")
 
 
-def _completed(ctf: Ctf, n_images: int) -> Ctf:
+def _completed(ctf: Ctf, n_images: int, where: str) -> Ctf:
     """Give images without a row the values of the nearest one that has them."""
     known = np.array([tilt.index for tilt in ctf.tilts])
     nearest = np.abs(np.arange(n_images)[:, None] - known).argmin(axis=1)
@@ -82,7 +86,7 @@ def _completed(ctf: Ctf, n_images: int) -> Ctf:
         unknown = {} if own else {"fit_resolution_angstrom": None, "score": None}
         tilts.append(near.replace(index=index, **unknown))
     listed = ", ".join(str(i) for i in range(n_images) if i not in set(known.tolist()))
-    note = f"tilts {listed} are not in the RELION project: they take the nearest defocus"
+    note = f"tilts {listed} are not in {where}: they take the nearest defocus"
     return ctf.replace(tilts=tuple(tilts), note=note if listed else "")
 
 

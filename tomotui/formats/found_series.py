@@ -84,7 +84,7 @@ _TRACES = (
     ("IMOD", (".xf",), "an alignment beside its stack is taken along"),
     ("AreTomo", (".aln",), "an alignment beside its stack is taken along"),
     ("RELION", ("tomograms.star", "tilt_series.star"), "take alignments along: --alignment FILE"),
-    ("Warp", (".tomostar", ".settings"), "its stacks in tiltstack/ can be imported"),
+    ("Warp", (".tomostar", ".settings"), "its stacks in tiltstack/ with --alignment NAME.xml"),
 )
 
 

@@ -20,10 +20,11 @@ from tomotui.formats.movies import MOVIE_SUFFIXES, Fractions, is_movie_name, ope
 from tomotui.formats.pairing import series_name
 from tomotui.formats.tilts import read_lines
 from tomotui.formats.understanding import Reading
+from tomotui.formats.warp_rows import read_tomostar
 
 MOVIE_FOLDERS = ("", "frames", "Frames", "movies", "Movies", "../frames", "../Frames", "../movies")
 """Where movies are looked for, beside the file that names them."""
-TABLE_SUFFIXES = (".tlt", ".rawtlt", ".txt", ".csv", ".tsv")
+TABLE_SUFFIXES = (".tlt", ".rawtlt", ".txt", ".csv", ".tsv", ".tomostar")
 _INDEX = re.compile(r"[_-]?\d{1,4}$")
 _SEPARATORS = "_-[( "
 _SAME_TILT_DEG = 0.6
@@ -221,7 +222,9 @@ def _entries(source: Path, frames: Path | None) -> tuple[Mdoc, list[MdocSection]
     """Return what is known of each movie, sorted by tilt."""
     if frames is not None and not frames.is_dir():
         raise FormatError(f"{frames} is no folder of movies", "check the path")
-    if source.suffix.lower() != ".mdoc":
+    if source.suffix.lower() == ".tomostar":
+        mdoc, names = _tomostar(source)
+    elif source.suffix.lower() != ".mdoc":
         mdoc, names = _table(source, frames)
     elif is_movie_name(source.stem) and _movie_beside(source) is not None:
         mdoc, names = _single_mdocs(source)
@@ -369,6 +372,20 @@ def _table(path: Path, frames: Path | None) -> tuple[Mdoc, list[str | None]]:
         names.append(movies[number].name if alone else row[0])
         sections.append(MdocSection(number, tilt, rest[0] if rest else None))
     return Mdoc(path, None, None, None, None, None, None, False, tuple(sections)), names
+
+
+def _tomostar(path: Path) -> tuple[Mdoc, list[str | None]]:
+    """Read Warp's list of a series."""
+    star = read_tomostar(path)
+    prior: Sequence[float | None] = star.prior_dose_e_per_a2 or [None] * len(star.tilts_deg)
+    if len(star.movies) != len(star.tilts_deg):
+        raise FormatError(f"{path} has no column wrpMovieName", "give Warp's file as it wrote it")
+    sections = tuple(
+        MdocSection(number, tilt, prior_record_dose_e_per_a2=before)
+        for number, (tilt, before) in enumerate(zip(star.tilts_deg, prior, strict=True))
+    )
+    mdoc = Mdoc(path, None, None, None, None, star.axis_deg, None, False, sections)
+    return mdoc, list(star.movies)
 
 
 def _movies_by_name(folder: Path | None) -> list[Path]:

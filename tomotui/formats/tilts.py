@@ -11,7 +11,8 @@ from tomotui.formats.errors import FormatError
 def read_angles(path: Path | str, n_images: int | None = None) -> tuple[float, ...]:
     """Read the first column of a list of angles.
 
-    Further columns (some programs put the dose there) are left alone.
+    Further columns (some programs put the dose there) are left alone. Of a ``.tomostar`` the
+    tilts are taken, with the sign that they have in the microscope.
 
     Parameters
     ----------
@@ -24,6 +25,10 @@ def read_angles(path: Path | str, n_images: int | None = None) -> tuple[float, .
         The file is missing, has a line without a number, or not one line for each image.
     """
     path = Path(path)
+    if path.suffix.lower() == ".tomostar":
+        from tomotui.formats.warp_rows import read_tomostar
+
+        return _as_many(path, list(read_tomostar(path).tilts_deg), n_images)
     angles = []
     for number, line in enumerate(read_lines(path), start=1):
         words = line.replace(",", " ").split()
@@ -36,6 +41,10 @@ def read_angles(path: Path | str, n_images: int | None = None) -> tuple[float, .
                 f"{path}, line {number}: {words[0]!r} is not an angle",
                 "give one angle in degrees to a line",
             ) from None
+    return _as_many(path, angles, n_images)
+
+
+def _as_many(path: Path, angles: Sequence[float], n_images: int | None) -> tuple[float, ...]:
     if n_images is not None and len(angles) != n_images:
         raise FormatError(
             f"{path} has {len(angles)} angles, the stack has {n_images} images",

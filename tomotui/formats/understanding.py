@@ -39,10 +39,10 @@ def understand(
         ``.rawtlt`` or ``.tlt`` with the nominal tilts in the order of the stack; goes before
         the mdoc's, whose sections are then put into the order of the stack.
     alignment
-        IMOD ``.xf`` (``.tlt`` and ``.xtilt`` beside it are used), AreTomo ``.aln``, or
-        RELION 5 ``.star``.
+        IMOD ``.xf`` (``.tlt`` and ``.xtilt`` beside it are used), AreTomo ``.aln``,
+        RELION 5 ``.star``, or Warp ``.xml``.
     ctf
-        IMOD ``.defocus``, ``.txt`` of AreTomo or CTFFIND, or RELION 5 ``.star``.
+        IMOD ``.defocus``, ``.txt`` of AreTomo or CTFFIND, RELION 5 ``.star``, or Warp ``.xml``.
 
     Returns
     -------
