@@ -74,7 +74,7 @@ def test_a_damaged_file_is_named_with_a_remedy(project: Project, damage: str) ->
     with pytest.raises(ProjectError, match="is damaged") as caught:
         Project.open(project.folder).jobs()
     assert str(path) in caught.value.message
-    assert "recover" in caught.value.remedy
+    assert "tomotui rebuild" in caught.value.remedy
 
 
 def test_damage_inside_is_found_when_asked_for(project: Project, make_series: Maker) -> None:

@@ -34,6 +34,7 @@ _COMMANDS = {
     "export": "export:export",
     "stages": "project:stages",
     "simulate": "simulate:simulate",
+    "rebuild": "rebuild:rebuild",
     "doctor": "doctor:doctor",
     "demo": "demo:demo",
     "tour": "demo:tour",

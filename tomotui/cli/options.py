@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from tomotui.cli.errors import WrongWords
+from tomotui.cli.errors import WorkFailed, WrongWords
 from tomotui.project import Project, ProjectError
 from tomotui.records import Job, Task, TiltSeries
 
@@ -28,8 +28,33 @@ _WIDEST_CELL = 48
 
 
 def open_project(folder: Path | None, read_only: bool = False) -> Project:
-    """Open the project of a folder, by default the present one."""
+    """Open the project of a folder, by default the present one.
+
+    Raises
+    ------
+    WorkFailed
+        When it is to be changed and the environment asks to look only.
+    """
+    if not read_only:
+        refuse_spectators()
     return Project.open(folder or Path.cwd(), read_only=read_only)
+
+
+def refuse_spectators() -> None:
+    """Refuse to change anything where ``TOMOTUI_READ_ONLY`` asks to look only.
+
+    Raises
+    ------
+    WorkFailed
+        When it does.
+    """
+    from tomotui.jobs.visitors import READ_ONLY_VARIABLE, wants_read_only
+
+    if wants_read_only():
+        raise WorkFailed(
+            f"{READ_ONLY_VARIABLE} asks to look only, and this would change the project; "
+            f"nothing was done (unset {READ_ONLY_VARIABLE} to work)"
+        )
 
 
 def print_json(value: Any) -> None:

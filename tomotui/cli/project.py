@@ -7,7 +7,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from tomotui.cli.options import JsonOption, ProjectOption, open_project, print_json, print_table
+from tomotui.cli.options import (
+    JsonOption,
+    ProjectOption,
+    open_project,
+    print_json,
+    print_table,
+    refuse_spectators,
+)
 from tomotui.project import Project, SeriesRow
 from tomotui.stages import all_stages, get
 from tomotui.stages.base import Stage
@@ -25,6 +32,7 @@ def init(folder: Path, /, *, name: str = "") -> int:
     name
         Name of the project; that of the folder by default.
     """
+    refuse_spectators()
     with Project.create(folder, name) as made:
         print(f"made the project {made.name} in {made.folder}")
         if made.is_on_shared_file_system:

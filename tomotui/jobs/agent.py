@@ -16,16 +16,16 @@ from pathlib import Path
 from types import FrameType
 
 from tomotui import __version__
-from tomotui.jobs.files import Lock, UnreadableFile
+from tomotui.jobs.ending import settle
+from tomotui.jobs.files import Lock
 from tomotui.jobs.follow import Follower, Outcome
-from tomotui.jobs.found import read_candidates, read_particles
 from tomotui.jobs.launch import specify, write_job_file, write_task_folder
 from tomotui.jobs.liveness import this_host
 from tomotui.jobs.local import Slots, spawn_worker
 from tomotui.jobs.presence import AGENT_FILE, AGENT_LOCK, AGENT_LOG, agent_status, announce
 from tomotui.jobs.recipe_running import why_not
 from tomotui.jobs.settings import AgentSettings
-from tomotui.project import MissingInput, Project, ProjectError, RefusedChange
+from tomotui.project import MissingInput, Project, ProjectError
 from tomotui.records import Status, Task
 from tomotui.stages import UnknownStage, get
 from tomotui.stages.base import ParameterError
@@ -111,27 +111,7 @@ class Agent:
     def _finish(self, task: Task, outcome: Outcome) -> None:
         """Note the end of a task with all that it made."""
         self._seen_version = -1
-        result = outcome.result
-        try:
-            if result is not None and outcome.status == Status.DONE:
-                self._project.finish_task(
-                    task,
-                    outcome.status,
-                    summary=result.summary,
-                    records=result.records,
-                    particles=read_particles(self._project.folder / task.folder, result),
-                    candidates=read_candidates(self._project.folder / task.folder, result),
-                    parents=result.parents,
-                    metrics=result.metrics,
-                    version=result.version,
-                )
-            else:
-                version = result.version if result is not None else ""
-                self._project.finish_task(
-                    task, outcome.status, error=outcome.error, version=version
-                )
-        except (RefusedChange, UnreadableFile) as error:
-            self._project.finish_task(task, Status.FAILED, error=f"its result: {error}")
+        settle(self._project, task, outcome)
         log.info("%s: %s %s", _name(task), outcome.status, outcome.error)
 
     def _release(self, task: Task) -> None:
@@ -174,7 +154,7 @@ class Agent:
             return
         folder = self._project.folder / task.folder
         try:
-            write_job_file(folder.parent, job)
+            write_job_file(folder.parent, job, self._project.overrides(job.id))
             write_task_folder(folder, specification, self._project)
             process = spawn_worker(folder)
         except OSError as error:

@@ -82,14 +82,21 @@ def _words(value: Any) -> tuple[str, ...]:
     return (value,) if isinstance(value, str) and value else tuple(value or ())
 
 
-def write_job_file(folder: Path, job: Job) -> None:
-    """Write ``job.json`` when it is not there; it is never changed."""
+def write_job_file(folder: Path, job: Job, overrides: Mapping[str, dict[str, Any]]) -> None:
+    """Write ``job.json`` when it is not there; it is never changed.
+
+    Parameters
+    ----------
+    overrides
+        By target the parameters in which it differs from the job.
+    """
     path = folder / JOB_FILE
     if path.exists():
         return
     folder.mkdir(parents=True, exist_ok=True)
     fields = job.model_dump(include=set(JobSpecification.model_fields) - {"version"})
-    write_model(path, JobSpecification(**fields, version=__version__))
+    made = JobSpecification(**fields, overrides=dict(overrides), version=__version__)
+    write_model(path, made)
 
 
 def write_task_folder(folder: Path, specification: TaskSpecification, project: Project) -> None:

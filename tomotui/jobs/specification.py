@@ -39,13 +39,24 @@ class JobFile(BaseModel):
 
 
 class JobSpecification(JobFile):
-    """``job.json``: the whole wish, written once."""
+    """``job.json``: the whole wish, written once.
+
+    Attributes
+    ----------
+    overrides
+        By target the parameters in which it differs from the job; ``None`` in files of older
+        programs, which do not tell.
+    """
 
     id: int
     stage: str
     parameters: dict[str, Any]
     targets: tuple[str, ...]
     after: tuple[int, ...] = ()
+    optional_after: tuple[int, ...] = ()
+    overrides: dict[str, dict[str, Any]] | None = None
+    executor: str = "local"
+    profile: str = ""
     label: str = ""
     created_at: float
     version: str

@@ -41,8 +41,7 @@ class Database:
         self.read_only = read_only
         if not path.is_file():
             raise ProjectError(
-                f"{path.parent} holds no project ({path.name} is missing).",
-                f"Make one with: tomotui init {path.parent}",
+                f"{path.parent} holds no project ({path.name} is missing).", _without_file(path)
             )
         if not read_only and not filesystem.is_writable(path.parent):
             raise ProjectError(*_not_writable(path))
@@ -228,6 +227,13 @@ def _savepoint(connection: sqlite3.Connection) -> Iterator[None]:
     connection.execute("RELEASE inner")
 
 
+def _without_file(path: Path) -> str:
+    """Return what to do where the project file is missing."""
+    if any(path.parent.glob("jobs/*/job.json")):
+        return f"Make it anew from the job folders: tomotui rebuild {path.parent}"
+    return f"Make one with: tomotui init {path.parent}"
+
+
 def _not_writable(path: Path) -> tuple[str, str]:
     return (
         f"{path.parent} cannot be written.",
@@ -257,9 +263,8 @@ def _explain(path: Path, error: sqlite3.DatabaseError) -> tuple[str, str]:
     if "malformed" in text or "not a database" in text:
         return (
             f"{path} is damaged ({text}).",
-            "Restore it from a backup, or try: "
-            f"sqlite3 '{path}' .recover | sqlite3 recovered.sqlite; the job folders are not "
-            "affected.",
+            "Restore it from a backup, or make it anew from what it still holds and from the job "
+            f"folders, which are not affected: tomotui rebuild {path.parent}",
         )
     if "full" in text:
         return f"The disk is full: {path} could not be written.", "Free some space and try again."

@@ -75,7 +75,9 @@ class Project(LedgerPart, MatrixPart, ExclusionPart, ParticlePart, InputPart):
         path = folder / FILE_NAME
         if path.is_file() and path.stat().st_size == 0:
             raise ProjectError(
-                f"{path} is empty.", f"Remove it and make the project anew: tomotui init {folder}"
+                f"{path} is empty.",
+                f"Remove it and make the project anew: tomotui init {folder} (where there are job "
+                f"folders: tomotui rebuild {folder})",
             )
         return cls(folder, Database(path, read_only))
 

@@ -115,7 +115,12 @@ class RecordPart(Part):
                 )
 
     def _insert(
-        self, record: AnyRecord, job_id: int | None, task_id: int | None, now: float
+        self,
+        record: AnyRecord,
+        job_id: int | None,
+        task_id: int | None,
+        now: float,
+        number: int | None = None,
     ) -> None:
         table, columns = _TABLES[record.kind]
         if isinstance(record, TiltSeries):
@@ -123,6 +128,7 @@ class RecordPart(Part):
         self._db.insert(
             "records",
             {
+                "id": number,
                 "uid": record.uid,
                 "kind": record.kind,
                 "series_uid": getattr(record, "series_uid", None),

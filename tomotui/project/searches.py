@@ -140,7 +140,7 @@ class SearchPart(RecordPart):
             self._rescore(here, table, same)
             taken = {int(index) for index in same if index >= 0}
             fresh = [i for i in range(len(table)) if i not in taken]
-            self._db.insert_all("particles", _rows(table.select(fresh), known.uid))
+            self._db.insert_all("particles", particle_rows(table.select(fresh), known.uid))
             return known.uid
 
     def _set_of_picks(self, wanted: ParticleSet) -> ParticleSet:
@@ -166,7 +166,7 @@ class SearchPart(RecordPart):
         """
         with self._db.transaction():
             for table in tables:
-                self._db.insert_all("particles", _rows(table))
+                self._db.insert_all("particles", particle_rows(table))
 
     def carry_over(self, particle_set: ParticleSet, table: ParticleTable) -> None:
         """Put particles of a set into other tomograms, with the set's record as it is then.
@@ -314,7 +314,8 @@ def _free(name: str, taken: Collection[str]) -> str:
     return next(f"{name}-{n}" for n in count(2) if f"{name}-{n}" not in taken)
 
 
-def _rows(table: ParticleTable, set_uid: str | None = None) -> list[Row]:
+def particle_rows(table: ParticleTable, set_uid: str | None = None) -> list[Row]:
+    """Return the rows of particles as the project file keeps them."""
     columns = [table.positions_angstrom, table.angles_deg]
     return [
         {
