@@ -1,27 +1,25 @@
-"""Measure drawing in the terminal: cost, bytes, fidelity, silence, flow control.
+"""Drawing slices in the terminal: cost, bytes and fidelity, without a terminal.
 
-Prints lines of ``name value unit target``; run it as ``python tests/benchmarks/drawing.py``.
+    python tests/benchmarks/drawing.py [STACK]
+
+What goes over the line is measured by ``terminal_traffic.py``, lists by ``terminal_lists.py``,
+large volumes by ``terminal_volume.py``, and the start by ``start_up.py``.
 """
 
 from __future__ import annotations
 
 import argparse
-import os
-import pty
-import select
-import struct
-import subprocess
-import sys
-import textwrap
 import time
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from report import figure
 
-from tomotui.tui.raster.emit import Frame, byte_count, emit
+from tomotui.tui.raster.emit import Frame, emit
 from tomotui.tui.raster.filters import low_pass
 from tomotui.tui.raster.glyphs import GLYPHS
 from tomotui.tui.raster.paint import paint
@@ -30,6 +28,7 @@ from tomotui.tui.raster.picture import compose, inside_cells
 from tomotui.tui.raster.resample import Grid, cell_grid, fit_voxels_per_cell, resample
 from tomotui.tui.raster.strip import strips_of
 from tomotui.tui.raster.tiers import GlyphName
+from tomotui.tui.raster.turning import turned
 from tomotui.tui.raster.volume import VolumeReader
 from tomotui.tui.raster.window import Window, auto_window
 
@@ -41,13 +40,15 @@ SSIM_TARGETS: dict[GlyphName, float] = {
     "quadrant": 0.38,
     "half": 0.27,
 }
-EAGER_WINDOW = 2_000_000
-"""Bytes that an SSH connection takes in before it slows the program down."""
 Image = NDArray[np.float32]
 
 
-def tomogram_slice(size: int = 512, seed: int = 7) -> Image:
-    """Return a slice like one of a tomogram: membranes, ring proteins, beads, coloured noise."""
+def tomogram_slice(size: int = 512, width: int | None = None, seed: int = 7) -> Image:
+    """Return a slice like one of a tomogram: membranes, ring proteins, beads, coloured noise.
+
+    With a width the scene is repeated sideways, and the noise goes on without a seam.
+    """
+    width = size if width is None else width
     rng = np.random.default_rng(seed)
     y, x = np.mgrid[0:size, 0:size].astype(np.float32)
     image = np.zeros((size, size), np.float32)
@@ -63,7 +64,8 @@ def tomogram_slice(size: int = 512, seed: int = 7) -> Image:
     for _ in range(6):
         cy, cx = rng.uniform(10, size - 10, 2)
         image -= 9.0 * (np.hypot(y - cy, x - cx) < 5)
-    noise = rng.standard_normal((size, size)).astype(np.float32)
+    image = np.tile(image, (1, -(-width // size)))[:, :width]
+    noise = rng.standard_normal((size, width)).astype(np.float32)
     noise = low_pass(noise, 10.0, 45.0)
     return image + noise * np.float32(0.55 / noise.std())
 
@@ -123,31 +125,31 @@ def cpu_ms(work: Callable[[], object], repeats: int = 30) -> float:
     return 1000 * float(np.median(times))
 
 
-def say(name: str, value: float, unit: str, target: str) -> None:
-    """Print one line of the report."""
-    print(f"{name:44s} {value:10.3f} {unit:6s} {target}")
-
-
-def full_width(image: Image) -> Image:
+def filling(image: Image) -> Image:
     """Return an image repeated sideways until it fills a 200 x 60 terminal."""
-    times = int(np.ceil(image.shape[0] * 5 / 3 / image.shape[1]))
-    return np.tile(image, (1, times))[:, : int(image.shape[0] * 5 / 3)]
+    width = image.shape[0] * 5 // 3
+    return np.tile(image, (1, -(-width // image.shape[1])))[:, :width]
+
+
+def sent(frame: Frame) -> bytes:
+    """Return what a frame is to the terminal."""
+    return "".join(emit(turned(frame))).encode()
 
 
 def measure_frames(images: dict[str, Image]) -> None:
     """Report the cost and the bytes of frames that fill 200 x 60 cells."""
     for label, image in images.items():
-        wide = full_width(image)
         for name in GLYPHS:
-            frame = draw(wide, name)[0]
-            target = "<= 25" if name == "octant" else "-"
-            cost = cpu_ms(lambda name=name, wide=wide: strips_of(draw(wide, name)[0]))
-            say(f"frame_cpu_{name}_256_{label}", cost, "ms", target)
-            target = "<= 280" if name == "octant" else "-"
-            say(f"frame_bytes_{name}_256_{label}", byte_count(emit(frame)) / 1000, "kB", target)
+            is_octant = name == "octant"
+            cost = cpu_ms(lambda name=name, image=image: strips_of(draw(image, name)[0]))
+            figure(f"{label}: {name}, CPU time", cost, "ms", "<= 20" if is_octant else "-")
+            data = sent(draw(image, name)[0])
+            figure(f"{label}: {name}", len(data) / 1000, "kB", "<= 260" if is_octant else "-")
+            packed = len(zlib.compress(data, 6)) / 1000
+            figure(f"{label}: {name}, zlib", packed, "kB", "<= 45" if is_octant else "-")
         for depth in ("truecolor", "16", "mono"):
-            rows = emit(draw(wide, "octant", depth=depth)[0])
-            say(f"frame_bytes_octant_{depth}_{label}", byte_count(rows) / 1000, "kB", "-")
+            data = sent(draw(image, "octant", depth=depth)[0])
+            figure(f"{label}: octant, {depth}", len(data) / 1000, "kB")
 
 
 def measure_fidelity(images: dict[str, Image]) -> None:
@@ -155,153 +157,7 @@ def measure_fidelity(images: dict[str, Image]) -> None:
     for label, image in images.items():
         for name, target in SSIM_TARGETS.items():
             wanted = f">= {target:.2f}" if label == "tomogram" else "-"
-            say(f"ssim_{name}_{label}", fidelity(image, name), "-", wanted)
-
-
-APP = """
-import sys
-import numpy as np
-from textual.app import App
-from tomotui.tui.raster.capability import Capability
-from tomotui.tui.raster.volume import ArraySource
-from tomotui.tui.widgets.pacing import FrameAcknowledgements
-from tomotui.tui.widgets.slice_view import SliceView
-
-class Minimal(FrameAcknowledgements, App):
-    CSS = "SliceView { width: 1fr; height: 1fr; }"
-    BINDINGS = [("j", "next", "")]
-
-    def compose(self):
-        rng = np.random.default_rng(1)
-        noise = rng.normal(0, 25, (160, 400, 660)).astype(np.int8)
-        view = SliceView(ArraySource(noise), Capability(glyphs="octant"))
-        view.move_slice(-1000)
-        yield view
-
-    def action_next(self):
-        self.query_one(SliceView).move_slice(1)
-
-Minimal().run()
-"""
-
-
-class Terminal:
-    """A pseudo terminal of 200 x 60 that counts bytes and answers cursor reports."""
-
-    def __init__(self, code: str, rate: float | None = None, answers: bool = True) -> None:
-        self.rate, self.answers = rate, answers
-        self.received, self.window, self.tail = bytearray(), bytearray(), b""
-        self.passed_at = time.monotonic()
-        self.master, slave = pty.openpty()
-        import fcntl
-        import termios
-
-        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 60, 200, 0, 0))
-        env = dict(os.environ, TERM="xterm-256color", COLUMNS="200", LINES="60")
-        env["TEXTUAL_ANIMATIONS"] = "none"
-        env["PYTHONPATH"] = str(REPOSITORY)
-        env.pop("NO_COLOR", None)
-        self.process = subprocess.Popen(
-            [sys.executable, "-c", textwrap.dedent(code)],
-            stdin=slave,
-            stdout=slave,
-            stderr=slave,
-            env=env,
-            start_new_session=True,
-        )
-        os.close(slave)
-
-    def run(self, seconds: float, until: Callable[[], bool] | None = None) -> int:
-        """Read for some time, or until something is true; return the bytes that came through.
-
-        What is read first lies in the window of the connection; it comes through at the rate of
-        the link, and only then does the terminal answer what it was asked.
-        """
-        begin = len(self.received)
-        end = time.monotonic() + seconds
-        while (left := end - time.monotonic()) > 0 and not (until and until()):
-            room = len(self.window) < EAGER_WINDOW
-            wait = min(left, 0.005 if self.window else 0.05)
-            if room and select.select([self.master], [], [], wait)[0]:
-                try:
-                    self.window += os.read(self.master, 65536)
-                except OSError:
-                    break
-            elif not room:
-                time.sleep(wait)
-            self._pass()
-        return len(self.received) - begin
-
-    def _pass(self) -> None:
-        """Let through what the link has carried by now."""
-        now = time.monotonic()
-        if self.rate is None:
-            n = len(self.window)
-        else:
-            n = int((now - self.passed_at) * self.rate)
-            if n == 0 and self.window:
-                return
-        self.passed_at = now
-        chunk, self.window = self.window[:n], self.window[n:]
-        self.received += chunk
-        if self.answers:
-            asked = (self.tail + chunk).count(b"\x1b[6n")
-            self.tail = bytes(chunk[-3:]) if chunk else self.tail
-            if asked:
-                os.write(self.master, b"\x1b[1;1R" * asked)
-
-    def settle(self, quiet: float = 0.6, longest: float = 20.0) -> float:
-        """Read until nothing came for a while; return the seconds until the last byte."""
-        begin = last = time.monotonic()
-        while time.monotonic() - last < quiet and time.monotonic() - begin < longest:
-            if self.run(0.05):
-                last = time.monotonic()
-        return last - begin
-
-    def paints(self) -> float:
-        """Return how many times the image was sent, in whole pictures."""
-        text = self.received.decode("utf-8", "ignore")
-        shown = sum("\U0001cd00" <= character <= "\U0001cde5" for character in text)
-        return shown / (60 * 200)
-
-    def close(self) -> None:
-        """End the program that was started here."""
-        self.process.kill()
-        self.process.wait()
-        os.close(self.master)
-
-
-def measure_silence() -> None:
-    """Report paints at the start and bytes of an idle screen."""
-    terminal = Terminal(APP)
-    try:
-        terminal.run(20, until=lambda: terminal.paints() > 0.3)
-        terminal.settle(quiet=1.5)
-        # Some patterns share characters with other blocks: a picture counts a little below one.
-        say("startup_image_paints", round(terminal.paints() + 0.1), "-", "<= 2")
-        say("idle_bytes_in_2_s", terminal.run(2.0), "B", "= 0")
-    finally:
-        terminal.close()
-
-
-def measure_flow(rates: tuple[float, ...] = (12e6, 1.5e6, 0.4e6)) -> None:
-    """Report how soon the picture rests after a key was held for 3 s at 30 Hz."""
-    for rate in rates:
-        terminal = Terminal(APP, rate)
-        try:
-            terminal.run(20, until=lambda t=terminal: t.paints() > 0.3)
-            terminal.settle()
-            before = len(terminal.received)
-            for _ in range(90):
-                os.write(terminal.master, b"j")
-                terminal.run(1 / 30)
-            settled = terminal.settle()
-            total = (len(terminal.received) - before) / 1e6
-        finally:
-            terminal.close()
-        target = "<= 1" if rate == min(rates) else "-"
-        say(f"settle_after_hold_at_{rate / 1e6:g}_MB_per_s", settled, "s", target)
-        say(f"sent_in_hold_at_{rate / 1e6:g}_MB_per_s", total, "MB", "-")
+            figure(f"{label}: {name}, SSIM", fidelity(image, name), "", wanted)
 
 
 def main() -> None:
@@ -313,12 +169,12 @@ def main() -> None:
     if path.is_file():
         stack = VolumeReader(path, is_stack=True)
         images["stack"] = stack.read("z", stack.shape[0] // 2)
-    measure_frames(images)
+    wide = {"tomogram": tomogram_slice(width=853)}
     if "stack" in images:
-        images["stack_lp40"] = low_pass(images["stack"], 10.0, 40.0)
+        wide["stack"] = filling(images["stack"])
+        images["stack, 40 A"] = low_pass(images["stack"], 10.0, 40.0)
+    measure_frames(wide)
     measure_fidelity(images)
-    measure_silence()
-    measure_flow()
 
 
 if __name__ == "__main__":
