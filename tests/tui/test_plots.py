@@ -12,6 +12,7 @@ from textual.pilot import Pilot
 
 from tests.tui.conftest import AppMaker, until
 from tomotui.records import Metric
+from tomotui.tui.plot_export import written_words
 from tomotui.tui.raster.chart import Axis, Chart, layer
 from tomotui.tui.raster.reading import readout, step_from
 from tomotui.tui.screens.job_detail import JobDetailScreen
@@ -156,3 +157,10 @@ def said(app: object) -> str:
 
     bar = app.screen.query_one(StatusBar)  # type: ignore[attr-defined]
     return " ".join(str(one.render()) for one in bar.query("*"))
+
+
+def test_what_was_written_is_told_as_shortly_as_it_can_be_found(tmp_path: Path) -> None:
+    paths = [tmp_path / "cells" / "exports" / f"drift{kind}" for kind in (".svg", ".csv")]
+    inside = written_words(paths, tmp_path / "cells")
+    assert inside == "wrote exports/drift.svg, .csv, in the project"
+    assert written_words(paths[:1], None) == f"wrote {paths[0]}"

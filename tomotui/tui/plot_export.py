@@ -12,6 +12,7 @@ from textual.widget import Widget
 
 from tomotui.tui.printing.files import PrintError, write_all_kinds, write_chart
 from tomotui.tui.printing.page import Printable, retitled
+from tomotui.tui.wording import short_path
 
 if TYPE_CHECKING:
     from tomotui.tui.navigation import Navigation
@@ -74,13 +75,15 @@ def export_plot(app: Navigation, file: str = "") -> None:
         except PrintError as error:
             app.call_from_thread(app.say, str(error), "warning")
             return
-        app.call_from_thread(app.say, written_words(paths))
+        app.call_from_thread(app.say, written_words(paths, app.folder))
 
     app.run_worker(write, thread=True, group="plot", exit_on_error=False)
 
 
-def written_words(paths: list[Path]) -> str:
-    """Return which files were written."""
+def written_words(paths: list[Path], project: Path | None) -> str:
+    """Return which files were written; the path within the project, where it lies in it."""
     first, *others = paths
     kinds = "".join(f", {path.suffix}" for path in others)
-    return f"wrote {first}{kinds}"
+    if project is not None and first.is_relative_to(project):
+        return f"wrote {first.relative_to(project)}{kinds}, in the project"
+    return f"wrote {short_path(first)}{kinds}"
