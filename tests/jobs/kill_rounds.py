@@ -1,0 +1,174 @@
+"""Killing agents, workers and screens at random moments, and counting what that loses."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pty
+import random
+import signal
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from tomotui.jobs import agent_status
+from tomotui.jobs.events import read_events
+from tomotui.jobs.files import UnreadableFile, read_model
+from tomotui.jobs.presence import ensure_agent
+from tomotui.jobs.specification import EVENTS_FILE, WORKER_FILE, WorkerInfo
+from tomotui.project import Project
+from tomotui.records import Job, JobRequest, Status, Target
+
+KINDS = ("agent", "supervisor", "worker", "screens")
+_PATIENCE_SECONDS = 120.0
+_OF_THE_AGENT = ("adopted",)
+_IN_TASKS = ("progress", "metric")
+
+
+class Round(NamedTuple):
+    """What was killed in a round, how many kills hit, and what was wrong at its end."""
+
+    victim: str
+    hits: int
+    retried: int
+    wrong: list[str]
+
+
+def kill_rounds(folder: Path, n_rounds: int, seed: int, screens_every: int = 0) -> Iterator[Round]:
+    """Yield the outcome of each round; the project must be there, with the fake stages known."""
+    chance = random.Random(seed)
+    for number in range(n_rounds):
+        victim = chance.choice(KINDS[:3])
+        if screens_every and number % screens_every == screens_every - 1:
+            victim = "screens"
+        yield _round(folder, number, victim, chance)
+
+
+def _round(folder: Path, number: int, victim: str, chance: random.Random) -> Round:
+    with Project.open(folder) as project:
+        names = [f"r{number:03d}_{letter}" for letter in "abc"]
+        targets = tuple(Target(name=name) for name in names)
+        job = project.submit(JobRequest(stage="fake", targets=targets, parameters={"amount": 40}))
+        after = project.submit(JobRequest(stage="next", targets=targets, after=(job.id,)))
+        screens = _open_screens(folder) if victim == "screens" else None
+        ensure_agent(folder)
+        hits = retried = 0
+        for _ in range(3):
+            time.sleep(chance.uniform(0.0, 0.8))
+            hits += _kill(folder, (job, after), victim, chance, screens)
+            ensure_agent(folder)
+        deadline = time.monotonic() + _PATIENCE_SECONDS
+        while True:
+            states = {project.job(one.id).status for one in (job, after)}
+            if states == {Status.DONE}:
+                break
+            if all(state.is_finished for state in states):
+                retried += project.retry(job.id) + project.retry(after.id)
+            if time.monotonic() > deadline:
+                return Round(victim, hits, retried, [f"jobs {states} after {_PATIENCE_SECONDS} s"])
+            ensure_agent(folder)
+            time.sleep(0.1)
+        return Round(victim, hits, retried, list(_wrong(project, (job, after), names)))
+
+
+def _open_screens(folder: Path) -> int:
+    """Open the screens of a project in a terminal of their own; returns their process."""
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.execv(sys.executable, [sys.executable, "-m", "tomotui", str(folder)])
+    os.set_blocking(terminal, False)
+    return pid
+
+
+def _kill(
+    folder: Path, jobs: tuple[Job, ...], victim: str, chance: random.Random, screens: int | None
+) -> int:
+    """Kill one process without warning; returns 1 when there was one."""
+    pids: list[int] = []
+    if victim == "screens" and screens is not None:
+        pids = [screens]
+    elif victim == "agent":
+        status = agent_status(folder)
+        pids = [status.info.process.pid] if status.is_alive and status.info else []
+    else:
+        for job in jobs:
+            for path in (folder / job.folder).glob(f"*/{WORKER_FILE}"):
+                with contextlib.suppress(UnreadableFile):
+                    worker = read_model(path, WorkerInfo)
+                    if worker is not None:
+                        pid = worker.child_pid if victim == "worker" else worker.supervisor.pid
+                        pids.append(pid)
+    alive = [pid for pid in pids if _is_ours(pid)]
+    if not alive:
+        return 0
+    pid = chance.choice(alive)
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
+        if victim == "screens":
+            os.waitpid(pid, 0)
+        return 1
+    return 0
+
+
+def _is_ours(pid: int) -> bool:
+    """Whether a process lives that runs this program: numbers are given again."""
+    with contextlib.suppress(OSError):
+        words = Path(f"/proc/{pid}/cmdline").read_bytes()
+        return b"tomotui" in words
+    return False
+
+
+def _wrong(project: Project, jobs: tuple[Job, ...], names: list[str]) -> Iterator[str]:
+    """Yield what was lost or counted twice."""
+    series = Counter(one.name for one in project.records("tilt_series") if one.name in names)
+    if series != Counter(names):
+        yield f"tilt series {dict(series)}"
+    of_series = {one.uid: one.name for one in project.tilt_series()}
+    aligned = Counter(of_series[one.series_uid] for one in project.records("alignment"))
+    if any(aligned[name] != 1 for name in names):
+        yield f"alignments {dict(aligned)}"
+    for job in jobs:
+        for task in project.tasks(job.id):
+            told = [
+                (event.attempt, event.kind, event.message, event.at)
+                for event in _all_events(project.folder / task.folder / EVENTS_FILE)
+                if event.kind not in _IN_TASKS
+            ]
+            kept = [
+                (event.attempt, event.kind, event.message, event.at)
+                for event in project.events(job.id, task.target)
+                if event.kind not in _OF_THE_AGENT
+            ]
+            lost, twice = Counter(told) - Counter(kept), Counter(kept) - Counter(told)
+            if lost or twice:
+                yield f"{task.folder}: {sum(lost.values())} events lost, {sum(twice.values())} more"
+        if job.stage == "fake":
+            for name in names:
+                steps = [one.step for one in project.metrics(job.id, name).get("loss", ())]
+                if steps != [float(step) for step in range(40)]:
+                    yield f"{name}: {len(steps)} of 40 metrics"
+    if problems := project.problems():
+        yield f"project file: {problems}"
+
+
+def _all_events(path: Path) -> list:
+    events, offset = [], 0
+    while True:
+        some, after = read_events(path, offset)
+        if after == offset:
+            return events
+        events += some
+        offset = after
+
+
+def end_agent(folder: Path, wait_until: Callable[..., None] | None = None) -> None:
+    """End the agent of a project."""
+    status = agent_status(folder)
+    if status.is_alive and status.info is not None:
+        os.kill(status.info.process.pid, signal.SIGTERM)
+        deadline = time.monotonic() + 20
+        while agent_status(folder).is_alive and time.monotonic() < deadline:
+            time.sleep(0.05)
