@@ -94,6 +94,11 @@ async def test_every_mode_keeps_a_pane_of_use(make_app: AppMaker, whole: Path) -
         await until(pilot, lambda: app.screen.query_one(Table).total == 2)
         await each_pane(pilot, app)
         await pilot.press("escape")
+        app.go_to_mode("cluster")
+        await until(pilot, lambda: app.screen.query_one(Table).total > 0)
+        # As where there is a scheduler, whose partitions are one pane more.
+        app.screen.query_one("#partitions-pane").add_class("-there")
+        await each_pane(pilot, app)
         for mode in ("maps", "variation"):
             app.go_to_mode(mode)
             await until(pilot, lambda: app.screen.query_one(Table).total > 0)

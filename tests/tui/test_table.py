@@ -39,6 +39,18 @@ def test_bars_have_one_width_whatever_they_show() -> None:
     assert plain(bar(0.5, 14, ascii_only=True)).isascii()
 
 
+async def test_what_an_empty_list_says_is_wrapped_and_not_cut() -> None:
+    class Empty(App[None]):
+        def compose(self) -> ComposeResult:
+            yield Table(COLUMNS, empty="nothing here yet: i takes some in")
+
+    app = Empty()
+    async with app.run_test(size=(24, 8)):
+        table = app.query_one(Table)
+        said = [table.render_line(y).text.rstrip() for y in range(2, 6)]
+    assert said == ["  nothing here yet: i", "  takes some in", "", ""]
+
+
 def test_marks_and_cursor_follow_their_rows() -> None:
     selection = Selection()
     selection.show(["a", "b", "c", "d"], set("abcd"))

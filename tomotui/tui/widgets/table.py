@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from textwrap import wrap
 from typing import ClassVar
 
 from textual import events
@@ -357,10 +358,14 @@ class Table(ScrollView, can_focus=True):
         place = y - 1 + self.scroll_offset.y
         if place < len(self._shown):
             return self._row(place, width)
-        if place == 1 and not self._shown:
-            words = self.empty if not self._all else f"nothing matches {self.filter.text}"
-            return strip_of([Span(f"  {words}", "dim")], width, self.look)
-        return strip_of([], width, self.look)
+        words = "" if self._shown else self._empty_words(place - 1)
+        return strip_of([Span(words, "dim")], width, self.look)
+
+    def _empty_words(self, line: int) -> str:
+        """Return a line of what is said where there is no row."""
+        words = self.empty if not self._all else f"nothing matches {self.filter.text}"
+        lines = wrap(words, max(self.size.width - 2 * GUTTER, 1))
+        return " " * GUTTER + lines[line] if 0 <= line < len(lines) else ""
 
     def _header(self, width: int) -> Strip:
         spans = [Span(" " * GUTTER)]
