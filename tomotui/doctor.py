@@ -227,5 +227,23 @@ def _logout() -> Check:
 def _slurm() -> Check:
     if shutil.which("sbatch") is None:
         return Check("slurm", "ok", "not here: jobs run on this machine")
-    text = f"found {shutil.which('sbatch')}; this version runs jobs on this machine only"
-    return Check("slurm", "ok", text)
+    from tomotui.jobs.cluster.profiles import ProfileError, read_profiles, user_file
+    from tomotui.jobs.slurm import SlurmTrouble, read_partitions
+
+    try:
+        partitions = [one for one in read_partitions() if one.is_up]
+    except SlurmTrouble as error:
+        return Check(
+            "slurm",
+            "warn",
+            f"it does not answer: {error}",
+            "Jobs run on this machine meanwhile; those in SLURM's queue are not lost.",
+        )
+    try:
+        profiles = read_profiles().by_name
+    except ProfileError as error:
+        return Check("slurm", "warn", error.message, error.remedy)
+    names = f"profiles {', '.join(profiles)}" if profiles else "no profiles yet"
+    text = f"{len(partitions)} partitions are up; {names}; run jobs there with --where slurm"
+    remedy = "" if profiles else f"Write profiles into {user_file()}; see: tomotui cluster profiles"
+    return Check("slurm", "ok", text, remedy)

@@ -53,7 +53,7 @@ def test_help_without_boxes_for_plain_terminals(
         ("run align --bogus 3", "--bogus"),
         ("run nonesuch", "there is no stage nonesuch; there are import, motion, align"),
         ("run import", "tomotui import STACK"),
-        ("run fake --executor cloud", "there are local and slurm"),
+        ("run fake --where cloud", "there are local and slurm"),
         ("run fake --on ts_9", "there is no tilt series ts_9; there are ts_1, ts_2, other"),
         ("run fake --on ts_1 nope*", "there is no tilt series nope*"),
         ("run fake --after 7", "there is no job 7; there are none yet"),

@@ -25,6 +25,7 @@ _COMMANDS = {
     "cancel": "jobs:cancel",
     "retry": "jobs:retry",
     "agent": "jobs:agent",
+    "cluster": "cluster",
     "curate": "curate:curate",
     "import-particles": "import_particles:import_particles",
     "particles": "particles",
@@ -35,7 +36,9 @@ _COMMANDS = {
     "stages": "project:stages",
     "simulate": "simulate:simulate",
     "rebuild": "rebuild:rebuild",
+    "conventions": "conventions:conventions",
     "doctor": "doctor:doctor",
+    "bench": "bench:bench",
     "demo": "demo:demo",
     "tour": "demo:tour",
 }
@@ -49,6 +52,10 @@ _GROUPS = {
         "Run a pipeline from a file, or write one from a project's history.\n\n"
         "Example: `tomotui recipe run standard -p ~/data/cells --on 'ts_*'`",
         {"list": "list_recipes", "check": "check", "run": "run_recipe", "save": "save"},
+    ),
+    "cluster": (
+        "What jobs ask of SLURM.\n\nExample: `tomotui cluster profiles`",
+        {"profiles": "profiles"},
     ),
     "particles": (
         "List, make, change, clean, trace, select and expand particle sets.\n\n"

@@ -37,7 +37,8 @@ def run(
     on: OnOption = None,
     set_: SetOption = None,
     after: Annotated[list[int] | None, Parameter(consume_multiple=True)] = None,
-    executor: str = "local",
+    where: Annotated[str | None, Parameter(name=["--where", "--executor"])] = None,
+    profile: str | None = None,
     label: str = "",
     wait: WaitOption = False,
     json: JsonOption = False,
@@ -58,8 +59,10 @@ def run(
         Parameters as key=value; `tomotui stages STAGE` lists them.
     after
         Numbers of jobs to wait for; their tilt series can be named before they are there.
-    executor
-        Where to run: local or slurm.
+    where
+        Where to run: local or slurm; as the last job of the stage by default.
+    profile
+        What to ask of SLURM; `tomotui cluster profiles` lists them.
     label
         A note of your own.
     wait
@@ -74,8 +77,10 @@ def run(
     if stage in ENTRANCES:
         given = "STACK..." if stage == "import" else "MDOC... [--frames FOLDER]"
         raise WrongWords(f"tilt series are imported with: tomotui import {given}")
-    if executor not in ("local", "slurm"):
-        raise WrongWords(f"--executor {executor}: there are local and slurm")
+    if where not in (None, "local", "slurm"):
+        raise WrongWords(f"--where {where}: there are local and slurm")
+    if where == "local" and profile:
+        raise WrongWords("--profile is for --where slurm")
     parameters = parse_assignments(set_ or [], fields)
     with open_project(project) as opened:
         names = _targets(opened, on or [], after or [])
@@ -84,12 +89,29 @@ def run(
             parameters=parameters,
             targets=tuple(Target(name=name) for name in names),
             after=tuple(after or ()),
-            executor=executor,
+            **_place(opened, stage, where, profile),
             label=label,
         )
         job = submit(opened, request)
-        words = f"{job.stage} on {len(names)} tilt series"
+        words = f"{job.stage} on {len(names)} tilt series{_through(job)}"
         return follow_submission(opened, job, words, wait, json)
+
+
+def _through(job: Job) -> str:
+    """Say when a job does not run on this machine."""
+    if job.executor == "local":
+        return ""
+    return f" through {job.executor}{f', profile {job.profile}' if job.profile else ''}"
+
+
+def _place(project: Project, stage: str, where: str | None, profile: str | None) -> dict[str, str]:
+    """Return where to run: as it is said, and otherwise where the stage ran last."""
+    before = project.last_place(stage)
+    executor = where or ("slurm" if profile else before.executor)
+    if executor == "local":
+        return {"executor": executor}
+    kept = before.profile if before.executor == executor else ""
+    return {"executor": executor, "profile": kept if profile is None else profile}
 
 
 def _targets(project: Project, patterns: list[str], after: list[int]) -> list[str]:
@@ -122,7 +144,7 @@ def list_jobs(*, project: ProjectOption = None, json: JsonOption = False) -> int
             print("no jobs yet; start one with: tomotui run STAGE")
             return 0
         print_table(
-            ["job", "stage", "targets", "status", "done", "time", "error"],
+            ["job", "stage", "targets", "status", "done", "time", "note"],
             [
                 [
                     str(job.id),
@@ -131,12 +153,25 @@ def list_jobs(*, project: ProjectOption = None, json: JsonOption = False) -> int
                     job.status.value,
                     f"{job.progress:.0%}",
                     _duration(job),
-                    job.error,
+                    job.error or _standing(opened, job),
                 ]
                 for job in jobs
             ],
         )
     return 0
+
+
+def _standing(project: Project, job: Job) -> str:
+    """Say how the tasks stand that SLURM has, such as ``slurm 1234_7 pending (Priority)``."""
+    if job.executor == "local" or job.status.is_finished:
+        return ""
+    said = [
+        task.message
+        for task in project.tasks(job.id)
+        if task.status.is_active and task.message.startswith("slurm")
+    ]
+    more = f" and {len(said) - 1} more" if len(said) > 1 else ""
+    return f"{said[0]}{more}" if said else ""
 
 
 def _duration(job: Job) -> str:

@@ -16,17 +16,19 @@ from pathlib import Path
 from types import FrameType
 
 from tomotui import __version__
+from tomotui.jobs.cluster.executor import ClusterExecutor
 from tomotui.jobs.ending import settle
 from tomotui.jobs.files import Lock
 from tomotui.jobs.follow import Follower, Outcome
 from tomotui.jobs.launch import specify, write_job_file, write_task_folder
 from tomotui.jobs.liveness import this_host
-from tomotui.jobs.local import Slots, spawn_worker
+from tomotui.jobs.local import CPU, Slots, spawn_worker
 from tomotui.jobs.presence import AGENT_FILE, AGENT_LOCK, AGENT_LOG, agent_status, announce
 from tomotui.jobs.recipe_running import why_not
 from tomotui.jobs.settings import AgentSettings
+from tomotui.jobs.specification import TaskSpecification
 from tomotui.project import MissingInput, Project, ProjectError
-from tomotui.records import Status, Task
+from tomotui.records import Job, Status, Task
 from tomotui.stages import UnknownStage, get
 from tomotui.stages.base import ParameterError
 
@@ -44,6 +46,7 @@ class Agent:
         self._project = project
         self._settings = settings
         self._slots = slots
+        self._cluster = ClusterExecutor(project, settings, self._specify, self._finish)
         self._followers: dict[int, Follower] = {}
         self._troubles: dict[int, int] = {}
         self._seen_version = -1
@@ -51,8 +54,9 @@ class Agent:
     def adopt(self) -> None:
         """Take up the tasks that an agent before this one has left at work."""
         for task in self._project.active_tasks():
-            self._followers[task.id] = Follower(self._project, task, self._settings)
-            self._slots.take(task.id, task.device)
+            if not self._cluster.owns(task):
+                self._followers[task.id] = Follower(self._project, task, self._settings)
+                self._slots.take(task.id, task.device)
             self._project.add_event(task, "adopted", f"followed by a new agent on {this_host()}")
             log.info("%s: adopted", _name(task))
 
@@ -69,7 +73,15 @@ class Agent:
                 for task in skipped:
                     log.info("%s: skipped, %s", _name(task), task.error)
             self._start_ready()
-        return bool(self._followers) or self._project.queued_count() > 0
+            self._cluster.wake()
+        self._cluster.step()
+        busy = bool(self._followers) or self._cluster.is_busy
+        return busy or self._project.queued_count() > 0
+
+    @property
+    def pause_seconds(self) -> float:
+        """How long to wait between two steps: little while processes of this machine work."""
+        return self._settings.tick if self._followers else self._settings.idle_tick
 
     def _guarded(self, action: Callable[[Task], None], task: Task) -> None:
         """Do something for one task; what goes wrong there does not touch the others."""
@@ -94,6 +106,10 @@ class Agent:
         return self._troubles[task.id]
 
     def _follow(self, task: Task) -> None:
+        if self._cluster.owns(task):
+            if (outcome := self._cluster.follow(task)) is not None:
+                self._finish(task, outcome)
+            return
         follower = self._followers.get(task.id)
         if follower is None or follower.attempt != task.attempt:
             follower = self._followers[task.id] = Follower(self._project, task, self._settings)
@@ -130,27 +146,11 @@ class Agent:
     def _start(self, task: Task) -> None:
         """Start one task when a device is free for it, and its recipe wants it done."""
         job = self._project.job(task.job_id)
-        if reason := why_not(self._project, job, task):
-            self._finish(task, Outcome(Status.SKIPPED, reason))
+        device = self._place_for(task)
+        if device is None:
             return
-        try:
-            stage = get(task.stage)
-            device = self._slots.place_for(stage.needs)
-            if device is None:
-                return
-            specification = specify(
-                self._project,
-                task,
-                stage,
-                gpu=self._slots.visible(device),
-                threads=self._slots.threads,
-                heartbeat_seconds=self._settings.heartbeat,
-                kill_after_seconds=self._settings.kill_after,
-            )
-        except (UnknownStage, ParameterError, MissingInput) as error:
-            self._finish(task, Outcome(Status.FAILED, str(error)))
-            return
-        if not self._project.mark_starting(task, device, this_host()):
+        specification = self._specify(task, job, self._slots.visible(device), self._slots.threads)
+        if specification is None or not self._project.mark_starting(task, device, this_host()):
             return
         folder = self._project.folder / task.folder
         try:
@@ -165,6 +165,33 @@ class Agent:
         self._followers[task.id] = Follower(self._project, task, self._settings, process)
         self._project.note_process(task, process.pid)
         log.info("%s: started as process %d on %s", _name(task), process.pid, device)
+
+    def _place_for(self, task: Task) -> str | None:
+        try:
+            return self._slots.place_for(get(task.stage).needs)
+        except UnknownStage:
+            return CPU  # Said when its inputs are gathered.
+
+    def _specify(
+        self, task: Task, job: Job, gpu: str = "", threads: int = 1
+    ) -> TaskSpecification | None:
+        """Gather what a task needs; ``None`` when it was finished instead, with the reason."""
+        if reason := why_not(self._project, job, task):
+            self._finish(task, Outcome(Status.SKIPPED, reason))
+            return None
+        try:
+            return specify(
+                self._project,
+                task,
+                get(task.stage),
+                gpu=gpu,
+                threads=threads,
+                heartbeat_seconds=self._settings.heartbeat,
+                kill_after_seconds=self._settings.kill_after,
+            )
+        except (UnknownStage, ParameterError, MissingInput) as error:
+            self._finish(task, Outcome(Status.FAILED, str(error)))
+            return None
 
 
 def _name(task: Task) -> str:
@@ -237,7 +264,7 @@ def _serve(
         if now - announced >= settings.heartbeat:
             announced = now
             announce(folder, started_at, __version__)
-        time.sleep(settings.tick if working else settings.idle_tick)
+        time.sleep(agent.pause_seconds if working else settings.idle_tick)
 
 
 class _StopSignal:

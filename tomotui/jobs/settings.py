@@ -29,6 +29,14 @@ class AgentSettings:
         A worker that has written its result and does not end is killed after so long.
     cpu_slots
         How many tasks may run on the processors at once; ``None`` to find out.
+    slurm_interval, slurm_patience
+        From one look at SLURM's queue to the next, and how long to wait for an answer.
+    slurm_grace
+        The files of a task that has ended on another host may take so long to be seen here.
+    slurm_unknown
+        A task of which SLURM says nothing, and which is silent, is given up after so long.
+    slurm_files
+        Pause between two looks into the folder of a task on another host.
     """
 
     idle: float = 30.0
@@ -42,3 +50,8 @@ class AgentSettings:
     kill_after: float = 8.0
     linger: float = 15.0
     cpu_slots: int | None = None
+    slurm_interval: float = 5.0
+    slurm_patience: float = 30.0
+    slurm_grace: float = 15.0
+    slurm_unknown: float = 60.0
+    slurm_files: float = 1.0

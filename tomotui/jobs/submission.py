@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from tomotui.jobs.cluster.commands import slurm_is_here
+from tomotui.jobs.cluster.profiles import read_profiles
 from tomotui.jobs.presence import ensure_agent
 from tomotui.project import Project, ProjectError
 from tomotui.records import Job, JobRequest, Target
@@ -36,6 +38,23 @@ def for_sample(project: Project, request: JobRequest) -> JobRequest:
     )
 
 
+def check_cluster(project: Project, profile: str) -> None:
+    """Make sure that jobs can be given to SLURM from here.
+
+    Raises
+    ------
+    ProjectError
+        When there is no SLURM on this machine, or no such profile.
+    """
+    read_profiles(project.folder).find(profile)
+    if not slurm_is_here():
+        raise ProjectError(
+            "there is no SLURM on this machine (sbatch is not found).",
+            "Log in to a host of the cluster and open the project there, or run it here: "
+            "--where local",
+        )
+
+
 def submit(project: Project, request: JobRequest, start_agent: bool = True) -> Job:
     """Check a wish, put it into the queue and make sure that an agent looks after it.
 
@@ -54,10 +73,8 @@ def submit(project: Project, request: JobRequest, start_agent: bool = True) -> J
         When the project refuses the job, or no agent can be started (the job waits then).
     """
     stage = get(request.stage)
-    if request.executor != "local":
-        raise ProjectError(
-            f"the executor {request.executor} is not available here.", "Use the executor local."
-        )
+    if request.executor == "slurm":
+        check_cluster(project, request.profile)
     if stage.scope == "sample":
         request = for_sample(project, request)
     own = [target.parameters for target in request.targets if target.parameters]

@@ -13,6 +13,7 @@ import signal
 import sys
 import time
 import traceback
+from collections.abc import Mapping
 from pathlib import Path
 
 from tomotui.jobs.child import run_task
@@ -208,7 +209,21 @@ def main(arguments: list[str]) -> int:
     if len(arguments) != 1:
         _say("usage: python -m tomotui.jobs.worker TASK_FOLDER")
         return 2
-    folder = Path(arguments[0]).absolute()
+    return work_on(Path(arguments[0]).absolute())
+
+
+def work_on(
+    folder: Path,
+    granted: Mapping[str, object] | None = None,
+    lock_patience_seconds: float = _LOCK_PATIENCE_SECONDS,
+) -> int:
+    """Run the task of a folder; returns what `main` does.
+
+    Parameters
+    ----------
+    granted
+        What a scheduler has granted in place of what the task's file says: ``gpu``, ``threads``.
+    """
     try:
         specification = read_model(folder / TASK_FILE, TaskSpecification)
     except UnreadableFile as error:
@@ -217,8 +232,9 @@ def main(arguments: list[str]) -> int:
     if specification is None:
         _say(f"{folder} holds no task ({TASK_FILE} is missing).")
         return 2
+    specification = specification.model_copy(update=dict(granted or {}))
     lock = Lock(folder / LOCK_FILE)
-    if not lock.acquire(_LOCK_PATIENCE_SECONDS):
+    if not lock.acquire(lock_patience_seconds):
         _say(f"another worker is at work on {folder}.")
         return 0
     if _finished_before(folder, specification.attempt):

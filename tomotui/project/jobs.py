@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Collection, Sequence
+from typing import NamedTuple
 
 from tomotui.project.base import Part
 from tomotui.project.database import Row
@@ -13,6 +14,13 @@ from tomotui.project.rows import event_of, folder_name, job_of, job_status, metr
 from tomotui.records import FINISHED, Event, Job, JobRequest, Metric, Status, Target, Task
 
 _RETRIED = (Status.FAILED, Status.CANCELLED, Status.SKIPPED, Status.LOST)
+
+
+class Place(NamedTuple):
+    """Where a job runs: the executor, and the profile of what it asks for there."""
+
+    executor: str = "local"
+    profile: str = ""
 
 
 class JobPart(Part):
@@ -54,6 +62,7 @@ class JobPart(Part):
                 "status": Status.QUEUED,
                 "parameters": json.dumps(request.parameters),
                 "executor": request.executor,
+                "profile": request.profile,
                 "label": request.label,
                 "folder": "",
                 "created_at": time.time(),
@@ -108,6 +117,13 @@ class JobPart(Part):
         for row in self._db.query(f"SELECT * FROM job_dependencies WHERE {only}", values):
             after.setdefault(row["job_id"], {})[row["after_job_id"]] = bool(row["optional"])
         return [job_of(row, targets.get(row["id"], []), after.get(row["id"], {})) for row in rows]
+
+    def last_place(self, stage: str) -> Place:
+        """Return where the newest job of a stage was meant to run."""
+        rows = self._db.query(
+            "SELECT executor, profile FROM jobs WHERE stage = ? ORDER BY id DESC LIMIT 1", (stage,)
+        )
+        return Place(rows[0]["executor"], rows[0]["profile"]) if rows else Place()
 
     def tasks(self, job_id: int) -> list[Task]:
         """Return the tasks of a job, in the order of its targets."""
@@ -251,6 +267,7 @@ class JobPart(Part):
                 "after": job.after,
                 "optional_after": job.optional_after,
                 "executor": job.executor,
+                "profile": job.profile,
                 "label": job.label,
             }
         )

@@ -38,15 +38,9 @@ class LedgerPart(JobPart, SearchPart):
         """Return the tasks for which a process is, or may be, at work."""
         return self._tasks_where("status IN ('starting', 'running')", ())
 
-    def queued_count(self, executor: str = "local") -> int:
-        """Return how many tasks wait for an executor."""
-        return int(
-            self._db.scalar(
-                """SELECT count(*) FROM tasks JOIN jobs ON jobs.id = tasks.job_id
-                   WHERE tasks.status = 'queued' AND jobs.executor = ?""",
-                (executor,),
-            )
-        )
+    def queued_count(self) -> int:
+        """Return how many tasks wait, for whatever executor."""
+        return int(self._db.scalar("SELECT count(*) FROM tasks WHERE status = 'queued'"))
 
     def ready_tasks(self, executor: str = "local", limit: int = 500) -> list[Task]:
         """Return waiting tasks whose jobs before them have done their part, in order."""
@@ -108,17 +102,54 @@ class LedgerPart(JobPart, SearchPart):
             only_when=(Status.QUEUED,),
         )
 
+    def mark_submitting(self, tasks: Sequence[Task], device: str) -> list[Task]:
+        """Note that tasks are about to be given to a scheduler; returns those that still waited."""
+        with self._db.transaction():
+            return [task for task in tasks if self.mark_starting(task, device, "")]
+
+    def note_submitted(self, devices: Mapping[int, str], message: str) -> None:
+        """Note by the identity of each task what the scheduler calls it."""
+        with self._db.transaction():
+            self._db.execute_many(
+                "UPDATE tasks SET device = ?, message = ? WHERE id = ?",
+                [(device, message, task_id) for task_id, device in devices.items()],
+            )
+
+    def note_messages(self, messages: Mapping[int, str]) -> None:
+        """Say, by the identity of each task at work, how it stands."""
+        with self._db.transaction():
+            self._db.execute_many(
+                """UPDATE tasks SET message = ?
+                   WHERE id = ? AND status IN ('starting', 'running')""",
+                [(message, task_id) for task_id, message in messages.items()],
+            )
+
+    def mark_waiting_again(self, task: Task) -> bool:
+        """Note that the scheduler has taken a task off its host and will start it again."""
+        return self._change(
+            task, "status = 'starting', pid = NULL, host = ''", (), only_when=(Status.RUNNING,)
+        )
+
+    def start_over(self, task: Task, why: str) -> None:
+        """Put a task that was broken off back into the queue, as another attempt."""
+        with self._db.transaction():
+            self.add_event(task, "warning", why)
+            self._requeue([task.id])
+            self._db.execute("UPDATE tasks SET message = ? WHERE id = ?", (why, task.id))
+            self._refresh_job(task.job_id)
+
     def note_process(self, task: Task, pid: int) -> None:
         """Note the number of the process that was started for a task."""
         self._db.execute("UPDATE tasks SET pid = ? WHERE id = ?", (pid, task.id))
 
-    def mark_running(self, task: Task, pid: int) -> bool:
+    def mark_running(self, task: Task, pid: int, host: str = "") -> bool:
         """Note that the process of a task is at work; false when nobody waited for it."""
         return self._change(
             task,
             "status = 'running', pid = ?, heartbeat_at = ?, "
+            "host = CASE ? WHEN '' THEN host ELSE ? END, "
             "message = CASE message WHEN 'starting' THEN '' ELSE message END",
-            (pid, time.time()),
+            (pid, time.time(), host, host),
             only_when=(Status.STARTING,),
         )
 

@@ -124,6 +124,11 @@ def m006_variation(db: SqliteDatabase) -> None:
         )
 
 
+def m007_profiles(db: SqliteDatabase) -> None:
+    """Let a job know what it asks of a cluster."""
+    db.execute("ALTER TABLE jobs ADD COLUMN profile TEXT NOT NULL DEFAULT ''")
+
+
 _RECORD_TABLES = (
     """CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT""",
     """CREATE TABLE datasets (
@@ -352,5 +357,6 @@ STEPS: tuple[Callable[[SqliteDatabase], None], ...] = (
     m004_audits,
     m005_averages,
     m006_variation,
+    m007_profiles,
 )
 """In the order in which they are taken."""

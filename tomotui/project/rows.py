@@ -13,7 +13,7 @@ from tomotui.records import Event, Job, Metric, RecipeStep, Status, Task
 _UNSAFE = re.compile(r"[^A-Za-z0-9._+-]+")
 
 JOB_COLUMNS = (
-    "id", "stage", "status", "executor", "label", "folder", "progress", "created_at",
+    "id", "stage", "status", "executor", "profile", "label", "folder", "progress", "created_at",
     "started_at", "finished_at", "error", "version",
 )  # fmt: skip
 TASK_COLUMNS = (

@@ -92,6 +92,8 @@ class JobRequest(Value):
         job has one, and otherwise for the whole job.
     optional_after
         Those of ``after`` that need not succeed: they are waited for, whatever comes of them.
+    executor, profile
+        Where to run: on this machine, or through SLURM with what a profile asks for.
     step
         Where the wish belongs in a recipe; ``None`` for one that was made by hand.
     """
@@ -102,6 +104,7 @@ class JobRequest(Value):
     after: tuple[int, ...] = ()
     optional_after: tuple[int, ...] = ()
     executor: Literal["local", "slurm"] = "local"
+    profile: str = ""
     label: str = ""
     step: RecipeStep | None = None
 
@@ -117,6 +120,7 @@ class Job(Value):
     after: tuple[int, ...] = ()
     optional_after: tuple[int, ...] = ()
     executor: str = "local"
+    profile: str = ""
     label: str = ""
     folder: str
     progress: float = 0.0

@@ -70,7 +70,9 @@ def _run_words(
     if request.after:
         words += ["--after", *(str(each) for each in request.after)]
     if request.executor != "local":
-        words += ["--executor", request.executor]
+        words += ["--where", request.executor]
+    if request.profile:
+        words += ["--profile", request.profile]
     if request.label:
         words += ["--label", request.label]
     return words

@@ -1,0 +1,200 @@
+"""Speaking with SLURM: the programs it is asked through, and what their refusals mean."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from tomotui.jobs.cluster.profiles import Profile
+from tomotui.jobs.slurm import SlurmTrouble
+
+IDS_IN_ONE_CALL = 200
+_FOREIGN = ("SLURM_", "SBATCH_", "SQUEUE_", "SACCT_", "SCANCEL_", "SRUN_")
+_KEPT = ("SLURM_CONF", "SLURM_CONF_SERVER", "SLURM_CLUSTERS", "SLURM_TIME_FORMAT")
+_PASSING = re.compile(
+    r"has not answered|cannot be run|timed out|contact|temporar|try again|unable to accept|"
+    r"socket|connection|limit|busy|not responding|slow|slurmctld|backup",
+    re.IGNORECASE,
+)
+"""In what sbatch says when the same wish may be granted later."""
+_FULL = re.compile(r"submit.{0,5}job|submit limit", re.IGNORECASE)
+"""The user has as many jobs in the queue as allowed: there is room later."""
+_LASTING = re.compile(
+    r"invalid|time limit|not available|not permitted|cannot be satisfied|can not be satisfied|"
+    r"unrecognized|unknown",
+    re.IGNORECASE,
+)
+
+
+class Refused(Exception):
+    """The scheduler does not take a job, and will not take it later as it is."""
+
+
+def slurm_is_here() -> bool:
+    """Return whether jobs can be submitted from this machine."""
+    return shutil.which("sbatch") is not None
+
+
+def environment(own: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return the environment for SLURM's programs.
+
+    What says how another job or a person's habits want it is left out: the agent may itself run
+    inside a job, whose limits are not those of the jobs that it submits.
+    """
+    own = os.environ if own is None else own
+    kept = {
+        name: value
+        for name, value in own.items()
+        if name in _KEPT or not name.startswith((*_FOREIGN, "CUDA_VISIBLE_DEVICES"))
+    }
+    return {**kept, "LC_ALL": "C"}
+
+
+def ask(arguments: Sequence[str], patience_seconds: float) -> str:
+    """Run one of SLURM's programs and return what it printed.
+
+    Raises
+    ------
+    SlurmTrouble
+        When it cannot be run, does not answer in time, or says no; with what it said.
+    """
+    program = arguments[0]
+    try:
+        done = subprocess.run(
+            arguments,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=patience_seconds,
+            check=False,
+            env=environment(),
+        )
+    except subprocess.TimeoutExpired as error:
+        raise SlurmTrouble(f"{program} has not answered for {patience_seconds:.0f} s") from error
+    except OSError as error:
+        raise SlurmTrouble(f"{program} cannot be run ({error.strerror or error})") from error
+    if done.returncode:
+        raise SlurmTrouble(_said(done.stderr, program) or f"{program} ended with {done.returncode}")
+    return done.stdout
+
+
+def _said(text: str, program: str) -> str:
+    """Return the lines of an error without the program's name before each."""
+    lines = [
+        re.sub(rf"^{program}: (error: |fatal: )?", "", line.strip()) for line in text.splitlines()
+    ]
+    return "; ".join(dict.fromkeys(line.rstrip(".") for line in lines if line))
+
+
+def options_of(profile: Profile, wants_gpu: bool) -> list[str]:
+    """Return the options of sbatch that a profile stands for.
+
+    Each is one word of a command line that no shell reads, so it may hold any character.
+    """
+    wishes = {
+        "partition": profile.partition,
+        "account": profile.account,
+        "qos": profile.qos,
+        "time": profile.time,
+        "cpus-per-task": str(profile.cpus or ""),
+        "mem": profile.memory,
+        "gres": f"gpu:{profile.gpus}" if profile.gpus and wants_gpu else "",
+    }
+    return [*(f"--{name}={value}" for name, value in wishes.items() if value), *profile.extra]
+
+
+def submit_array(
+    script: Path,
+    token: str,
+    count: int,
+    profile: Profile,
+    *,
+    wants_gpu: bool,
+    patience_seconds: float,
+) -> str:
+    """Give an array of ``count`` elements to the scheduler; returns the number of its job.
+
+    Parameters
+    ----------
+    script
+        What each element runs; what it prints lies beside it.
+    token
+        Name of the job, by which it is found again when the answer got lost.
+
+    Raises
+    ------
+    SlurmTrouble
+        When the scheduler does not answer, or cannot take the job now.
+    Refused
+        When it will not take such a job.
+    """
+    limit = f"%{profile.array_limit}" if profile.array_limit else ""
+    command = [
+        "sbatch",
+        "--parsable",
+        f"--array=0-{count - 1}{limit}",
+        f"--job-name={token}",
+        # Relative to the folder: in an absolute path, % and \ would mean something else.
+        f"--chdir={script.parent}",
+        f"--output={token}-%a.txt",
+        "--open-mode=append",
+        "--requeue",
+        "--ntasks=1",
+        *options_of(profile, wants_gpu),
+        str(script),
+    ]
+    try:
+        said = ask(command, patience_seconds)
+    except SlurmTrouble as error:
+        if is_passing(str(error)):
+            raise
+        raise Refused(str(error)) from error
+    # With --parsable: the number, and on clusters of clusters a name after a semicolon.
+    last = said.strip().splitlines()[-1] if said.strip() else ""
+    number = last.split(";")[0].strip()
+    if not number.isdecimal():
+        raise SlurmTrouble(f"sbatch answered {last!r}, which is no job number")
+    return number
+
+
+def would_take(profile: Profile, patience_seconds: float = 15.0) -> str:
+    """Return why SLURM would not take a job of a profile; empty when it would.
+
+    The job is one that needs a GPU, if the profile has some. Nothing is submitted.
+    """
+    command = ["sbatch", "--test-only", "--ntasks=1", *options_of(profile, True), "--wrap=true"]
+    try:
+        ask(command, patience_seconds)
+    except SlurmTrouble as error:
+        return str(error)
+    return ""
+
+
+def is_passing(words: str) -> bool:
+    """Return whether the same wish may be granted later, going by what sbatch said."""
+    if _FULL.search(words):
+        return True
+    return bool(_PASSING.search(words)) and not _LASTING.search(words)
+
+
+def cancel(ids: Iterable[str], patience_seconds: float) -> int:
+    """End jobs or elements of arrays; returns how many. Those that have ended are passed over.
+
+    Raises
+    ------
+    SlurmTrouble
+        When the scheduler does not answer.
+    """
+    wanted = sorted(ids)
+    for first in range(0, len(wanted), IDS_IN_ONE_CALL):
+        try:
+            ask(["scancel", *wanted[first : first + IDS_IN_ONE_CALL]], patience_seconds)
+        except SlurmTrouble as error:
+            if not re.search(r"invalid job id|already complet", str(error), re.IGNORECASE):
+                raise
+    return len(wanted)
