@@ -24,7 +24,8 @@ class Sight(NamedTuple):
     leaves
         Keys that lead back to where the next sight begins.
     is_dialog
-        It lies over a screen, and must be cheap to send.
+        It lies over a screen, and must be cheap to send. The form that runs a stage and the
+        letters of jumping are drawn more than once, and are no such dialogs.
     """
 
     name: str
@@ -49,10 +50,9 @@ AT_THE_LISTS = (
     dialog("help", ("?",), "HelpScreen"),
     dialog("palette", ("ctrl+p",), "Palette"),
     dialog("yank", ("y",), "YankMenu"),
-    dialog("jump", ("ctrl+o",), "DatasetsScreen"),
+    Sight("jump", ("ctrl+o",), "DatasetsScreen", ("escape",)),
     dialog("command-line", (":", "t", "h", "tab"), "DatasetsScreen"),
-    dialog("filter", ("/", "3"), "DatasetsScreen", "escape", "escape"),
-    dialog("launch", ("L",), "LaunchScreen", "f4"),
+    Sight("launch", ("L",), "LaunchScreen", ("f4",)),
     dialog("recipe-save", (), "RecipeNameScreen", "escape", "escape"),
     dialog("recipes", line("recipe"), "RecipePicker"),
     dialog("import", ("i",), "ImportScreen"),
@@ -60,6 +60,7 @@ AT_THE_LISTS = (
     dialog("doctor", line("doctor"), "DoctorScreen", "t"),
     dialog("calibrate", (), "CalibrateScreen"),
     dialog("error", line("open /nowhere"), "ErrorScreen"),
+    Sight("filter", ("/", "3"), "DatasetsScreen", ("escape", "escape")),
     Sight("tour", line("tour"), "DatasetsScreen", ("ctrl+x",)),
     Sight("welcome", line("open"), "WelcomeScreen", ("escape",)),
     Sight("quality", ("G", "Q"), "QualityScreen", ("z",)),

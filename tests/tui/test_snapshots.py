@@ -47,7 +47,7 @@ PATIENCE_SECONDS = 10.0
 QUIET_SECONDS = 1.0
 """A screen that is to be written down has been the same for so long."""
 MOST_DIFFERENCES = 3
-SIZES = ("80x24", "120x32", "200x60")
+SIZES = ((80, 24), (200, 60), (120, 32))
 MACHINE = MachineState("node01", 16, 35.0, (5.0, 4.5, 3.0), 20 * GIB, 128 * GIB)
 CHECKS = [
     Check("python", "ok", "3.12.4"),
@@ -101,15 +101,15 @@ def make_app(home: Path, **settings: Any) -> TomotuiApp:
 
 
 class Album:
-    """The snapshots of a folder; compares them with what an app shows, or writes them."""
+    """Compares snapshots with what an app shows, or writes them."""
 
-    def __init__(self, pilot: Pilot[Any], folder: Path) -> None:
-        self.pilot, self.folder = pilot, folder
+    def __init__(self, pilot: Pilot[Any]) -> None:
+        self.pilot = pilot
         self.differences: list[str] = []
 
     async def compare(self, name: str, **how: bool) -> None:
         """Wait until a screen is as it was; what is different then is told in the end."""
-        path = self.folder / f"{name}.txt"
+        path = SNAPSHOTS / f"{name}.txt"
         if WRITES:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(await self._at_rest(**how), encoding="utf-8")
@@ -138,31 +138,30 @@ class Album:
         assert not self.differences, "\n\n".join(self.differences)
 
 
-async def look_around(home: Path, size: str, walk: Sequence[Sight]) -> None:
-    """Go through all sights in a terminal of some size, and compare each with its snapshot."""
-    width, height = map(int, size.split("x"))
+async def look_around(home: Path, walk: Sequence[Sight]) -> None:
+    """Go through all sights, and compare each in all sizes of the terminal with its snapshots."""
     app = make_app(home)
-    async with app.run_test(size=(width, height)) as pilot:
+    async with app.run_test(size=SIZES[-1]) as pilot:
         await until(pilot, lambda: app.current_mode == "datasets")
-        album = Album(pilot, SNAPSHOTS / size)
+        album = Album(pilot)
         for sight in walk:
             await pilot.press(*sight.keys)
             await until(pilot, lambda sight=sight: type(app.screen).__name__ == sight.screen)
-            await album.compare(sight.name)
+            for width, height in SIZES:
+                await pilot.resize_terminal(width, height)
+                await album.compare(f"{width}x{height}/{sight.name}")
             if len(album.differences) >= MOST_DIFFERENCES:
                 break
             await pilot.press(*sight.leaves)
     album.check()
 
 
-@pytest.mark.parametrize("size", SIZES)
-async def test_lists_charts_forms_and_dialogs_are_as_they_were(home: Path, size: str) -> None:
-    await look_around(home, size, AT_THE_LISTS)
+async def test_lists_charts_forms_and_dialogs_are_as_they_were(home: Path) -> None:
+    await look_around(home, AT_THE_LISTS)
 
 
-@pytest.mark.parametrize("size", SIZES)
-async def test_screens_with_pictures_are_as_they_were(home: Path, size: str) -> None:
-    await look_around(home, size, AT_THE_PICTURES)
+async def test_screens_with_pictures_are_as_they_were(home: Path) -> None:
+    await look_around(home, AT_THE_PICTURES)
 
 
 async def test_jobs_are_as_they_were_in_every_theme(home: Path) -> None:
@@ -170,16 +169,16 @@ async def test_jobs_are_as_they_were_in_every_theme(home: Path) -> None:
     async with app.run_test(size=(80, 24)) as pilot:
         await until(pilot, lambda: app.current_mode == "datasets")
         await pilot.press("4")
-        album = Album(pilot, SNAPSHOTS / "themes")
+        album = Album(pilot)
         for name in sorted(ThemeShelf().looks):
             app.use_theme(name, keep=False)
-            await album.compare(name, colours=True)
+            await album.compare(f"themes/{name}", colours=True)
     album.check()
 
 
 def test_there_is_no_snapshot_that_nobody_compares() -> None:
     names = {f"{sight.name}.txt" for sight in (*AT_THE_LISTS, *AT_THE_PICTURES)}
-    for size in SIZES:
-        assert {path.name for path in (SNAPSHOTS / size).iterdir()} == names
+    for width, height in SIZES:
+        assert {path.name for path in (SNAPSHOTS / f"{width}x{height}").iterdir()} == names
     themes = {f"{name}.txt" for name in ThemeShelf().looks}
     assert {path.name for path in (SNAPSHOTS / "themes").iterdir()} == themes
