@@ -6,11 +6,17 @@ from collections.abc import Callable
 from typing import Any
 
 from textual import events, on
+from textual.reactive import Reactive
 from textual.screen import Screen
+from textual.widget import Widget
 
 
 class NextKeyScreen(Screen[Any]):
     """A screen on which an action may ask for one more key before the bindings see it."""
+
+    # What looks different with the focus repaints itself. Textual would repaint the whole screen,
+    # and send a picture again for every line that is typed below it.
+    focused: Reactive[Widget | None] = Reactive(None, repaint=False)
 
     _wants_key: Callable[[str], None] | None = None
 

@@ -27,6 +27,7 @@ from tomotui.tui.raster.window import Window
 from tomotui.tui.theme import Look
 from tomotui.tui.widgets.slice_colours import roles_of, roles_of_picks
 from tomotui.tui.widgets.slice_mouse import SliceMouse
+from tomotui.tui.widgets.unmoved import UnmovedByFocus
 
 PREFETCH = 8
 """Slices loaded ahead in the direction of travel."""
@@ -61,7 +62,7 @@ class _Told(Message):
         return self.slice_view
 
 
-class SliceView(SliceMouse, can_focus=True):
+class SliceView(SliceMouse, UnmovedByFocus, can_focus=True):
     """Shows slices of a source.
 
     The state is ``view``, a value: assigning another one draws it. Nothing is repainted by the

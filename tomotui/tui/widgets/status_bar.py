@@ -288,7 +288,7 @@ class StatusBar(Horizontal):
         self.remove_class("-asking")
         before, self._before = self._before, None
         if before is not None and before.is_attached:
-            before.focus()
+            self.screen.set_focus(before)
         else:
             # Nothing had the focus yet: a line that is not seen must not keep it.
             others = (one for one in self.screen.focus_chain if not isinstance(one, LineInput))
