@@ -1,0 +1,374 @@
+"""Running the stages one after the other, and judging each."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tomotui.bench import judges
+from tomotui.bench.report import Check, Figure
+from tomotui.bench.scenes import (
+    DIAMETER_ANGSTROM,
+    KNOWN,
+    MOVIE_SERIES,
+    MOVIES,
+    RAW,
+    SERIES,
+    Scene,
+    Tell,
+    make_movies,
+    make_scene,
+)
+from tomotui.formats.mrc import read_volume
+from tomotui.jobs import ensure_agent, submit
+from tomotui.project import Project
+from tomotui.records import (
+    Alignment,
+    Ctf,
+    JobRequest,
+    Map,
+    Particle,
+    ParticleSet,
+    Target,
+    TiltSeries,
+    Tomogram,
+)
+from tomotui.simulate import alignment_error
+from tomotui.simulate.output import particle_records
+
+POLL_SECONDS = 0.2
+TOMOGRAM_ANGSTROM = 24.0
+TRUE_SET = "true"
+
+
+class CheckFailed(Exception):
+    """A stage did not make what there is to judge."""
+
+
+@dataclass
+class Bench:
+    """A bench while it runs: the scene, the project, and what was found so far."""
+
+    scene: Scene
+    project: Project
+    tell: Tell
+    device: str = ""
+    jobs: list[int] = field(default_factory=list)
+
+    def run(self, stage: str, parameters: Mapping[str, Any], *targets: Target) -> Path:
+        """Run a stage as a job and wait for it.
+
+        Returns
+        -------
+        The folder of its last task.
+
+        Raises
+        ------
+        CheckFailed
+            When the job did not succeed.
+        """
+        request = JobRequest(stage=stage, parameters=dict(parameters), targets=targets)
+        job = submit(self.project, request)
+        self.jobs.append(job.id)
+        while not self.project.job(job.id).status.is_finished:
+            # An agent that was killed is followed by another.
+            ensure_agent(self.project.folder)
+            time.sleep(POLL_SECONDS)
+        task = self.project.tasks(job.id)[-1]
+        self.device = task.device
+        if task.status.value != "done":
+            raise CheckFailed(task.error or task.message or f"the job is {task.status.value}")
+        return self.project.folder / task.folder
+
+    def series(self, name: str) -> TiltSeries:
+        """Return a series, which the import has made."""
+        found = self.project.series_named(name)
+        if found is None:
+            raise CheckFailed(f"the import made no series {name}")
+        return found
+
+    def latest(self, kind: str, name: str) -> Any:
+        """Return the newest record of a series."""
+        found = self.project.latest(kind, self.series(name).uid)
+        if found is None:
+            raise CheckFailed(f"there is no {kind} of {name}")
+        return found
+
+    def path(self, path: str) -> Path:
+        """Return a path of a record from the project's folder on."""
+        return self.project.folder / path
+
+    @property
+    def true_rotations(self) -> np.ndarray[Any, np.dtype[np.float64]]:
+        """Poses of the particles in the field, ``[n, 3, 3]``."""
+        mine = [one for one in self.scene.simulation.specimen.particles if one.in_field]
+        return np.array([one.rotation for one in mine])
+
+    @property
+    def true_places(self) -> np.ndarray[Any, np.dtype[np.float64]]:
+        """Places of the particles in the field, ``[n, 3]``."""
+        mine = [one for one in self.scene.simulation.specimen.particles if one.in_field]
+        return np.array([one.position_angstrom for one in mine])
+
+
+def _import(bench: Bench) -> list[Figure]:
+    stack = {"stack": str(bench.scene.stack)}
+    star = str(bench.scene.known_geometry)
+    known = {**stack, "alignment": star, "ctf": star}
+    targets = [Target(name=RAW, parameters=stack), Target(name=KNOWN, parameters=known)]
+    bench.run("import", {}, *targets)
+    truth = bench.scene.simulation
+    alignment: Alignment = bench.latest("alignment", KNOWN)
+    error = alignment_error(alignment, truth.alignment, SERIES.pixel_size_angstrom, _extent())
+    tilts = bench.series(RAW).n_tilts - SERIES.n_tilts
+    return [
+        Figure("tilts missing", float(abs(tilts)), "", 0.0),
+        Figure("imported alignment, error", error.rms_px, "px", 0.001),
+    ]
+
+
+def _motion(bench: Bench) -> list[Figure]:
+    make_movies(bench.scene, bench.tell)
+    files = {
+        "movies": str(bench.scene.movies / f"{MOVIES}.mdoc"),
+        "gain": str(bench.scene.movies / "gain.mrc"),
+    }
+    bench.run("motion", {}, Target(name=MOVIES, parameters=files))
+    series = bench.series(MOVIES)
+    with np.load(bench.path(series.details_path or "")) as details:
+        found = details["shift_angstrom"] / MOVIE_SERIES.pixel_size_angstrom
+    with np.load(bench.scene.movies / "motion.npz") as truth:
+        error = judges.motion_error_px(found, truth["shift_px"])
+    return [Figure("paths of frames, error", error, "px", 0.4)]
+
+
+def _align(bench: Bench) -> list[Figure]:
+    choices = {
+        "tilt_axis_deg": SERIES.axis_deg - 3.0,
+        "thickness_angstrom": 1600.0,
+        "n_landmarks": 40,
+        "rounds": 3,
+        "local": "off",
+        "gold": False,
+    }
+    bench.run("align", choices, Target(name=RAW))
+    found: Alignment = bench.latest("alignment", RAW)
+    truth = bench.scene.simulation.alignment
+    error = alignment_error(found, truth, SERIES.pixel_size_angstrom, _extent(), best_of_twins=True)
+    return [
+        Figure("projection error", error.rms_px, "px", 0.8),
+        Figure("tilt axis, error", abs(error.axis_error_deg), "deg", 0.5),
+    ]
+
+
+def _ctf(bench: Bench) -> list[Figure]:
+    bench.run("ctf", {}, Target(name=KNOWN))
+    found: Ctf = bench.latest("ctf", KNOWN)
+    truth = bench.scene.simulation.ctf
+    wrong = float(found.handedness is not None and found.handedness != truth.handedness)
+    return [
+        Figure("defocus, error", judges.defocus_error_angstrom(found, truth), "A", 600.0),
+        Figure("wrong hand", wrong, "", 0.0),
+    ]
+
+
+def _reconstruct(bench: Bench) -> list[Figure]:
+    choices = {
+        "voxel_size_angstrom": TOMOGRAM_ANGSTROM,
+        "thickness_angstrom": 1200.0,
+        "frame": "alignment",
+    }
+    bench.run("reconstruct", choices, Target(name=KNOWN))
+    tomogram: Tomogram = bench.latest("tomogram", KNOWN)
+    alike = judges.volume_correlation(bench.path(tomogram.path), bench.scene.true_volume)
+    return [Figure("correlation with the truth", alike, "", 0.4, "higher")]
+
+
+def _match(bench: Bench) -> list[Figure]:
+    choices = {
+        "template": str(bench.scene.species_map),
+        "particles": "matched",
+        "diameter_angstrom": DIAMETER_ANGSTROM,
+        "resolution_angstrom": 72.0,
+        "angle_step_deg": 24.0,
+        "for_review": 0,
+    }
+    bench.run("match", choices, Target(name=KNOWN))
+    table = bench.project.particle_table([_set(bench, "matched").uid])
+    pairs = judges.Found(table.positions_angstrom, bench.true_places, DIAMETER_ANGSTROM / 4)
+    turns = judges.turn_errors_deg(
+        table.angles_deg[pairs.rows], bench.true_rotations[pairs.columns]
+    )
+    median = float(np.median(turns)) if len(turns) else float("nan")
+    return [
+        Figure("F1 against the truth", pairs.f1, "", 0.8, "higher"),
+        Figure("orientations, median error", median, "deg", 6.0),
+    ]
+
+
+def _extract(bench: Bench) -> list[Figure]:
+    _true_set(bench)
+    choices = {"particles": TRUE_SET, "shape": "volumes", "orientation": "pose", "binning": 2}
+    folder = bench.run("extract", choices, Target(name="sample"))
+    average, pixel = judges.averaged_subtomograms(
+        folder / "particles_3d.star", bench.project.folder
+    )
+    return [Figure("average against the truth", _alike(bench, average, pixel), "", 0.8, "higher")]
+
+
+def _refine(bench: Bench) -> list[Figure]:
+    _true_set(bench)
+    choices = {
+        "particles": TRUE_SET,
+        "reference": str(bench.scene.species_map),
+        "iterations": "p",
+        "finest_binning": 2,
+        "search": False,
+    }
+    bench.run("refine", choices, Target(name="sample"))
+    made = [one for one in bench.project.records("map") if isinstance(one, Map)]
+    if not made:
+        raise CheckFailed("the refinement made no map")
+    values, pixel = read_volume(bench.path(made[-1].unfiltered_path or made[-1].path))
+    resolution = made[-1].resolution_angstrom or float("inf")
+    return [
+        Figure("map against the truth", _alike(bench, values, pixel), "", 0.85, "higher"),
+        Figure("resolution", resolution, "A", 45.0),
+    ]
+
+
+STAGES: dict[str, Callable[[Bench], list[Figure]]] = {
+    "import": _import,
+    "motion": _motion,
+    "align": _align,
+    "ctf": _ctf,
+    "reconstruct": _reconstruct,
+    "match": _match,
+    "extract": _extract,
+    "refine": _refine,
+}
+"""What is judged, in the order of work."""
+
+NEEDED = {
+    "align": ("import",),
+    "ctf": ("import",),
+    "reconstruct": ("import",),
+    "match": ("import", "reconstruct"),
+    "extract": ("import", "reconstruct"),
+    "refine": ("import", "reconstruct"),
+}
+"""What has to run before a stage can be judged."""
+
+
+def wanted_stages(names: Sequence[str]) -> list[str]:
+    """Return the stages named and those they need, in the order of work; all for none."""
+    wanted = set(names or STAGES)
+    for name in tuple(wanted):
+        wanted |= set(NEEDED.get(name, ()))
+    return [name for name in STAGES if name in wanted]
+
+
+def run_bench(names: Sequence[str], parent: Path | None, tell: Tell) -> Iterator[Check]:
+    """Judge stages in a temporary project, which is taken away at the end, whatever happens.
+
+    Parameters
+    ----------
+    names
+        Stages; those they need run too. All for none.
+    parent
+        Where to make the temporary folder; the system's place by default.
+    tell
+        Is told what goes on.
+    """
+    began = time.perf_counter()
+    scene = make_scene(parent, tell)
+    try:
+        images = scene.simulation.stack
+        expected = SERIES.dose_e_per_a2 * SERIES.pixel_size_angstrom**2
+        share = float(images.max(axis=0).mean() / expected)
+        yield Check(
+            "simulate",
+            (Figure("electrons of an image, over the dose", share, "", 1.5),),
+            time.perf_counter() - began,
+        )
+        with Project.create(scene.project_folder, "bench") as project:
+            bench = Bench(scene, project, tell)
+            try:
+                for name in wanted_stages(names):
+                    yield _checked(bench, name)
+            finally:
+                _end(bench)
+    finally:
+        _remove(scene.folder)
+
+
+def _checked(bench: Bench, name: str) -> Check:
+    bench.tell(f"{name}: running")
+    bench.device = ""
+    began = time.perf_counter()
+    try:
+        figures, error = tuple(STAGES[name](bench)), ""
+    except (CheckFailed, OSError, ValueError, KeyError) as problem:
+        figures, error = (), str(problem).splitlines()[0] if str(problem) else repr(problem)
+    return Check(name, figures, time.perf_counter() - began, bench.device, error)
+
+
+def _end(bench: Bench) -> None:
+    """Stop what is still at work, and wait for its end."""
+    running = [one for one in bench.jobs if not bench.project.job(one).status.is_finished]
+    for job in running:
+        bench.project.request_cancel(job)
+    deadline = time.monotonic() + 30
+    while running and time.monotonic() < deadline:
+        ensure_agent(bench.project.folder)
+        running = [one for one in running if not bench.project.job(one).status.is_finished]
+        time.sleep(POLL_SECONDS)
+
+
+def _remove(folder: Path) -> None:
+    """Take the folder away; the agent may still be writing its last words."""
+    import shutil
+
+    for _ in range(20):
+        shutil.rmtree(folder, ignore_errors=True)
+        if not folder.exists():
+            return
+        time.sleep(POLL_SECONDS)
+
+
+def _extent() -> tuple[float, float, float]:
+    side = SERIES.size_px * SERIES.pixel_size_angstrom
+    return side, side, SERIES.thickness_angstrom
+
+
+def _set(bench: Bench, name: str) -> ParticleSet:
+    sets = [one for one in bench.project.records("particle_set") if isinstance(one, ParticleSet)]
+    mine = [one for one in sets if one.name == name]
+    if not mine:
+        raise CheckFailed(f"there is no particle set {name}")
+    return mine[-1]
+
+
+def _true_set(bench: Bench) -> None:
+    """Put the particles into the project where they truly are, once."""
+    tomogram: Tomogram = bench.latest("tomogram", KNOWN)
+    if any(getattr(one, "name", "") == TRUE_SET for one in bench.project.records("particle_set")):
+        return
+    whole = ParticleSet(name=TRUE_SET, diameter_angstrom=DIAMETER_ANGSTROM)
+    true = particle_records(bench.scene.simulation)
+    mine: list[Particle] = [
+        one.model_copy(update={"tomogram_uid": tomogram.uid, "class_number": None}) for one in true
+    ]
+    bench.project.add_records([whole])
+    bench.project.add_particles(whole.uid, mine)
+
+
+def _alike(bench: Bench, values: Any, pixel: float) -> float:
+    true, true_pixel = read_volume(bench.scene.species_map)
+    same = judges.sampled_like(true, true_pixel / pixel)
+    return judges.map_correlation(values, same, DIAMETER_ANGSTROM / 2 / pixel)
