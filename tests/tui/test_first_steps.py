@@ -18,6 +18,7 @@ from tomotui.tui.screens.import_stacks import ImportScreen
 from tomotui.tui.screens.job_detail import JobDetailScreen
 from tomotui.tui.screens.jobs import JobsScreen
 from tomotui.tui.screens.picks_mode import PicksMode
+from tomotui.tui.widgets.log_view import LogView
 from tomotui.tui.widgets.slice_view import SliceView
 from tomotui.tui.widgets.status_bar import Hints, StatusBar, shown_bindings
 from tomotui.tui.widgets.table import Table
@@ -133,6 +134,25 @@ async def test_the_key_of_a_mode_closes_what_is_open_above_it(make_app: AppMaker
         await until(pilot, lambda: isinstance(app.screen, JobDetailScreen))
         await pilot.press("4")
         await until(pilot, lambda: isinstance(app.screen, JobsScreen))
+
+
+async def test_escape_leads_from_the_log_to_the_list_and_then_says_what_leaves(
+    make_app: AppMaker,
+) -> None:
+    app = make_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: app.screen.query_one(Table).total == 6)
+        await pilot.press("4")
+        await until(pilot, lambda: isinstance(app.screen, JobsScreen))
+        table = app.screen.query_one(Table)
+        await until(pilot, lambda: table.total > 0)
+        await pilot.press("f")
+        await until(pilot, lambda: isinstance(app.screen.focused, LogView))
+        await pilot.press("escape")
+        await until(pilot, lambda: app.screen.focused is table)
+        await pilot.press("escape")
+        words = "nothing to go back from: - goes to the screen before, q leaves"
+        await until(pilot, lambda: message(app) == words)
 
 
 async def test_the_command_of_an_import_works_from_every_screen(make_app: AppMaker) -> None:

@@ -242,6 +242,9 @@ class Navigation(Touring):
             self.pop_screen()
         elif self.current_mode in ("slices", "picks"):
             self.action_toggle_last()
+        elif isinstance(screen, Frame) and self.project is not None:
+            last, leave = self.key_of("app.toggle_last"), self.key_of("app.quit")
+            self.say(f"nothing to go back from: {last} goes to the screen before, {leave} leaves")
 
     def action_toggle_last(self) -> None:
         """Go to the mode before this."""

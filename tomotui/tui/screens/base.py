@@ -293,6 +293,9 @@ class Frame(NextKeyScreen):
         table = self.filtered_table()
         if table is None:
             return False
+        if isinstance(self.focused, LogView):
+            table.focus()
+            return True
         if table.clear_marks():
             return True
         if not table.filter.is_empty:
