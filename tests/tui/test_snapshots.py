@@ -16,7 +16,7 @@ import secrets
 import shutil
 import socket
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +43,7 @@ SNAPSHOTS = Path(__file__).parent / "snapshots"
 WRITES = os.environ.get("TOMOTUI_WRITE_SNAPSHOTS", "") not in ("", "0")
 NOW = 1_767_261_600.0
 """The first of January 2026, ten o'clock."""
-PATIENCE_SECONDS = 10.0
+PATIENCE_SECONDS = 30.0
 QUIET_SECONDS = 1.0
 """A screen that is to be written down has been the same for so long."""
 MOST_DIFFERENCES = 3
@@ -116,7 +116,9 @@ class Album:
             return
         assert path.is_file(), f"there is no {path}; write it, as test_snapshots.py says"
         wanted = path.read_text(encoding="utf-8")
-        deadline = time.monotonic() + PATIENCE_SECONDS
+        # Where one is different, so are others, for the same reason.
+        patience = PATIENCE_SECONDS if not self.differences else QUIET_SECONDS
+        deadline = time.monotonic() + patience
         while (seen := screen_text(self.pilot.app, **how)) != wanted:
             if time.monotonic() > deadline:
                 lines = wanted.splitlines(), seen.splitlines()
@@ -138,6 +140,10 @@ class Album:
         assert not self.differences, "\n\n".join(self.differences)
 
 
+def arrived(app: TomotuiApp, sight: Sight) -> Callable[[], bool]:
+    return lambda: type(app.screen).__name__ == sight.screen
+
+
 async def look_around(home: Path, walk: Sequence[Sight]) -> None:
     """Go through all sights, and compare each in all sizes of the terminal with its snapshots."""
     app = make_app(home)
@@ -146,7 +152,7 @@ async def look_around(home: Path, walk: Sequence[Sight]) -> None:
         album = Album(pilot)
         for sight in walk:
             await pilot.press(*sight.keys)
-            await until(pilot, lambda sight=sight: type(app.screen).__name__ == sight.screen)
+            await until(pilot, arrived(app, sight), PATIENCE_SECONDS)
             for width, height in SIZES:
                 await pilot.resize_terminal(width, height)
                 await album.compare(f"{width}x{height}/{sight.name}")
