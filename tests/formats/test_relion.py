@@ -8,6 +8,7 @@ import pytest
 from tomotui.formats import FormatError
 from tomotui.formats.relion import read_relion, write_relion
 from tomotui.formats.relion_particles import read_relion_particles, write_relion_particles
+from tomotui.formats.relion_subtomograms import write_optimisation_set
 from tomotui.formats.star import read_star, write_star
 from tomotui.geometry.tilt import TiltGeometry
 from tomotui.records import Alignment, Ctf, Particle, Tilt, TiltCtf, TiltSeries
@@ -94,6 +95,19 @@ def test_rows_are_matched_to_the_stack_by_tilt(tmp_path: Path) -> None:
     assert [t.tilt_deg for t in aligned.included] == pytest.approx([1, 4, 7, -5])
     with pytest.raises(FormatError, match=r"its tilt of -6\.00 degrees has no image"):
         read_relion(path)[0].alignment("s", (0.0, 3.0, -3.0, 6.0, 9.0))
+
+
+def test_an_optimisation_set_leads_to_the_series(tmp_path: Path) -> None:
+    write_relion(tmp_path / "job1", [_records()])
+    (tmp_path / "job2").mkdir()
+    entrance = tmp_path / "job2" / "optimisation_set.star"
+    write_optimisation_set(entrance, "job2/none.star", "job1/aligned_tilt_series.star")
+    (read,) = read_relion(entrance)
+    assert read.name == "TS_7"
+    assert len(read.alignment("s", TILTS).alignment.included) == 4
+    (tmp_path / "job1/aligned_tilt_series.star").unlink()
+    with pytest.raises(FormatError, match=r"names job1/aligned_tilt_series\.star, which was not"):
+        read_relion(entrance)
 
 
 def test_bad_files(tmp_path: Path) -> None:

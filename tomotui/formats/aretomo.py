@@ -181,7 +181,7 @@ def write_aln(
         y = tilt.shift_y_angstrom / pixel_size_angstrom - middle[1]
         lines.append(
             f"{tilt.index + 1:5d}  {tilt.axis_deg:9.4f}  {1:9.5f}  {x:9.3f}  {y:9.3f}  "
-            f"{1:7.2f}  {1:7.2f}  {1:7.2f}  {0:7.2f}  {tilt.tilt_deg:8.2f}"
+            f"{1:7.2f}  {1:7.2f}  {1:7.2f}  {0:7.2f}  {tilt.tilt_deg:9.4f}"
         )
     if local_shifts is not None:
         row_of = {t.index: i for i, t in enumerate(used)}

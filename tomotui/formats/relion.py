@@ -8,6 +8,7 @@ in Angstrom, so it is this program's handedness.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +30,7 @@ _GEOMETRY = (
     "rlnTomoYShiftAngst",
 )
 _MATCH_DEG = 0.5
+_LISTING = "rlnTomoTomogramsFile"
 
 
 @dataclass(frozen=True)
@@ -191,7 +193,8 @@ def read_relion(
     Parameters
     ----------
     path
-        ``aligned_tilt_series.star``, ``tomograms.star`` or another list of tilt series.
+        ``aligned_tilt_series.star``, ``tomograms.star`` or another list of tilt series, or an
+        optimisation set, which leads to one.
     name
         Only the series of this name.
     project_folder
@@ -203,7 +206,14 @@ def read_relion(
         A file or column is missing, or there is no series of that name.
     """
     path = Path(path)
-    table = only_block(path, read_star(path), "global", "rlnTomoTiltSeriesStarFile")
+    blocks = read_star(path)
+    listings = [columns[_LISTING][0] for columns in blocks.values() if _LISTING in columns]
+    if listings:
+        path = _found(path, Path(str(listings[0])), project_folder)
+        blocks = read_star(path)
+    table = only_block(path, blocks, "global", "rlnTomoTiltSeriesStarFile")
+    if not table.get("rlnTomoName"):
+        raise FormatError(f"{path} names no tilt series", "give a list that RELION has written")
     names = [str(n) for n in table["rlnTomoName"]]
     if name is not None and name not in names:
         raise FormatError(
@@ -363,7 +373,7 @@ def _found(listing: Path, relative: Path, project_folder: Path | str | None) -> 
     candidates = [start / relative for start in starts]
     candidates += [listing.parent / "tilt_series" / relative.name]
     for candidate in candidates:
-        if candidate.is_file():
+        if os.path.isfile(candidate):
             return candidate
     raise FormatError(
         f"{listing} names {relative}, which was not found above it",

@@ -14,6 +14,8 @@ from tomotui.formats.warp_rows import warp_middle_px
 from tomotui.geometry.tilt import TiltGeometry
 from tomotui.records import Alignment, Ctf
 
+_SAME_X_TILT_DEG = 0.05
+
 
 def write_warp(
     alignment: Alignment,
@@ -42,7 +44,7 @@ def write_warp(
     geometry = TiltGeometry.from_alignment(alignment)
     x_tilts = geometry.x_tilt_deg
     level_x = float(np.median(x_tilts))
-    if np.abs(x_tilts - level_x).max() > 1e-3:
+    if np.abs(x_tilts - level_x).max() > _SAME_X_TILT_DEG:
         raise FormatError(
             f"{path} is not written: the x-tilts run from {x_tilts.min():.2f} to "
             f"{x_tilts.max():.2f} degrees, and Warp keeps one for a series",
