@@ -1,8 +1,9 @@
 """A scheduler for tests: sbatch, squeue, sacct and scancel that keep their queue in a folder.
 
 Elements of arrays are started at once, in processes of their own, unless there is a file ``hold``.
+They run their script where there is a file ``real``; else they imitate a worker, which is quicker.
 A file ``PROGRAM.fails`` makes a program print its text and end with 1; ``PROGRAM.hangs`` lets it
-sleep, and ``sbatch.mute`` lets sbatch take the job and hang before it answers.
+sleep, and ``sbatch.mute`` lets sbatch take the job and then complain that nobody answered.
 """
 
 # ruff: noqa: T201
@@ -10,6 +11,7 @@ sleep, and ``sbatch.mute`` lets sbatch take the job and hang before it answers.
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import signal
 import subprocess
@@ -18,8 +20,15 @@ import time
 from pathlib import Path
 
 PROGRAMS = ("sbatch", "squeue", "sacct", "scancel")
-FIELDS = ("state", "reason", "host", "name", "script", "index", "exit_code")
-ENDED = ("COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "PREEMPTED", "NODE_FAIL", "OUT_OF_MEMORY")
+SHOWN = {"state": 1, "reason": 2, "host": 3, "name": 4}
+SQUEUE = """#!/bin/sh
+cd {folder}
+echo "$*" >>squeue.calls
+[ -e squeue.fails ] && cat squeue.fails >&2 && exit 1
+cat elements/*/line 2>/dev/null
+echo "77_3|RUNNING|None|node9|somebody's | other job"
+"""
+"""Asked so often that it has to be quick."""
 
 
 class FakeSlurm:
@@ -39,6 +48,8 @@ class FakeSlurm:
             path.write_text(
                 f'#!/bin/sh\nexec {sys.executable} -I -S {__file__} {self.folder} {name} "$@"\n'
             )
+            if name == "squeue":
+                path.write_text(SQUEUE.format(folder=self.folder))
             path.chmod(0o755)
         return bin_folder
 
@@ -52,9 +63,15 @@ class FakeSlurm:
 
     def put(self, number: str, **values: str) -> None:
         for field, value in values.items():
-            path = self.elements / number / field
-            path.with_suffix(".new").write_text(value)
-            path.with_suffix(".new").replace(path)
+            self._write(self.elements / number / field, value)
+        if values.keys() & SHOWN:
+            shown = "|".join([number, *(self.get(number, field) for field in SHOWN)])
+            self._write(self.elements / number / "line", f"{shown}\n")
+
+    def _write(self, path: Path, text: str) -> None:
+        unfinished = path.with_suffix(f".{os.getpid()}")
+        unfinished.write_text(text)
+        unfinished.replace(path)
 
     def numbers(self) -> list[str]:
         return sorted(path.name for path in self.elements.iterdir())
@@ -106,9 +123,7 @@ def main(folder: Path, program: str, arguments: list[str]) -> int:
     if (folder / f"{program}.fails").exists():
         print((folder / f"{program}.fails").read_text(), file=sys.stderr)
         return 1
-    return {"sbatch": _sbatch, "squeue": _squeue, "sacct": _sacct, "scancel": _scancel}[program](
-        slurm, arguments
-    )
+    return {"sbatch": _sbatch, "sacct": _sacct, "scancel": _scancel}[program](slurm, arguments)
 
 
 def _sbatch(slurm: FakeSlurm, arguments: list[str]) -> int:
@@ -128,16 +143,9 @@ def _sbatch(slurm: FakeSlurm, arguments: list[str]) -> int:
         if not (slurm.folder / "hold").exists():
             slurm.start(f"{number}_{index}")
     if (slurm.folder / "sbatch.mute").exists():
-        time.sleep(60)
+        print("sbatch: error: Socket timed out on send/recv operation", file=sys.stderr)
+        return 1
     print(number)
-    return 0
-
-
-def _squeue(slurm: FakeSlurm, arguments: list[str]) -> int:
-    for number in slurm.numbers():
-        values = [slurm.get(number, field) for field in ("state", "reason", "host", "name")]
-        print("|".join([number, *values]))
-    print("77_3|RUNNING|None|node9|somebody's | other job")
     return 0
 
 
@@ -160,16 +168,64 @@ def _scancel(slurm: FakeSlurm, arguments: list[str]) -> int:
     return 0
 
 
+def _imitate(folder: Path) -> int:
+    """Do what a worker does for the fake stage, as the agent sees it."""
+    task = json.loads((folder / "task.json").read_text())
+    attempt, parameters = task["attempt"], task["parameters"]
+    me = {"pid": os.getpid(), "start_ticks": time.time_ns(), "boot_id": "", "host": "node7"}
+    _write(folder / "worker.json", attempt=attempt, supervisor=me, child_pid=1, started_at=0.0)
+    event = {"kind": "progress", "at": 0.0, "attempt": attempt, "data": {"fraction": 0.5}}
+    with open(folder / "events.jsonl", "a") as file:
+        file.write(json.dumps(event) + "\n")
+    go = Path(task["project_folder"]) / f"go-{task['target']}"
+    stubborn = parameters["act"] == "stubborn"
+    sequence = 0
+    status = "done"
+    while stubborn or (parameters["act"] == "wait" and not go.exists()):
+        sequence += 1
+        _write(folder / "heartbeat.json", attempt=attempt, sequence=sequence, at=0.0)
+        if not stubborn and (folder / "cancel").exists():
+            status = "cancelled"
+            break
+        time.sleep(0.05)
+    _write(
+        folder / "result.json", attempt=attempt, status=status, version="1", duration_seconds=1.0
+    )
+    return 0
+
+
+def _write(path: Path, **values: object) -> None:
+    path.with_suffix(".new").write_text(json.dumps(values))
+    path.with_suffix(".new").replace(path)
+
+
 def _run(slurm: FakeSlurm, number: str) -> int:
-    """Run the script of an element as a node does, and note how it ended."""
+    """Run an element as a node does, and note how it ended."""
+    process = _script(slurm, number) if (slurm.folder / "real").exists() else _fork(slurm, number)
+    slurm.put(number, pid=str(process))
+    code = os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
+    if slurm.get(number, "state") == "RUNNING":
+        exit_code = f"0:{-code}" if code < 0 else f"{code}:0"
+        slurm.put(number, state="FAILED" if code else "COMPLETED", exit_code=exit_code)
+    return 0
+
+
+def _fork(slurm: FakeSlurm, number: str) -> int:
+    script = Path(slurm.get(number, "script"))
+    array = json.loads(script.with_suffix(".json").read_text())
+    process = os.fork()
+    if not process:
+        os._exit(_imitate(script.parent.parent / array["folders"][int(slurm.get(number, "index"))]))
+    return process
+
+
+def _script(slurm: FakeSlurm, number: str) -> int:
     script = slurm.get(number, "script")
-    name = f"{slurm.get(number, 'name')}-{number.split('_')[1]}.txt"
-    output = os.open(Path(script).with_name(name), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     process = subprocess.Popen(
         ["bash", script],
-        cwd=Path(script).parent,
-        stdout=output,
-        stderr=subprocess.STDOUT,
+        cwd="/",
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
         env={
             **os.environ,
             "SLURM_ARRAY_JOB_ID": number.split("_")[0],
@@ -177,12 +233,7 @@ def _run(slurm: FakeSlurm, number: str) -> int:
             "SLURM_CPUS_PER_TASK": "3",
         },
     )
-    slurm.put(number, pid=str(process.pid))
-    code = process.wait()
-    if slurm.get(number, "state") == "RUNNING":
-        exit_code = f"0:{-code}" if code < 0 else f"{code}:0"
-        slurm.put(number, state="FAILED" if code else "COMPLETED", exit_code=exit_code)
-    return 0
+    return process.pid
 
 
 if __name__ == "__main__":

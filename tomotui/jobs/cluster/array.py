@@ -95,8 +95,10 @@ def script_text(array: Path, profile: Profile) -> str:
     inherited = filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))
     paths = os.pathsep.join(dict.fromkeys([package_root, *map(os.path.abspath, inherited)]))
     python = profile.python or sys.executable
+    output = f"{shlex.quote(str(array.with_suffix('')))}-$SLURM_ARRAY_TASK_ID.txt"
     lines = [
         "#!/bin/bash",
+        f"cd {shlex.quote(str(array.parent))} && exec >>{output} 2>&1 || exit 1",
         *profile.setup,
         f"export PYTHONUNBUFFERED=1 PYTHONPATH={shlex.quote(paths)}",
         # -P: a stray file in the working folder must not shadow a module.

@@ -139,10 +139,9 @@ def submit_array(
         "--parsable",
         f"--array=0-{count - 1}{limit}",
         f"--job-name={token}",
-        # Relative to the folder: in an absolute path, % and \ would mean something else.
-        f"--chdir={script.parent}",
-        f"--output={token}-%a.txt",
-        "--open-mode=append",
+        # The script goes where it belongs and prints there: SLURM reads % and \ in paths its way.
+        "--chdir=/",
+        "--output=/dev/null",
         "--requeue",
         "--ntasks=1",
         *options_of(profile, wants_gpu),

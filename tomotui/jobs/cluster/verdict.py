@@ -60,6 +60,9 @@ def judge(
     who = f"slurm {state.id}" if state is not None else "SLURM"
     if state is None:
         return Verdict("killed", "SLURM no longer knows it, and it left no result")
+    if state.reason == "JobLaunchFailure" and not began:
+        host = state.host or "its node"
+        return Verdict("killed", f"{host} could not start {who}; see whether it has this folder")
     if state.was_killed or (began and state.state == "FAILED"):
         return Verdict("killed", f"{who} was killed (by hand, or for lack of memory)")
     if began:
