@@ -21,20 +21,20 @@ async def test_letters_go_to_panes_and_tabs_and_escape_stays(make_app: AppMaker)
         screen = app.screen
         await pilot.press("ctrl+o")
         await until(
-            pilot, lambda: "".join(one.letter for one in screen.query(Badge)) == "asdfghjkl"
+            pilot, lambda: "".join(one.letter for one in screen.query(Badge)) == "asdfghjklq"
         )
         await until(pilot, lambda: all(badge.region.area for badge in screen.query(Badge)))
         side = screen.query_one("#side")
         places = {badge.letter: badge.region.offset for badge in screen.query(Badge)}
-        assert places["l"] == (side.region.x + 1, side.region.y)
+        assert places["q"] == (side.region.x + 1, side.region.y)
         assert places["a"].y == 0
-        await pilot.press("l")
+        await pilot.press("q")
         await until(pilot, lambda: side.has_focus and not screen.query(Badge))
         await pilot.press("ctrl+o", "escape")
         await until(pilot, lambda: not screen.query(Badge))
         assert side.has_focus
         # A letter that is a key elsewhere does nothing but take the letters away.
-        await pilot.press("ctrl+o", "q")
+        await pilot.press("ctrl+o", "w")
         await until(pilot, lambda: not screen.query(Badge))
         await pilot.press("ctrl+o", "f")
         await until(pilot, lambda: app.current_mode == "jobs")
@@ -61,7 +61,7 @@ async def test_the_palette_and_the_line_jump_too(make_app: AppMaker) -> None:
     async with app.run_test(size=(120, 32)) as pilot:
         await until(pilot, lambda: app.screen.query_one(Table).total == 6)
         await pilot.press(":", *"jump", "enter")
-        await until(pilot, lambda: len(app.screen.query(Badge)) == 9)
+        await until(pilot, lambda: len(app.screen.query(Badge)) == 10)
         await pilot.press("s")
         await until(pilot, lambda: isinstance(app.screen, SlicesMode))
 
