@@ -33,6 +33,7 @@ from tomotui.formats.particle_files import (
     particle_writers,
     read_particles,
 )
+from tomotui.formats.portal import write_portal_alignment
 from tomotui.formats.relion import write_relion
 from tomotui.formats.warp_writing import write_warp
 from tomotui.geometry.poses import matrices_of_angles
@@ -114,7 +115,13 @@ def alignment_files(truth: Truth, folder: Path) -> dict[str, Path]:
     write_aln(truth.alignment, folder / f"{NAME}.aln", **IMAGES)
     write_warp(truth.alignment, folder / f"{NAME}.xml", **IMAGES, ctf=truth.ctf)
     relion = write_relion(folder / "relion", [(truth.series, truth.alignment, truth.ctf)])
-    files = {"IMOD .xf": f"{NAME}.xf", "AreTomo .aln": f"{NAME}.aln", "Warp .xml": f"{NAME}.xml"}
+    write_portal_alignment(truth.alignment, folder / f"{NAME}.json", **IMAGES)
+    files = {
+        "IMOD .xf": f"{NAME}.xf",
+        "AreTomo .aln": f"{NAME}.aln",
+        "Warp .xml": f"{NAME}.xml",
+        "CryoET portal .json": f"{NAME}.json",
+    }
     return {name: folder / file for name, file in files.items()} | {"RELION 5 .star": relion}
 
 

@@ -14,6 +14,7 @@ from tomotui.formats.imod import write_imod
 from tomotui.formats.imod_model import read_imod_model
 from tomotui.formats.known_tomograms import KnownTomogram
 from tomotui.formats.particle_files import WritingWords, particle_writers
+from tomotui.formats.portal import write_portal_alignment
 from tomotui.formats.relion import write_relion
 from tomotui.formats.star import read_star
 from tomotui.formats.warp import read_warp
@@ -82,6 +83,12 @@ def test_the_example_as_alignments(tmp_path: Path) -> None:
     series, warp = read_warp(tmp_path / "a.xml"), _example("Warp")
     assert (*series.angles_deg, *series.axis_deg) == (*warp["Angles"], *warp["AxisAngle"])
     assert tuple(series.offset_angstrom[0]) == warp["AxisOffsetX Y"]
+
+    write_portal_alignment(alignment, tmp_path / "a.json", **IMAGES)
+    (section,) = json.loads((tmp_path / "a.json").read_text())["per_section_alignment_parameters"]
+    portal = _example("CryoET data portal")
+    found = (section["x_offset"], section["y_offset"], section["tilt_angle"])
+    assert found == pytest.approx((*portal["x_offset y_offset"], *portal["tilt_angle"]))
 
     width, height = page.IMAGE_SIZE_PX
     record = TiltSeries(

@@ -11,6 +11,7 @@ import pytest
 from tomotui.formats.alignments import read_alignment
 from tomotui.formats.aretomo import write_aln
 from tomotui.formats.imod import write_imod
+from tomotui.formats.portal import write_portal_alignment
 from tomotui.formats.relion import write_relion
 from tomotui.formats.warp_writing import write_warp
 from tomotui.geometry.tilt import TiltGeometry
@@ -46,7 +47,13 @@ def _relion(alignment: Alignment, folder: Path) -> Path:
     return write_relion(folder, [(series, alignment, None)])
 
 
-@pytest.mark.parametrize("write", [_imod, _aretomo, _relion, _warp])
+def _portal(alignment: Alignment, folder: Path) -> Path:
+    path = folder / "alignment_metadata.json"
+    write_portal_alignment(alignment, path, image_size_px=SIZE, pixel_size_angstrom=PIXEL)
+    return path
+
+
+@pytest.mark.parametrize("write", [_imod, _aretomo, _relion, _warp, _portal])
 def test_alignments(tmp_path: Path, write: Callable[[Alignment, Path], Path]) -> None:
     chance = np.random.default_rng(2)
     geometry = TiltGeometry.of(

@@ -77,7 +77,8 @@ def import_(
     tilts
         Tilt angles of a single stack, one a line, or a .tomostar of Warp.
     alignment
-        Alignment of another program: .xf (IMOD), .aln (AreTomo), .star (RELION 5), .xml (Warp).
+        Alignment of another program: .xf (IMOD), .aln (AreTomo), .star (RELION 5), .xml (Warp),
+        alignment_metadata.json (CryoET data portal).
     ctf
         CTF of another program: .defocus (IMOD), .txt (AreTomo, CTFFIND), .star (RELION 5), .xml
         (Warp).

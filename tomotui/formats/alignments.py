@@ -9,6 +9,7 @@ from tomotui.formats.aretomo import read_aretomo
 from tomotui.formats.errors import FormatError
 from tomotui.formats.imod import read_imod
 from tomotui.formats.imported import ImportedAlignment
+from tomotui.formats.portal import read_portal_alignment
 from tomotui.formats.relion import read_relion
 from tomotui.formats.warp import read_warp
 
@@ -22,7 +23,7 @@ def read_alignment(
     pixel_size_angstrom: float,
     nominal_tilts_deg: Sequence[float],
 ) -> ImportedAlignment:
-    """Read an IMOD ``.xf``, an AreTomo ``.aln``, a RELION 5 ``.star`` or a Warp ``.xml``.
+    """Read an alignment of IMOD, AreTomo, RELION 5, Warp or the CryoET data portal, by its ending.
 
     Beside an ``.xf``, the ``.tlt`` and ``.xtilt`` of the same name are used. A ``.star`` with
     several series gives the one called ``series_name``.
@@ -64,8 +65,18 @@ def read_alignment(
             pixel_size_angstrom=pixel_size_angstrom,
             nominal_tilts_deg=nominal_tilts_deg,
         )
+    if path.suffix == ".json":
+        return read_portal_alignment(
+            path,
+            series_uid=series_uid,
+            image_size_px=image_size_px,
+            pixel_size_angstrom=pixel_size_angstrom,
+            nominal_tilts_deg=nominal_tilts_deg,
+        )
     if path.suffix != ".xf":
-        raise FormatError(f"{path} is no alignment known here", "give .xf, .aln, .star or .xml")
+        raise FormatError(
+            f"{path} is no alignment known here", "give .xf, .aln, .star, .xml or .json"
+        )
     tlt, xtilt = path.with_suffix(".tlt"), path.with_suffix(".xtilt")
     return read_imod(
         path,

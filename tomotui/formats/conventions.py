@@ -137,6 +137,14 @@ OTHERS = (
         {"Angles": (-30.0,), "AxisAngle": (85.0,), "AxisOffsetX Y": (12.0, -9.25)},
     ),
     Convention(
+        "CryoET data portal alignment_metadata.json",
+        (
+            "in_plane_rotation is Rz(axis), x_offset and y_offset are our shift in pixels from "
+            "(n - 1) / 2, tilt_angle and volume_x_rotation our tilt and x-tilt; z_index from 0.",
+        ),
+        {"x_offset y_offset": (5.3, -3.2), "tilt_angle": (30.0,)},
+    ),
+    Convention(
         "Dynamo .tbl",
         (
             "Voxels whose first has the coordinate 1, in columns 24 to 26, plus the shifts of "
@@ -153,7 +161,7 @@ OTHERS = (
         {"x y z": (40.0, -20.0, 12.0)},
     ),
     Convention(
-        "copick, CryoET data portal picks",
+        "copick picks .json",
         (
             "Angstrom from the middle of the first voxel; transformation_ is our pose R, its "
             "translation adds to the location.",

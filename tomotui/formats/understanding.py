@@ -40,7 +40,7 @@ def understand(
         the mdoc's, whose sections are then put into the order of the stack.
     alignment
         IMOD ``.xf`` (``.tlt`` and ``.xtilt`` beside it are used), AreTomo ``.aln``,
-        RELION 5 ``.star``, or Warp ``.xml``.
+        RELION 5 ``.star``, Warp ``.xml``, or ``.json`` of the CryoET data portal.
     ctf
         IMOD ``.defocus``, ``.txt`` of AreTomo or CTFFIND, RELION 5 ``.star``, or Warp ``.xml``.
 

@@ -45,7 +45,7 @@ class ImportParameters(Parameters):
         None, "Tilt angles (.rawtlt, .tlt), one a line; found beside the stack when not given."
     )
     alignment: str | None = parameter(
-        None, "Alignment of another program (.xf, .aln, RELION .star, Warp .xml) to take over."
+        None, "Alignment of another program (.xf, .aln, .star, .xml, .json) to take over."
     )
     ctf: str | None = parameter(
         None,
