@@ -20,6 +20,7 @@ from tomotui.stages.base import ParameterError, Stage
 from tomotui.tui.actions import bindings
 from tomotui.tui.forecast import History, forecast, read_history
 from tomotui.tui.foresight import Foresight, foresee, series_meant
+from tomotui.tui.screens.launch_place import PlaceRow
 from tomotui.tui.screens.launch_recipes import RecipeForm
 from tomotui.tui.shell_words import run_command
 from tomotui.tui.widgets.fields import Choice, Field
@@ -79,6 +80,7 @@ class LaunchScreen(RecipeForm):
                         yield Static("stage", classes="field-label")
                         names = [stage.name for stage in self.stages]
                         yield Choice(names, names.index(self.stage.name), id="stage")
+                    yield PlaceRow(self.request, self.cloned_from)
                     yield Static(self.stage.summary, id="stage-summary", markup=False)
                     yield VerticalScroll(*self._fields(), id="fields", can_focus=False)
                 with VerticalScroll(id="launch-side", can_focus=False):
@@ -133,6 +135,7 @@ class LaunchScreen(RecipeForm):
             fields.first().editor.focus()
         else:
             self.query_one("#run").focus()
+        self.query_one(PlaceRow).ask(self.tomotui, self.stage.name)
         self._check()
 
     # ---- what is wished
@@ -156,7 +159,8 @@ class LaunchScreen(RecipeForm):
             understood = self.stage.validate({**values, **own}).model_dump(mode="json")
             values = {name: understood[name] for name in values}
         after = tuple(self._foresight.after) if self._foresight else self.request.after
-        return self.request.replace(stage=self.stage.name, parameters=values, after=after)
+        place = self.query_one(PlaceRow).place._asdict()
+        return self.request.replace(stage=self.stage.name, parameters=values, after=after, **place)
 
     @on(Field.Edited)
     def _check(self) -> None:
@@ -196,6 +200,7 @@ class LaunchScreen(RecipeForm):
         fields = self.query_one("#fields")
         await fields.remove_children()
         await fields.mount(*self._fields())
+        self.query_one(PlaceRow).ask(self.tomotui, self.stage.name)
         self._check()
 
     # ---- what will happen
@@ -223,6 +228,11 @@ class LaunchScreen(RecipeForm):
     def _series_meant(self, known: Sequence[TiltSeries], values: Mapping[str, Any]) -> list[str]:
         targets = [target.name for target in self.request.targets]
         return series_meant(self.stage, targets, [one.name for one in known], values)
+
+    @on(PlaceRow.Known)
+    def _show_place(self, event: PlaceRow.Known) -> None:
+        event.stop()
+        self._show_outlook()
 
     @on(Field.Focused)
     def _show_about(self, event: Field.Focused) -> None:

@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from textual.pilot import Pilot
+from textual.widgets import Static
+
+from tests.tui.conftest import AppMaker, request, until
+from tomotui.project import Project
+from tomotui.records import Job, JobRequest
+from tomotui.tui.app import TomotuiApp
+from tomotui.tui.screens.launch import LaunchScreen
+from tomotui.tui.screens.launch_place import PlaceRow
+from tomotui.tui.widgets.fields import Choice
+from tomotui.tui.widgets.table import Table
+
+
+@pytest.fixture
+def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine with SLURM, and a user with two profiles."""
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "sbatch").touch(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}")
+    own = tmp_path / "config" / "tomotui"
+    own.mkdir(parents=True)
+    (own / "cluster.toml").write_text("[profiles.cpu]\n[profiles.gpu]\n")
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+
+
+def submitter(project: Project, wish: JobRequest, start_agent: bool) -> Job:
+    return project.submit(wish)
+
+
+async def opened(pilot: Pilot[Any], app: TomotuiApp, stage: str) -> LaunchScreen:
+    await until(pilot, lambda: app.screen.query_one(Table).total == 6)
+    app.launch(request(stage, ["ts_005"]))
+    await until(pilot, lambda: isinstance(app.screen, LaunchScreen))
+    assert isinstance(app.screen, LaunchScreen)
+    return app.screen
+
+
+async def test_a_form_sends_a_job_to_the_cluster_and_keeps_that_for_the_stage(
+    make_app: AppMaker, cluster: None
+) -> None:
+    app = make_app(submitter=submitter)
+    async with app.run_test(size=(120, 40)) as pilot:
+        form = await opened(pilot, app, "align")
+        row = form.query_one(PlaceRow)
+        await until(pilot, lambda: row.display)
+        row.query_one(Choice).focus()
+        await pilot.press("right", "right")
+        outlook = form.query_one("#outlook", Static)
+        await until(pilot, lambda: "--where slurm --profile gpu" in _words(outlook))
+        await pilot.press("ctrl+r")
+        await until(pilot, lambda: not isinstance(app.screen, LaunchScreen))
+
+        form = await opened(pilot, app, "align")
+        row = form.query_one(PlaceRow)
+        await until(pilot, lambda: row.display)
+        assert (row.place.executor, row.place.profile) == ("slurm", "gpu")
+        await pilot.press("escape")
+
+
+async def test_without_slurm_there_is_nothing_to_choose(
+    make_app: AppMaker, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("tomotui.tui.screens.launch_place.slurm_is_here", lambda: False)
+    app = make_app(submitter=submitter)
+    async with app.run_test(size=(120, 40)) as pilot:
+        form = await opened(pilot, app, "align")
+        await until(pilot, lambda: form._foresight is not None)
+        row = form.query_one(PlaceRow)
+        assert (row.display, row.place.executor) == (False, "local")
+
+
+def _words(static: Static) -> str:
+    return " ".join(str(static.content).split())

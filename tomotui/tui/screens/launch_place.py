@@ -1,0 +1,114 @@
+"""The row of a form that says where the job shall run; there only where SLURM is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
+
+from textual.app import ComposeResult
+from textual.containers import Horizontal
+from textual.message import Message
+from textual.widgets import Static
+
+from tomotui.jobs.cluster.commands import slurm_is_here
+from tomotui.jobs.cluster.profiles import ProfileError, read_profiles
+from tomotui.project import Project
+from tomotui.project.jobs import Place
+from tomotui.records import Job, JobRequest
+from tomotui.tui.widgets.fields import Choice
+
+if TYPE_CHECKING:
+    from tomotui.tui.app import TomotuiApp
+
+HERE = Place()
+
+
+class Places(NamedTuple):
+    """Where a job may run, and where the stage has run last."""
+
+    choices: tuple[Place, ...] = (HERE,)
+    last: Place = HERE
+
+
+def read_places(project: Project, stage: str) -> Places:
+    """Return where a job of a stage may run; a wrong file of profiles offers none of them."""
+    if not slurm_is_here():
+        return Places()
+    try:
+        profiles = read_profiles(project.folder)
+    except ProfileError:
+        profiles = None
+    names = list(profiles.by_name) if profiles is not None else []
+    through = [Place("slurm", name) for name in names or [""]]
+    last = project.last_place(stage)
+    return Places((HERE, *through), last if last in through else HERE)
+
+
+def place_words(place: Place) -> str:
+    """Return how a place is called."""
+    if place.executor == "local":
+        return "this machine"
+    return f"{place.executor}: {place.profile}" if place.profile else place.executor
+
+
+class PlaceRow(Horizontal):
+    """Chooses between this machine and the profiles of the cluster; kept for each stage."""
+
+    DEFAULT_CSS: ClassVar[str] = """
+    PlaceRow { height: 1; padding-left: 2; display: none; }
+    PlaceRow:focus-within { background: $cursor; }
+    PlaceRow:focus-within Choice { background: $cursor; }
+    """
+
+    class Known(Message):
+        """It is known where the job may run, or another place was chosen."""
+
+    def __init__(self, request: JobRequest, cloned_from: Job | None) -> None:
+        super().__init__(id="place-row")
+        self._given = Place(request.executor, request.profile)
+        self._is_given = cloned_from is not None or self._given != HERE
+        self._places = Places()
+        self._asked_for = ""
+        self._shown = HERE
+
+    @property
+    def place(self) -> Place:
+        """Where the job shall run."""
+        if len(self._places.choices) < 2:
+            return self._given
+        return self._places.choices[self.query_one(Choice).index]
+
+    def compose(self) -> ComposeResult:
+        """Lay out the label and the choice."""
+        yield Static("where", classes="field-label")
+        yield Choice([place_words(HERE)], 0, id="place")
+
+    def ask(self, app: TomotuiApp, stage: str) -> None:
+        """Ask where a job of a stage may run."""
+        self._asked_for = stage
+
+        def found(places: Places) -> None:
+            if self.is_attached and self._asked_for == stage:
+                self._show(places)
+
+        app.change(lambda project: read_places(project, stage), found)
+
+    def _show(self, places: Places) -> None:
+        if len(places.choices) < 2:
+            return
+        wanted = self._given if self._is_given else places.last
+        choices = places.choices if wanted in places.choices else (*places.choices, wanted)
+        self._places = Places(choices, places.last)
+        self._shown = wanted
+        choice = self.query_one(Choice)
+        choice.labels = [place_words(place) for place in choices]
+        choice.index = choices.index(wanted)
+        choice.refresh()
+        self.display = True
+        self.post_message(self.Known())
+
+    def on_choice_changed(self, event: Choice.Changed) -> None:
+        """Tell that another place was chosen."""
+        event.stop()
+        if self.place != self._shown:
+            self._is_given, self._given, self._shown = True, self.place, self.place
+            self.post_message(self.Known())
