@@ -14,16 +14,18 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+import psutil
+
 from tomotui.jobs import agent_status
 from tomotui.jobs.events import read_events
-from tomotui.jobs.files import UnreadableFile, read_model
 from tomotui.jobs.presence import ensure_agent
-from tomotui.jobs.specification import EVENTS_FILE, WORKER_FILE, WorkerInfo
+from tomotui.jobs.specification import EVENTS_FILE
 from tomotui.project import Project
 from tomotui.records import Job, JobRequest, Status, Target
 
 KINDS = ("agent", "supervisor", "worker", "screens")
 _PATIENCE_SECONDS = 120.0
+_PATIENCE_FOR_WORKERS_SECONDS = 4.0
 _OF_THE_AGENT = ("adopted",)
 _IN_TASKS = ("progress", "metric")
 
@@ -58,7 +60,7 @@ def _round(folder: Path, number: int, victim: str, chance: random.Random) -> Rou
         hits = retried = 0
         for _ in range(3):
             time.sleep(chance.uniform(0.0, 0.8))
-            hits += _kill(folder, (job, after), victim, chance, screens)
+            hits += _kill(folder, victim, chance, screens)
             ensure_agent(folder)
         deadline = time.monotonic() + _PATIENCE_SECONDS
         while True:
@@ -83,9 +85,7 @@ def _open_screens(folder: Path) -> int:
     return pid
 
 
-def _kill(
-    folder: Path, jobs: tuple[Job, ...], victim: str, chance: random.Random, screens: int | None
-) -> int:
+def _kill(folder: Path, victim: str, chance: random.Random, screens: int | None) -> int:
     """Kill one process without warning; returns 1 when there was one."""
     pids: list[int] = []
     if victim == "screens" and screens is not None:
@@ -94,13 +94,7 @@ def _kill(
         status = agent_status(folder)
         pids = [status.info.process.pid] if status.is_alive and status.info else []
     else:
-        for job in jobs:
-            for path in (folder / job.folder).glob(f"*/{WORKER_FILE}"):
-                with contextlib.suppress(UnreadableFile):
-                    worker = read_model(path, WorkerInfo)
-                    if worker is not None:
-                        pid = worker.child_pid if victim == "worker" else worker.supervisor.pid
-                        pids.append(pid)
+        pids = _workers(folder, victim, chance)
     alive = [pid for pid in pids if _is_ours(pid)]
     if not alive:
         return 0
@@ -111,6 +105,23 @@ def _kill(
             os.waitpid(pid, 0)
         return 1
     return 0
+
+
+def _workers(folder: Path, victim: str, chance: random.Random) -> list[int]:
+    """Wait for workers or their supervisors, which live for a moment only, and return them."""
+    deadline = time.monotonic() + _PATIENCE_FOR_WORKERS_SECONDS
+    while time.monotonic() < deadline:
+        ours = {}
+        for process in psutil.process_iter(["cmdline", "ppid"]):
+            words = process.info["cmdline"] or []
+            if "tomotui.jobs.worker" in words and words[-1].startswith(f"{folder}{os.sep}"):
+                ours[process.pid] = process.info["ppid"]
+        found = [pid for pid, parent in ours.items() if (parent in ours) == (victim == "worker")]
+        if found:
+            time.sleep(chance.uniform(0.0, 0.3) if victim == "supervisor" else 0.0)
+            return found
+        time.sleep(0.01)
+    return []
 
 
 def _is_ours(pid: int) -> bool:

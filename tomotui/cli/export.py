@@ -27,7 +27,7 @@ from tomotui.project import Project
 from tomotui.records import Alignment, Ctf, Network, TiltSeries
 
 FORMATS = {
-    "alignment": ("imod", "aretomo", "relion", "warp"),
+    "alignment": ("imod", "aretomo", "relion", "warp", "portal"),
     "ctf": ("relion", "imod", "ctffind"),
     "tomogram": ("mrc",),
     "particles": ("csv", "relion", "dynamo", "eman", "imod", "copick"),
@@ -37,6 +37,7 @@ FORMATS = {
 _SUFFIXES = {
     ("alignment", "imod"): ".xf",
     ("alignment", "aretomo"): ".aln",
+    ("alignment", "portal"): ".json",
     ("ctf", "imod"): ".defocus",
     ("ctf", "ctffind"): ".txt",
     ("tomogram", "mrc"): ".mrc",
@@ -79,8 +80,8 @@ def export(
     output
         Folder to write into, or the file where a single one is written (such as picks.csv).
     format_
-        alignment: imod, aretomo, relion, warp (with the CTF). ctf: relion, imod (.defocus),
-        ctffind (text, as AreTomo).
+        alignment: imod, aretomo, relion, warp (with the CTF), portal (CryoET data portal).
+        ctf: relion, imod (.defocus), ctffind (text, as AreTomo).
         particles: csv, relion, dynamo, eman (info/*.json), imod (models), copick.
         tomogram, map: mrc. network: safetensors. The first of them by default.
     project
@@ -125,6 +126,7 @@ def export(
         "aretomo": _aretomo,
         "relion": _relion,
         "warp": _warp,
+        "portal": _portal,
         "ctffind": _ctf_text,
         "safetensors": _networks,
         "mrc": partial(_tomograms, restored=restored)
@@ -223,7 +225,24 @@ def _relion(project: Project, names: Sequence[str], place: Place) -> list[Path]:
     return [write_relion(folder, entries)] if entries else []
 
 
+def _portal(project: Project, names: Sequence[str], place: Place) -> list[Path]:
+    from tomotui.formats.portal import write_portal_alignment
+
+    pairs = _aligned(project, names)
+    paths = place.files([series.name for series, _ in pairs])
+    for (series, alignment), path in zip(pairs, paths, strict=True):
+        write = partial(
+            write_portal_alignment,
+            alignment,
+            image_size_px=(series.width_px, series.height_px),
+            pixel_size_angstrom=series.pixel_size_angstrom,
+        )
+        whole(path, write)
+    return paths
+
+
 def _warp(project: Project, names: Sequence[str], place: Place) -> list[Path]:
+    from tomotui.formats.names import file_name
     from tomotui.formats.warp_rows import write_tomostar
     from tomotui.formats.warp_writing import write_warp
 
@@ -233,7 +252,7 @@ def _warp(project: Project, names: Sequence[str], place: Place) -> list[Path]:
         folder = place.folder(True)
         images = [f"{series.name}_{tilt.index + 1:03d}.mrc" for tilt in series.tilts]
         prior = [tilt.prior_dose_e_per_a2 for tilt in series.tilts]
-        xml, tomostar = (folder / f"{series.name}{end}" for end in (".xml", ".tomostar"))
+        xml, tomostar = (folder / f"{file_name(series.name)}{end}" for end in (".xml", ".tomostar"))
         whole(
             xml,
             partial(

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tomotui.cli.errors import WrongWords
+from tomotui.formats.names import file_name
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,8 @@ class Place:
         ------
         WrongWords
             When several files should go into one.
+        FormatError
+            When a name would lead out of the folder.
         """
         if self.is_file and len(names) > 1:
             raise WrongWords(
@@ -39,7 +42,7 @@ class Place:
         self.folder(bool(names))
         if self.is_file:
             return [self.output for _ in names]
-        return [self.output / f"{name}{self.suffix}" for name in names]
+        return [self.output / f"{file_name(name)}{self.suffix}" for name in names]
 
     def folder(self, needed: bool) -> Path:
         """Return the folder to write into; made when something will be written."""

@@ -171,6 +171,10 @@ def read_mdoc(path: Path | str) -> Mdoc:
             f"{path} has {first['loc'][0]} = {first['input']}, which cannot be understood",
             "correct the line, or import without the mdoc",
         ) from None
+    except (ValueError, TypeError, KeyError, IndexError) as error:  # A line that is no entry.
+        raise FormatError(
+            f"{path} cannot be read as an mdoc: {error}", "correct it, or import without the mdoc"
+        ) from error
     sections = tuple(_section(data) for data in parsed.section_data)
     if not sections:
         raise FormatError(

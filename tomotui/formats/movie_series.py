@@ -7,6 +7,7 @@ table of movies and tilts.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -283,10 +284,10 @@ def _in_folders(base: str, name: str, folders: Sequence[Path | None]) -> Path | 
         # Movies are often compressed or renamed from one kind to another after the session.
         for candidate in (base, *(stem + suffix for suffix in MOVIE_SUFFIXES)):
             path = folder / candidate
-            if path.is_file() and is_movie_name(path):
+            if os.path.isfile(path) and is_movie_name(path):
                 return path
     whole = Path(name)
-    return whole if "\\" not in name and whole.is_absolute() and whole.is_file() else None
+    return whole if "\\" not in name and whole.is_absolute() and os.path.isfile(whole) else None
 
 
 # ---- mdocs of single movies

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from tomotui.formats.errors import FormatError
 from tomotui.formats.imported import ImportedAlignment, left_out_tilt
+from tomotui.formats.names import file_name
 from tomotui.formats.star import Columns, only_block, read_star, write_star
 from tomotui.records import Alignment, Ctf, Tilt, TiltAlignment, TiltCtf, TiltSeries
 
@@ -276,7 +277,7 @@ def write_relion(
     table: Columns = {}
     for record, alignment, ctf in series:
         hand = ctf.handedness if ctf is not None else None
-        relative = Path(called) / "tilt_series" / f"{record.name}.star"
+        relative = Path(called) / "tilt_series" / f"{file_name(record.name)}.star"
         more = None if tomograms is None else tomograms[record.name]
         entries = {
             "rlnTomoName": record.name,

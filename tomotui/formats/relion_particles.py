@@ -8,6 +8,7 @@ of the particle in it, the two are combined as RELION does: ``A = A_subtomogram 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -143,7 +144,7 @@ def _follow(path: Path) -> tuple[Path, dict[str, Corner]]:
 def _beside(path: Path, named: str) -> Path:
     """Return a file that RELION names from its project's folder, one of those above ``path``."""
     for folder in path.absolute().parents:
-        if (folder / named).is_file():
+        if os.path.isfile(folder / named):
             return folder / named
     raise FormatError(
         f"{path} names {named}, which is in no folder above it",

@@ -28,7 +28,7 @@ def read_star(path: Path | str) -> dict[str, Columns]:
         blocks = starfile.read(path, always_dict=True)
     except Exception as error:  # starfile raises whatever its parser or pandas ran into.
         raise FormatError(f"{path} cannot be read as a STAR file: {error}") from error
-    return {str(name): _columns(block) for name, block in blocks.items()}
+    return {str(name): _columns(path, block) for name, block in blocks.items()}
 
 
 def write_star(path: Path | str, blocks: Mapping[str, Mapping[str, Any]]) -> None:
@@ -66,7 +66,10 @@ def only_block(path: Path, blocks: dict[str, Columns], wanted: str, column: str)
     )
 
 
-def _columns(block: Any) -> Columns:
+def _columns(path: Path, block: Any) -> Columns:
     if isinstance(block, dict):
         return {str(key): [value] for key, value in block.items()}
+    if not block.columns.is_unique:
+        twice = block.columns[block.columns.duplicated()][0]
+        raise FormatError(f"{path} has the column {twice} twice", "take one of them out")
     return {str(key): block[key].tolist() for key in block.columns}

@@ -49,7 +49,10 @@ def read_atoms(path: Path) -> Atoms:
     if structure.assemblies:
         naming = gemmi.HowToNameCopiedChain.Short
         model = gemmi.make_assembly(structure.assemblies[0], model, naming)
-    atoms = _collect(model)
+    try:
+        atoms = _collect(model)
+    except UnicodeDecodeError as error:
+        raise FormatError(f"{path}: holds names that are no text ({error})") from error
     if not atoms:
         raise FormatError(no_atoms)
     return atoms

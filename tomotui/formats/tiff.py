@@ -7,6 +7,7 @@ same hand in both formats, and axes and shifts of other programs fit.
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
@@ -20,6 +21,10 @@ from tomotui.formats.errors import FormatError
 Image = NDArray[np.float32]
 _ANGSTROM_PER_UNIT = {2: 2.54e8, 3: 1e8}
 _PLAUSIBLE_PIXEL_ANGSTROM = (0.05, 500.0)
+_MOST_FROM_LITTLE = 16 * 2**20
+_DENSEST = 100_000
+"""An image of more bytes than that many times those stored is a damaged header: nothing packs
+blank images so well."""
 
 
 class TiffStack:
@@ -37,24 +42,46 @@ class TiffStack:
         self.path = Path(path)
         if not self.path.is_file():
             raise FormatError(f"{self.path} does not exist", "check the path")
-        self._damage = (tifffile.TiffFileError, ValueError, OSError, EOFError, RuntimeError)
+        self._damage = (
+            tifffile.TiffFileError,
+            ValueError,
+            TypeError,
+            KeyError,
+            IndexError,
+            ArithmeticError,
+            OSError,
+            EOFError,
+            RuntimeError,
+            MemoryError,
+            struct.error,
+        )
         try:
             self._file: Any = tifffile.TiffFile(self.path)
             n_pages = len(self._file.pages)
             page = self._file.pages[0]
             page_shape = tuple(page.shape)
-        except (*self._damage, IndexError) as error:
+            n_held = sum(page.databytecounts)
+            is_possible = page.nbytes <= max(_MOST_FROM_LITTLE, _DENSEST * n_held)
+            self.pixel_size_angstrom = _pixel_size(page)
+        except self._damage as error:
             raise FormatError(
                 f"{self.path} cannot be read as TIFF: {error}", "copy it again"
             ) from error
-        if len(page_shape) != 2 or page.dtype is None or page.dtype.kind == "c":
+        is_grey = len(page_shape) == 2 and all(isinstance(n, int) for n in page_shape)
+        if is_grey and not is_possible:
+            self._file.close()
+            raise FormatError(
+                f"{self.path} is damaged: {n_held} bytes cannot hold an image of {page_shape[1]} x "
+                f"{page_shape[0]} pixels",
+                "copy it again",
+            )
+        if not is_grey or page.dtype is None or page.dtype.kind == "c":
             self._file.close()
             raise FormatError(
                 f"{self.path} has pages of shape {page_shape}",
                 "give grey images, one to a page",
             )
         self.shape = (n_pages, int(page_shape[0]), int(page_shape[1]))
-        self.pixel_size_angstrom = _pixel_size(page)
         self.intensity_scale, self.intensity_offset = 1.0, 0.0
 
     @property

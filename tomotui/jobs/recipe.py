@@ -134,7 +134,7 @@ def read_recipe(path: Path | str) -> Recipe:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise RecipeError([f"{path} cannot be read: {error.strerror or error}"]) from error
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise RecipeError([f"{path} is no TOML file: {error}"]) from error
     return recipe_from(values, path)
 

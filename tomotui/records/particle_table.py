@@ -173,14 +173,25 @@ class ParticleTable:
 
         Raises
         ------
-        OSError, ValueError, KeyError
+        OSError, ValueError
             When the file is not there, torn, or something else.
         """
-        with np.load(path, allow_pickle=False) as file:
-            columns = {name: file[name] for name in file.files}
-        # Files of older programs do not know where particles came from.
-        columns.setdefault("origins", np.full(len(columns["uids"]), "", dtype="U16"))
-        return cls(**{one.name: columns[one.name] for one in fields(cls)})
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                columns = {name: file[name] for name in file.files}
+            n = len(columns["uids"])
+            # Files of older programs do not know where particles came from.
+            columns.setdefault("origins", np.full(n, "", dtype="U16"))
+            table = cls(**{one.name: columns[one.name] for one in fields(cls)})
+        except (OSError, ValueError):
+            raise
+        # What a torn archive makes of numpy and zipfile has no common base.
+        except Exception as error:
+            raise ValueError(f"it is torn, or holds no particles: {error!r}") from error
+        shapes = {one.name: (n, *_MORE.get(one.name, ())) for one in fields(cls)}
+        if any(getattr(table, name).shape != shape for name, shape in shapes.items()):
+            raise ValueError("it is torn: its columns are of different lengths")
+        return table
 
 
 @dataclass(frozen=True, eq=False)
@@ -205,6 +216,7 @@ class Candidates:
     same_within_angstrom: float
 
 
+_MORE = {"positions_angstrom": (3,), "angles_deg": (3,)}
 _POSITION = ("x_angstrom", "y_angstrom", "z_angstrom")
 _ANGLES = ("rot_deg", "tilt_deg", "psi_deg")
 

@@ -174,7 +174,7 @@ class _PathMaps:
     def _kept(self) -> dict[str, Any]:
         path = self.task.resolve(self.landscape.path)
         try:
-            with np.load(path) as file:
+            with np.load(path, allow_pickle=False) as file:
                 names = ("uids", "coordinates", "axes", "deviations")
                 return {name: file[name] for name in names}
         except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:

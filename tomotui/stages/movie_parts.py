@@ -30,7 +30,7 @@ class MoviePart:
 
     def sums(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Return the sums of even and odd frames."""
-        with np.load(self.path) as data:
+        with np.load(self.path, allow_pickle=False) as data:
             return data["even"], data["odd"]
 
 
@@ -73,7 +73,7 @@ def write_part(path: Path, key: str, made: CorrectedMovie) -> None:
 def read_part(path: Path, key: str) -> MoviePart | None:
     """Return what an earlier attempt has made of a movie, if it was made in the same way."""
     try:
-        with np.load(path) as data:
+        with np.load(path, allow_pickle=False) as data:
             if str(data["key"]) != key:
                 return None
             values = json.loads(str(data["figures"]))

@@ -58,7 +58,7 @@ def read_keymap(path: Path) -> KeymapFile:
     try:
         text = path.read_text(encoding="utf-8")
         values = tomllib.loads(text)
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise KeymapError(f"{path} cannot be read: {error}") from error
     table = values.get("keys")
     if not isinstance(table, dict):

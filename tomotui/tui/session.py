@@ -310,7 +310,7 @@ def _load(path: Path, model: type[ModelT]) -> ModelT:
     """Read a file; what cannot be understood in it is left out, and the rest holds."""
     try:
         values = json.loads(path.read_bytes())
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return model()
     for _ in range(MOST_REPAIRS):
         try:

@@ -246,7 +246,7 @@ def theme_of_project(folder: Path) -> str | None:
         return None
     try:
         name = tomllib.loads(path.read_text(encoding="utf-8")).get("name")
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ThemeError(f"{path} cannot be read: {error}") from error
     if not isinstance(name, str):
         raise ThemeError(f'{path} names no theme; write  name = "{DEFAULT_THEME}"  into it')
