@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,101 +18,27 @@ from tomotui.bench.scenes import (
     MOVIES,
     RAW,
     SERIES,
-    Scene,
     Tell,
     make_movies,
     make_scene,
 )
+from tomotui.bench.workshop import Bench, CheckFailed, remove
 from tomotui.formats.mrc import read_volume
-from tomotui.jobs import ensure_agent, submit
 from tomotui.project import Project
 from tomotui.records import (
     Alignment,
     Ctf,
-    JobRequest,
     Map,
     Particle,
     ParticleSet,
     Target,
-    TiltSeries,
     Tomogram,
 )
 from tomotui.simulate import alignment_error
 from tomotui.simulate.output import particle_records
 
-POLL_SECONDS = 0.2
 TOMOGRAM_ANGSTROM = 24.0
 TRUE_SET = "true"
-
-
-class CheckFailed(Exception):
-    """A stage did not make what there is to judge."""
-
-
-@dataclass
-class Bench:
-    """A bench while it runs: the scene, the project, and what was found so far."""
-
-    scene: Scene
-    project: Project
-    tell: Tell
-    device: str = ""
-    jobs: list[int] = field(default_factory=list)
-
-    def run(self, stage: str, parameters: Mapping[str, Any], *targets: Target) -> Path:
-        """Run a stage as a job and wait for it.
-
-        Returns
-        -------
-        The folder of its last task.
-
-        Raises
-        ------
-        CheckFailed
-            When the job did not succeed.
-        """
-        request = JobRequest(stage=stage, parameters=dict(parameters), targets=targets)
-        job = submit(self.project, request)
-        self.jobs.append(job.id)
-        while not self.project.job(job.id).status.is_finished:
-            # An agent that was killed is followed by another.
-            ensure_agent(self.project.folder)
-            time.sleep(POLL_SECONDS)
-        task = self.project.tasks(job.id)[-1]
-        self.device = task.device
-        if task.status.value != "done":
-            raise CheckFailed(task.error or task.message or f"the job is {task.status.value}")
-        return self.project.folder / task.folder
-
-    def series(self, name: str) -> TiltSeries:
-        """Return a series, which the import has made."""
-        found = self.project.series_named(name)
-        if found is None:
-            raise CheckFailed(f"the import made no series {name}")
-        return found
-
-    def latest(self, kind: str, name: str) -> Any:
-        """Return the newest record of a series."""
-        found = self.project.latest(kind, self.series(name).uid)
-        if found is None:
-            raise CheckFailed(f"there is no {kind} of {name}")
-        return found
-
-    def path(self, path: str) -> Path:
-        """Return a path of a record from the project's folder on."""
-        return self.project.folder / path
-
-    @property
-    def true_rotations(self) -> np.ndarray[Any, np.dtype[np.float64]]:
-        """Poses of the particles in the field, ``[n, 3, 3]``."""
-        mine = [one for one in self.scene.simulation.specimen.particles if one.in_field]
-        return np.array([one.rotation for one in mine])
-
-    @property
-    def true_places(self) -> np.ndarray[Any, np.dtype[np.float64]]:
-        """Places of the particles in the field, ``[n, 3]``."""
-        mine = [one for one in self.scene.simulation.specimen.particles if one.in_field]
-        return np.array([one.position_angstrom for one in mine])
 
 
 def _import(bench: Bench) -> list[Figure]:
@@ -334,9 +259,9 @@ def run_bench(
                 for name in wanted_stages(names, full):
                     yield _checked(bench, name)
             finally:
-                _end(bench)
+                bench.end()
     finally:
-        _remove(scene.folder)
+        remove(scene.folder)
 
 
 def _checked(bench: Bench, name: str) -> Check:
@@ -348,29 +273,6 @@ def _checked(bench: Bench, name: str) -> Check:
     except (CheckFailed, OSError, ValueError, KeyError) as problem:
         figures, error = (), str(problem).splitlines()[0] if str(problem) else repr(problem)
     return Check(name, figures, time.perf_counter() - began, bench.device, error)
-
-
-def _end(bench: Bench) -> None:
-    """Stop what is still at work, and wait for its end."""
-    running = [one for one in bench.jobs if not bench.project.job(one).status.is_finished]
-    for job in running:
-        bench.project.request_cancel(job)
-    deadline = time.monotonic() + 30
-    while running and time.monotonic() < deadline:
-        ensure_agent(bench.project.folder)
-        running = [one for one in running if not bench.project.job(one).status.is_finished]
-        time.sleep(POLL_SECONDS)
-
-
-def _remove(folder: Path) -> None:
-    """Take the folder away; the agent may still be writing its last words."""
-    import shutil
-
-    for _ in range(20):
-        shutil.rmtree(folder, ignore_errors=True)
-        if not folder.exists():
-            return
-        time.sleep(POLL_SECONDS)
 
 
 def _extent() -> tuple[float, float, float]:
