@@ -307,7 +307,7 @@ async def test_losing_the_terminal_saves_where_one_was(make_app: AppMaker, folde
         await until(pilot, lambda: app.screen.query_one(Table).total == 6)
         await pilot.press("j", "4")
         await until(pilot, lambda: app.current_mode == "jobs")
-        app.leave_on_signal(signal.SIGHUP, patience_seconds=60.0)
+        app.leave_on_signal(signal.SIGHUP)
     assert app.return_code == 128 + signal.SIGHUP
     assert session.load_session(folder).mode == "jobs"
     assert session.load_session(folder).series == "ts_002"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import signal
 import sys
@@ -12,7 +11,7 @@ from typing import Any
 from textual.screen import Screen
 
 from tomotui.project import Project, ProjectError
-from tomotui.tui import garbage, keymap, session
+from tomotui.tui import garbage, hanging_up, keymap, session
 from tomotui.tui.appearance import THEME_POLL_SECONDS
 from tomotui.tui.kept_glyphs import with_kept_glyphs
 from tomotui.tui.mishaps import Mishaps
@@ -93,9 +92,8 @@ class TomotuiApp(Mishaps):
         self.set_interval(SAVE_SECONDS, self.save_session)
         self.set_interval(AGES_SECONDS, self.surroundings_changed)
         if not self.is_headless:
-            loop = asyncio.get_running_loop()
-            for number in (signal.SIGHUP, signal.SIGTERM):
-                loop.add_signal_handler(number, self.leave_on_signal, number)
+            hanging_up.on_hangup(self.leave_on_signal)
+            self.set_interval(SAVE_SECONDS, self.leave_when_hung_up)
         try:
             self.use_keymap(self.preferences.keymap, keep=False)
         except keymap.KeymapError as error:
@@ -220,11 +218,15 @@ class TomotuiApp(Mishaps):
         self.save_session()
         super().exit(*words, **settings)
 
-    def leave_on_signal(self, number: signal.Signals, patience_seconds: float = 3.0) -> None:
+    def leave_on_signal(self, number: int) -> None:
         """Leave: the terminal is gone or somebody wants us to end. Jobs go on."""
-        # A terminal that is gone may keep the orderly way out from ending.
-        asyncio.get_running_loop().call_later(patience_seconds, os._exit, 128 + number)
         self.exit(return_code=128 + number)
+
+    def leave_when_hung_up(self) -> None:
+        """Leave when the terminal went without a word."""
+        if hanging_up.is_gone():
+            hanging_up.leave_for_certain(signal.SIGHUP)
+            self.leave_on_signal(signal.SIGHUP)
 
     def on_unmount(self) -> None:
         """Let go of the project."""

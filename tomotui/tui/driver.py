@@ -1,12 +1,15 @@
-"""How much of the mouse is asked of the terminal, at every start and after every suspension.
+"""How much of the mouse is asked of the terminal, and what becomes of words to one that is gone.
 
 Private names of Textual's driver are used here.
 """
 
 from __future__ import annotations
 
+from typing import Any, cast
+
 from textual.drivers.linux_driver import LinuxDriver
 
+from tomotui.tui.hanging_up import Outlet
 from tomotui.tui.mouse import DEFAULT_MOUSE, MouseMode
 
 _ON: dict[MouseMode, str] = {
@@ -24,6 +27,15 @@ class MouseDriver(LinuxDriver):
     as well, which on a slow link is much traffic for little. With ``off`` the terminal selects
     text as it does elsewhere.
     """
+
+    def __init__(self, *settings: Any, **more: Any) -> None:
+        super().__init__(*settings, **more)
+        self._file = cast(Any, Outlet(cast(Any, self._file), self._hung_up))
+
+    def _hung_up(self) -> None:
+        leave = getattr(self._app, "leave_when_hung_up", None)
+        if leave is not None:
+            self._app.call_later(leave)
 
     def _enable_mouse_support(self) -> None:
         mode: MouseMode = getattr(self._app, "mouse_mode", DEFAULT_MOUSE)
