@@ -244,6 +244,7 @@ def _slurm() -> Check:
     except ProfileError as error:
         return Check("slurm", "warn", error.message, error.remedy)
     names = f"profiles {', '.join(profiles)}" if profiles else "no profiles yet"
-    text = f"{len(partitions)} partitions are up; {names}; run jobs there with --where slurm"
+    up = ", ".join(one.name for one in partitions) or "none"
+    text = f"it answers, partitions that are up: {up}; {names}; jobs run there with --where slurm"
     remedy = "" if profiles else f"Write profiles into {user_file()}; see: tomotui cluster profiles"
     return Check("slurm", "ok", text, remedy)

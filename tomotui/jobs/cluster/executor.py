@@ -55,7 +55,7 @@ class _Submission(NamedTuple):
     tasks: list[Task]
     profile: Profile
     call: Call[str]
-    began_at: float
+    ids: frozenset[int]
 
 
 class ClusterExecutor:
@@ -120,9 +120,12 @@ class ClusterExecutor:
         The array's file or its elements may know; else the scheduler is asked for its name. One
         that it does not know was never submitted, and waits again.
         """
-        place = follower.place
-        if self._submission is not None and task.id in {t.id for t in self._submission.tasks}:
+        place, began_at = follower.place, self._queue.look.began_at
+        if self._submission is not None and task.id in self._submission.ids:
             return False
+        if follower.sought_at == began_at:
+            return False  # There is nothing new to go by.
+        follower.sought_at = began_at
         number = ""
         if place is not None:
             array = read_array(follower.folder.parent, place.token)
@@ -132,7 +135,6 @@ class ClusterExecutor:
             follower.id = f"{number}_{place.index}"
             self._project.note_submitted({task.id: f"{DEVICE} {follower.id}"}, task.message)
             return True
-        began_at = self._queue.look.began_at
         if place is None or began_at - follower.submitted_at > self._settings.start_grace:
             log.info("%d of %s: was not submitted and waits again", task.job_id, task.target)
             self._project.requeue(task)
@@ -302,7 +304,8 @@ class ClusterExecutor:
                 script, token, count, profile, wants_gpu=wants_gpu, patience_seconds=patience
             )
         )
-        self._submission = _Submission(token, job, ready, profile, call, time.monotonic())
+        ids = frozenset(task.id for task in ready)
+        self._submission = _Submission(token, job, ready, profile, call, ids)
 
     def _wants_gpu(self, job: Job) -> bool:
         from tomotui.stages import get

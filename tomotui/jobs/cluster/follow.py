@@ -46,6 +46,8 @@ class ElementFollower(Follower):
         Whether the scheduler should end the element now.
     words
         How it stands, for people.
+    sought_at
+        The look at the queue in which its number was last sought.
     """
 
     def __init__(
@@ -62,6 +64,7 @@ class ElementFollower(Follower):
         self.submitted_at = time.monotonic()
         self.wants_cancel = False
         self.words = ""
+        self.sought_at: float | None = None
         self._profile = profile
         self._left: ProcessIdentity | None = None
         self._began = task.status == Status.RUNNING
