@@ -25,6 +25,7 @@ STAGES = (
     "NextStage",
     "MeasureStage",
     "WholeStage",
+    "GreedyStage",
     "BrokenRecordStage",
     "OrphanStage",
     "AverageStage",

@@ -102,6 +102,30 @@ class FakeStage(Stage):
                 raise StageError("broke off.")
 
 
+class OutOfMemoryError(RuntimeError):
+    """Bears the name of torch's."""
+
+
+class GreedyParameters(Parameters):
+    batch: int = parameter(8, "How much at once.", ge=1)
+    fits: int = parameter(4, "How much the memory holds.", ge=0)
+
+
+class GreedyStage(Stage):
+    """Works on more at once than the memory may hold."""
+
+    name = "greedy"
+    title = "Greedy"
+    summary = "Needs much memory."
+    parameters_type = GreedyParameters
+
+    def run(self, task: Task, inputs: Inputs, parameters: GreedyParameters) -> StageResult:
+        task.log(f"tries {parameters.batch}")
+        if parameters.batch > parameters.fits:
+            raise OutOfMemoryError("CUDA out of memory. Tried to allocate 40 GiB.")
+        return StageResult(summary=f"{parameters.batch} at once")
+
+
 class BrokenRecordStage(Stage):
     """Makes a record that cannot be stored."""
 

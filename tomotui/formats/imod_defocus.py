@@ -24,6 +24,7 @@ PHASE, PHASE_RADIANS = 4, 8
 TILTS_INVERTED, CUT_ON = 16, 32
 _VERSION = 3
 _ANGSTROM_PER_NM = 10.0
+_LARGEST = 1e9
 _SAME_TILT_DEG = 5.0
 
 
@@ -168,6 +169,13 @@ def _columns(flags: int) -> list[tuple[str, int]]:
     return [(name, width) for flag, name, width in known if flags & flag]
 
 
+def _number(word: str) -> float:
+    value = float(word)
+    if not abs(value) < _LARGEST:
+        raise ValueError
+    return value
+
+
 def _rows(path: Path) -> tuple[int, list[tuple[int, list[float]]]]:
     """Return the flags, and the numbers of each row with its line number."""
     rows: list[tuple[int, list[float]]] = []
@@ -175,7 +183,7 @@ def _rows(path: Path) -> tuple[int, list[tuple[int, list[float]]]]:
         if not line.strip():
             continue
         try:
-            rows.append((number, [float(word) for word in line.split()]))
+            rows.append((number, [_number(word) for word in line.split()]))
         except ValueError:
             raise FormatError(f"{path}, line {number}: not numbers", "check the file") from None
     flags = 0

@@ -310,7 +310,7 @@ def _time(text: str | None) -> datetime | None:
         hour, minute, second = (int(part) for part in match.group(4, 5, 6))
         year = year + 2000 if year < 100 else year
         return datetime(year, month, day, hour, minute, second)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import signal
+import sys
 import time
 import traceback
 from pathlib import Path
@@ -12,7 +14,7 @@ from pydantic import ValidationError
 
 from tomotui import __version__
 from tomotui.jobs.events import EventWriter
-from tomotui.jobs.failures import explain
+from tomotui.jobs.failures import explain, is_gpu_out_of_memory
 from tomotui.jobs.files import write_model
 from tomotui.jobs.found import write_candidates, write_particles
 from tomotui.jobs.running import RunningTask
@@ -25,7 +27,14 @@ from tomotui.jobs.specification import (
 )
 from tomotui.records import RECORD, ParticleSet
 from tomotui.stages import get
-from tomotui.stages.base import Cancelled, Inputs, StageError, StageResult
+from tomotui.stages.base import (
+    Cancelled,
+    Inputs,
+    Parameters,
+    Stage,
+    StageError,
+    StageResult,
+)
 
 _EXIT_CODES = {"done": 0, "failed": 1, "cancelled": 3}
 _PLEASE_REPORT = "This is an error of the program: please report it with the log."
@@ -81,7 +90,7 @@ def _attempt(task: RunningTask, specification: TaskSpecification, folder: Path) 
         stage = get(specification.stage)
         parameters = stage.validate(specification.parameters)
         task.raise_if_cancelled()
-        made = stage.run(task, inputs_of(folder, specification), parameters)
+        made = _run_twice_if_need_be(stage, task, inputs_of(folder, specification), parameters)
         _check_storable(made)
         particles = write_particles(folder, made)
         candidates = write_candidates(folder, made)
@@ -101,6 +110,34 @@ def _attempt(task: RunningTask, specification: TaskSpecification, folder: Path) 
             "summary": made.summary,
         }
     )
+
+
+def _run_twice_if_need_be(
+    stage: Stage, task: RunningTask, inputs: Inputs, parameters: Parameters
+) -> StageResult:
+    """Run a stage; when the GPU's memory does not suffice, once more with less at once."""
+    try:
+        return stage.run(task, inputs, parameters)
+    except Exception as error:
+        if not is_gpu_out_of_memory(error):
+            raise
+        # What the stage held is freed when its traceback is.
+        error.__traceback__ = None
+    task.raise_if_cancelled()
+    smaller = stage.smaller(parameters, task.device)
+    before, after = (stage.batch_of(one, task.device) for one in (parameters, smaller))
+    less = f"{after} instead of {before} at once" if after != before else "a new plan"
+    task.warn(f"the GPU ran out of memory; tried once more with {less}")
+    _free_gpu_memory()
+    return stage.run(task, inputs, smaller)
+
+
+def _free_gpu_memory() -> None:
+    """Give back what torch keeps for later; nothing where torch is not at work."""
+    gc.collect()
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_available():
+        torch.cuda.empty_cache()
 
 
 def inputs_of(folder: Path, specification: TaskSpecification) -> Inputs:

@@ -34,7 +34,7 @@ def explain(error: BaseException, folder: Path) -> Failure:
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         place = error.filename or folder
         return Failure(f"the disk is full: {place}", "Free some space and retry.")
-    if _is_gpu_out_of_memory(error):
+    if is_gpu_out_of_memory(error):
         return Failure(
             "the GPU ran out of memory.",
             "Use a coarser binning or smaller boxes, or retry when the GPU is free.",
@@ -48,7 +48,7 @@ def explain(error: BaseException, folder: Path) -> Failure:
     return Failure(named, "See the log.")
 
 
-def _is_gpu_out_of_memory(error: BaseException) -> bool:
+def is_gpu_out_of_memory(error: BaseException) -> bool:
     """Recognise torch's error by name: whoever asks may not have imported torch."""
     return type(error).__name__ == "OutOfMemoryError" or "CUDA out of memory" in str(error)
 

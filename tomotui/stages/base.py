@@ -295,6 +295,21 @@ class Stage(ABC):
         except ValidationError as error:
             raise ParameterError(self, error) from error
 
+    def smaller(self, parameters: Any, device: str) -> Any:
+        """Return parameters that need less memory, for another try where it did not suffice.
+
+        By default half as much is worked on at once, where there is a parameter ``batch``. Stages
+        that plan by the free memory plan again.
+        """
+        batch = self.batch_of(parameters, device)
+        if batch is None or batch < 2:
+            return parameters
+        return parameters.model_copy(update={"batch": batch // 2})
+
+    def batch_of(self, parameters: Any, device: str) -> int | None:
+        """Return how much is worked on at once; ``None`` where that is not chosen by a number."""
+        return getattr(parameters, "batch", None)
+
     def outlook(self, parameters: Any) -> str:
         """Say before it starts how long the work will take and what it needs; may be empty."""
         return ""

@@ -68,6 +68,10 @@ class PickTrainStage(Stage):
     uses_network = PURPOSE
     takes_particles = True
 
+    def batch_of(self, parameters: PickTrainParameters, device: str) -> int:
+        """Return the batch that was asked for, or that of the preset."""
+        return parameters.chosen(device.startswith("cuda")).batch
+
     def outlook(self, parameters: PickTrainParameters) -> str:
         """Say how long training takes on two cores."""
         minutes = expected_minutes(parameters.chosen(on_gpu=False), threads=2)

@@ -133,6 +133,10 @@ class RestoreTrainStage(Stage):
     needs = "gpu"
     scope = "sample"
 
+    def batch_of(self, parameters: RestoreTrainParameters, device: str) -> int:
+        """Return the batch that was asked for, or that of the preset."""
+        return parameters.chosen(device.startswith("cuda")).batch
+
     def outlook(self, parameters: RestoreTrainParameters) -> str:
         """Say how long training takes with and without a GPU, and the memory it needs."""
         words = []
