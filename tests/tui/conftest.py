@@ -172,6 +172,12 @@ def _own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
 
 
+@pytest.fixture(autouse=True)
+def _no_slurm(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Show the same forms on every machine."""
+    monkeypatch.setattr("tomotui.tui.screens.launch_place.slurm_is_here", lambda: False)
+
+
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """A project: ts_001 is done, ts_002 is being aligned, ts_003 failed, ts_004 waits."""

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +20,7 @@ from tomotui.tui.widgets.table import Table
 @pytest.fixture
 def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A machine with SLURM, and a user with two profiles."""
-    (tmp_path / "bin").mkdir()
-    (tmp_path / "bin" / "sbatch").touch(0o755)
-    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setattr("tomotui.tui.screens.launch_place.slurm_is_here", lambda: True)
     own = tmp_path / "config" / "tomotui"
     own.mkdir(parents=True)
     (own / "cluster.toml").write_text("[profiles.cpu]\n[profiles.gpu]\n")
@@ -65,9 +62,8 @@ async def test_a_form_sends_a_job_to_the_cluster_and_keeps_that_for_the_stage(
 
 
 async def test_without_slurm_there_is_nothing_to_choose(
-    make_app: AppMaker, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    make_app: AppMaker,
 ) -> None:
-    monkeypatch.setattr("tomotui.tui.screens.launch_place.slurm_is_here", lambda: False)
     app = make_app(submitter=submitter)
     async with app.run_test(size=(120, 40)) as pilot:
         form = await opened(pilot, app, "align")
