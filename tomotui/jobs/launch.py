@@ -99,13 +99,20 @@ def write_job_file(folder: Path, job: Job, overrides: Mapping[str, dict[str, Any
     write_model(path, made)
 
 
-def write_task_folder(folder: Path, specification: TaskSpecification, project: Project) -> None:
+def write_task_folder(
+    folder: Path, specification: TaskSpecification, project: Project, durable: bool = True
+) -> None:
     """Write ``task.json`` and put away what an earlier attempt has left.
 
     The particles to work on are written beside it, as they are now.
 
     Events, log, outputs and checkpoints stay: a retry goes on from them. The earlier attempt's
     result and end are kept under names that bear its number.
+
+    Parameters
+    ----------
+    durable
+        Wait until the disk has ``task.json``; for hundreds of tasks at once that takes long.
 
     Raises
     ------
@@ -125,4 +132,4 @@ def write_task_folder(folder: Path, specification: TaskSpecification, project: P
         unfinished = folder / f".partial-{PARTICLES_FILE}"
         project.particle_table(sets).write(unfinished)
         unfinished.replace(folder / PARTICLES_FILE)
-    write_model(folder / TASK_FILE, specification)
+    write_model(folder / TASK_FILE, specification, durable)

@@ -81,11 +81,13 @@ def send(project: Project, *names: str, profile: str = "small") -> Job:
 
 
 def wait_for(project: Project, job: Job, status: Status, *names: str) -> None:
+    def is_there(name: str) -> bool:
+        task = project.task(job.id, name)
+        assert task.status == status or not task.status.is_finished, task
+        return task.status == status
+
     for name in names:
-        wait_until(
-            lambda name=name: project.task(job.id, name).status == status,
-            f"for {name} to be {status}: {project.task(job.id, name)}",
-        )
+        wait_until(lambda name=name: is_there(name), f"for {name} to be {status}")
 
 
 def worker(project: Project, job: Job, name: str) -> WorkerInfo:

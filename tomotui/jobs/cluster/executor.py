@@ -273,19 +273,32 @@ class ClusterExecutor:
         except ProfileError as error:
             self._finish_all(tasks, str(error))
             return
+        token = new_token(job.id)
+        if ready := self._write_all(job, tasks, token):
+            self._hand_over(job, ready, token, profile)
+
+    def _write_all(self, job: Job, tasks: list[Task], token: str) -> list[Task]:
+        """Write the folders of tasks; returns those that are to be the elements of an array."""
         specifications = {task.id: self._prepare(task, job) for task in tasks}
         tasks = [task for task in tasks if specifications[task.id] is not None]
         tasks = self._project.mark_submitting(tasks, DEVICE)
-        token = new_token(job.id)
+        folder = self._project.folder / job.folder
+        try:
+            write_job_file(folder, job, self._project.overrides(job.id))
+        except OSError as error:
+            self._finish_all(tasks, f"{folder} could not be written: {error}. Check the disk.")
+            return []
         ready: list[Task] = []
         for task in tasks:
             specification = specifications[task.id]
             assert specification is not None
-            if self._write(task, specification, token, len(ready), job):
+            if self._write(task, specification, token, len(ready)):
                 ready.append(task)
-        if not ready:
-            return
-        self._project.note_submitted({task.id: DEVICE for task in ready}, "slurm: submitting")
+        self._project.note_messages({task.id: "slurm: submitting" for task in ready})
+        return ready
+
+    def _hand_over(self, job: Job, ready: list[Task], token: str, profile: Profile) -> None:
+        """Give an array to the scheduler, which may take a while to answer."""
         wants_gpu = self._wants_gpu(job)
         array = ArrayFile(
             token=token,
@@ -312,9 +325,7 @@ class ClusterExecutor:
 
         return get(job.stage).needs == "gpu"
 
-    def _write(
-        self, task: Task, specification: TaskSpecification, token: str, index: int, job: Job
-    ) -> bool:
+    def _write(self, task: Task, specification: TaskSpecification, token: str, index: int) -> bool:
         """Write the folder of a task; false when that failed, and the task with it."""
         folder = self._project.folder / task.folder
         kills, interruptions = self._attempts.pop((task.id, task.attempt), (0, 0))
@@ -326,9 +337,8 @@ class ClusterExecutor:
             interruptions=interruptions,
         )
         try:
-            write_job_file(folder.parent, job, self._project.overrides(job.id))
-            write_task_folder(folder, specification, self._project)
-            write_model(folder / SLURM_FILE, place)
+            write_task_folder(folder, specification, self._project, durable=False)
+            write_model(folder / SLURM_FILE, place, durable=False)
         except OSError as error:
             reason = f"{folder} could not be prepared: {error}. Check the disk and retry."
             self._finish(task, Outcome(Status.FAILED, reason))
