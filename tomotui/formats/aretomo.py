@@ -254,7 +254,7 @@ def _numbers(text: str, count: int, where: str) -> list[float]:
         values = [float(word) for word in text.split()]
     except ValueError:
         values = []
-    if len(values) < count:
+    if len(values) < count or not np.isfinite(values).all():
         raise FormatError(f"{where}: expected {count} numbers, found {text!r}", "check the file")
     return values[:count]
 

@@ -77,7 +77,13 @@ class Follower:
         self._result_at: float | None = None
 
     def look(self, task: Task) -> Outcome | None:
-        """Take in what is new; returns the outcome once the task's processes are gone."""
+        """Take in what is new; returns the outcome once the task's processes are gone.
+
+        While the whole project is out of reach, as when a share is away for a while, nothing is
+        known and nothing is done.
+        """
+        if not self._project.folder.is_dir():
+            return None
         gone = self._is_gone(task)
         # Read after the look at the processes: what a process has said before it ended is there.
         task = self.ingest(task)

@@ -218,8 +218,8 @@ class LedgerPart(JobPart, SearchPart):
                     """UPDATE tasks SET progress = ?, eta_seconds = ?, message = ?
                        WHERE id = ? AND status IN ('starting', 'running')""",
                     (
-                        float(newest.data.get("fraction", 0.0)),
-                        newest.data.get("eta_seconds"),
+                        _number(newest.data.get("fraction")) or 0.0,
+                        _number(newest.data.get("eta_seconds")),
                         newest.message,
                         task.id,
                     ),
@@ -253,23 +253,16 @@ class LedgerPart(JobPart, SearchPart):
     def _insert_metrics(self, task: Task, events: Sequence[Event]) -> None:
         """Keep one value for each name and step: a retried step replaces what it repeats."""
         rows = [
-            (
-                task.id,
-                task.job_id,
-                str(event.data["name"]),
-                float(event.data.get("step", 0.0)),
-                float(event.data["value"]),
-                str(event.data.get("unit", "")),
-                event.at,
-            )
+            (task.id, task.job_id, name, step, value, str(event.data.get("unit", "")), event.at)
             for event in events
-            if isinstance(event.data.get("value"), int | float)
+            if (name := str(event.data.get("name", "")))
+            and (step := _number(event.data.get("step", 0.0))) is not None
+            and (value := _number(event.data.get("value"))) is not None
         ]
         self._db.execute_many(
             """INSERT OR REPLACE INTO metrics (task_id, job_id, name, step, value, unit, at)
                VALUES (?, ?, ?, ?, ?, ?, ?)""",
-            # SQLite has no NaN.
-            [row for row in rows if not math.isnan(row[4])],
+            rows,
         )
 
     def finish_task(
@@ -330,6 +323,17 @@ class LedgerPart(JobPart, SearchPart):
             if version:
                 self._db.execute("UPDATE jobs SET version = ? WHERE id = ?", (version, task.job_id))
         return True
+
+
+def _number(value: object) -> float | None:
+    """Return a number that an event holds; ``None`` for NaN, which SQLite has not, and the rest."""
+    if not isinstance(value, int | float):
+        return None
+    try:
+        number = float(value)
+    except OverflowError:
+        return None
+    return None if math.isnan(number) else number
 
 
 def _past_tense(status: str) -> str:
