@@ -339,7 +339,8 @@ def _alignment_targets(real: _RealFiles) -> list[Target]:
         """Read the file of one series, which a list names."""
         beside = path.with_name("list.star")
         beside.write_bytes(_LIST % path.name.encode())
-        return read_relion(beside, project_folder=path.parent)
+        (read,) = read_relion(beside, project_folder=path.parent)
+        return read.ctf(_SERIES, _TILTS)
 
     stars = (_LIST % b"series.star", *real("*tilt_series.star"))
     single = (_SERIES_STAR, *real("*/tilt_series/*.star"))

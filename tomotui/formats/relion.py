@@ -30,6 +30,17 @@ _GEOMETRY = (
     "rlnTomoXShiftAngst",
     "rlnTomoYShiftAngst",
 )
+_NUMBERS = {
+    *_GEOMETRY,
+    "rlnTomoNominalStageTiltAngle",
+    "rlnMicrographPreExposure",
+    "rlnTomoNominalDefocus",
+    "rlnDefocusU",
+    "rlnDefocusV",
+    "rlnDefocusAngle",
+    "rlnPhaseShift",
+}
+_SCORES = {"rlnCtfMaxResolution", "rlnCtfFigureOfMerit"}
 _MATCH_DEG = 0.5
 _LISTING = "rlnTomoTomogramsFile"
 
@@ -345,15 +356,41 @@ def _series_columns(
     return columns
 
 
+def _checked(path: Path, rows: Columns) -> Columns:
+    """Return the columns of a series when its numbers are numbers; scores may be unknown."""
+    checked = dict(rows)
+    for column in _NUMBERS & rows.keys():
+        try:
+            numbers = np.array(rows[column], dtype=np.float64)
+        except (TypeError, ValueError):
+            numbers = np.array([np.nan])
+        if not np.isfinite(numbers).all():
+            raise FormatError(f"{path} has a {column} that is no number", "correct the column")
+        checked[column] = numbers.tolist()
+    for column in _SCORES & rows.keys():
+        checked[column] = [_score(value) for value in rows[column]]
+    if "rlnDefocusU" in checked and "rlnDefocusV" not in checked:
+        raise FormatError(f"{path} has no rlnDefocusV", "give the file as RELION wrote it")
+    return checked
+
+
+def _score(value: object) -> float | None:
+    return float(value) if isinstance(value, int | float) and np.isfinite(value) else None
+
+
 def _read_series(
     path: Path, table: Columns, row: int, project_folder: Path | str | None
 ) -> RelionSeries:
     name = str(table["rlnTomoName"][row])
     file = _found(path, Path(str(table["rlnTomoTiltSeriesStarFile"][row])), project_folder)
-    rows = only_block(file, read_star(file), name, "rlnTomoNominalStageTiltAngle")
+    rows = _checked(file, only_block(file, read_star(file), name, "rlnTomoNominalStageTiltAngle"))
 
     def value(column: str, default: float) -> float:
-        return float(table[column][row]) if column in table else default
+        said = table[column][row] if column in table else default
+        try:
+            return float(said)
+        except (TypeError, ValueError):
+            raise FormatError(f"{path}: {column} is {said!r}", "correct it: a number") from None
 
     pixel_size = value("rlnTomoTiltSeriesPixelSize", 0.0)
     return RelionSeries(
