@@ -9,10 +9,13 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import pytest
+
 from tests.tui.sights import AT_THE_LISTS, AT_THE_PICTURES, Sight
 from tests.tui.test_start import Terminal
 from tests.tui.whole_project import make_whole
 
+pytestmark = pytest.mark.slow
 SILENCE_SECONDS = 2.0
 PATIENCE_SECONDS = 20.0
 MOST_BYTES = 40_000
