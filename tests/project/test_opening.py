@@ -147,18 +147,18 @@ def test_an_older_project_is_brought_up_to_date(
     project.add_records([make_series("ts_01")])
     project.close()
 
-    def m007_notes(db: SqliteDatabase) -> None:
+    def m008_notes(db: SqliteDatabase) -> None:
         db.execute("CREATE TABLE notes (text TEXT) STRICT")
 
-    monkeypatch.setattr(migrations, "STEPS", (*migrations.STEPS, m007_notes))
+    monkeypatch.setattr(migrations, "STEPS", (*migrations.STEPS, m008_notes))
     with pytest.raises(ProjectError, match="older tomotui"):
         Project.open(project.folder, read_only=True)
     with Project.open(project.folder) as upgraded:
-        assert upgraded._db.scalar("PRAGMA user_version") == 7
+        assert upgraded._db.scalar("PRAGMA user_version") == 8
         assert upgraded._db.query("SELECT * FROM notes") == []
         assert [s.name for s in upgraded.tilt_series()] == ["ts_01"]
     monkeypatch.undo()
-    with pytest.raises(ProjectError, match="file version 7, this program knows up to 6"):
+    with pytest.raises(ProjectError, match="file version 8, this program knows up to 7"):
         Project.open(project.folder)
 
 
@@ -185,12 +185,12 @@ def test_a_migration_that_fails_changes_nothing(
 ) -> None:
     project.close()
 
-    def m007_half(db: SqliteDatabase) -> None:
+    def m008_half(db: SqliteDatabase) -> None:
         db.execute("CREATE TABLE half (text TEXT) STRICT")
         db.execute("INSERT INTO nowhere VALUES (1)")
 
     with monkeypatch.context() as patch:
-        patch.setattr(migrations, "STEPS", (*migrations.STEPS, m007_half))
+        patch.setattr(migrations, "STEPS", (*migrations.STEPS, m008_half))
         with pytest.raises(ProjectError, match="nowhere"):
             Project.open(project.folder)
     with Project.open(project.folder) as same:

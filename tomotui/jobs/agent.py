@@ -80,8 +80,13 @@ class Agent:
 
     @property
     def pause_seconds(self) -> float:
-        """How long to wait between two steps: little while processes of this machine work."""
-        return self._settings.tick if self._followers else self._settings.idle_tick
+        """How long to wait between two steps: little while processes of this machine work.
+
+        Thousands of tasks that wait in a scheduler's queue need no look every moment.
+        """
+        if self._followers:
+            return self._settings.tick
+        return self._settings.idle_tick + self._cluster.count / 1000
 
     def _guarded(self, action: Callable[[Task], None], task: Task) -> None:
         """Do something for one task; what goes wrong there does not touch the others."""

@@ -105,7 +105,19 @@ class LedgerPart(JobPart, SearchPart):
     def mark_submitting(self, tasks: Sequence[Task], device: str) -> list[Task]:
         """Note that tasks are about to be given to a scheduler; returns those that still waited."""
         with self._db.transaction():
-            return [task for task in tasks if self.mark_starting(task, device, "")]
+            marked = [
+                task
+                for task in tasks
+                if self._db.execute(
+                    """UPDATE tasks SET status = 'starting', device = ?, host = '',
+                       started_at = ?, finished_at = NULL, message = 'starting'
+                       WHERE id = ? AND attempt = ? AND status = 'queued'""",
+                    (device, time.time(), task.id, task.attempt),
+                )
+            ]
+            for job_id in {task.job_id for task in marked}:
+                self._refresh_job(job_id)
+        return marked
 
     def note_submitted(self, devices: Mapping[int, str], message: str) -> None:
         """Note by the identity of each task what the scheduler calls it."""

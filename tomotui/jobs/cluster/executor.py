@@ -78,6 +78,7 @@ class ClusterExecutor:
         self._cancelling: Call[int] | None = None
         self._lingering: dict[str, float] = {}
         self._said: dict[int, str] = {}
+        self._profiles: dict[int, str] = {}
         self._waiting_work = True
         self._gather_at = 0.0
         self._failures = 0
@@ -108,7 +109,9 @@ class ClusterExecutor:
         place = read_element(self._project.folder / task.folder)
         if place is not None and place.attempt != task.attempt:
             place = None
-        profile = self._project.job(task.job_id).profile
+        if task.job_id not in self._profiles:
+            self._profiles[task.job_id] = self._project.job(task.job_id).profile
+        profile = self._profiles[task.job_id]
         follower = ElementFollower(self._project, task, self._settings, place, profile)
         follower.id = task.device.removeprefix(DEVICE).strip()
         self._followers[task.id] = follower
@@ -184,6 +187,11 @@ class ClusterExecutor:
     def is_busy(self) -> bool:
         """Whether there is something to wait for."""
         return bool(self._followers) or self._submission is not None
+
+    @property
+    def count(self) -> int:
+        """How many tasks SLURM has."""
+        return len(self._followers)
 
     # ---- each step
 
