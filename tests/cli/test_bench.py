@@ -87,17 +87,13 @@ def test_an_unknown_stage_is_told(call: Any) -> None:
 
 def test_what_a_stage_needs_runs_before_it() -> None:
     assert checks.wanted_stages(["match"]) == ["import", "reconstruct", "match"]
-    assert checks.wanted_stages([], full=True) == list(checks.STAGES)
-    quick = checks.wanted_stages([])
-    assert "refine" in quick
-    assert "pick" not in quick
-    assert checks.wanted_stages(["pick"]) == ["import", "reconstruct", "pick"]
+    assert checks.wanted_stages([]) == list(checks.STAGES)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 def test_every_stage_is_as_good_as_expected(call: Any, tmp_path: Path) -> None:
-    said = call("bench", "--json", "--full", "--folder", tmp_path)
+    said = call("bench", "--json", "--folder", tmp_path)
     found = json.loads(said.out)
     assert found["passes"], [check for check in found["checks"] if not check["passes"]]
     assert list(tmp_path.glob("tomotui-bench-*")) == []

@@ -40,7 +40,6 @@ from tomotui.records import (
     ParticleSet,
     Target,
     Tomogram,
-    new_uid,
 )
 from tomotui.simulate import alignment_error
 from tomotui.simulate.output import particle_records
@@ -175,32 +174,6 @@ def _refine(bench: Bench) -> list[Figure]:
     ]
 
 
-def _pick(bench: Bench) -> list[Figure]:
-    """Train on every other particle, and look for all."""
-    tomogram: Tomogram = bench.latest("tomogram", KNOWN)
-    marked = ParticleSet(name="marked", diameter_angstrom=DIAMETER_ANGSTROM)
-    # Their own identities: the same particles may be in the project already, as a set of truth.
-    taught = [
-        one.model_copy(
-            update={
-                "uid": new_uid(),
-                "tomogram_uid": tomogram.uid,
-                "class_number": None,
-                "decision": "accepted",
-            }
-        )
-        for one in particle_records(bench.scene.simulation)[::2]
-    ]
-    bench.project.add_records([marked])
-    bench.project.add_particles(marked.uid, taught)
-    choices = {"series": [KNOWN], "particles": ["marked"], "preset": "quick"}
-    bench.run("pick-train", choices, Target(name="sample"))
-    bench.run("pick", {"min_score": 0.3}, Target(name=KNOWN))
-    table = bench.project.particle_table([marked.uid])
-    pairs = judges.Found(table.positions_angstrom, bench.true_places, DIAMETER_ANGSTROM / 3)
-    return [Figure("F1, half of them taught", pairs.f1, "", 0.7, "higher")]
-
-
 STAGES: dict[str, Callable[[Bench], list[Figure]]] = {
     "import": _import,
     "motion": _motion,
@@ -210,12 +183,8 @@ STAGES: dict[str, Callable[[Bench], list[Figure]]] = {
     "match": _match,
     "extract": _extract,
     "refine": _refine,
-    "pick": _pick,
 }
 """What is judged, in the order of work."""
-
-LONG = ("pick",)
-"""What trains networks, and is judged only where it is named or everything is asked for."""
 
 NEEDED = {
     "align": ("import",),
@@ -224,37 +193,29 @@ NEEDED = {
     "match": ("import", "reconstruct"),
     "extract": ("import", "reconstruct"),
     "refine": ("import", "reconstruct"),
-    "pick": ("import", "reconstruct"),
 }
 """What has to run before a stage can be judged."""
 
 
-def wanted_stages(names: Sequence[str], full: bool = False) -> list[str]:
-    """Return the stages named and those they need, in the order of work.
-
-    Where none is named, all that are quick, or all.
-    """
-    wanted = set(names or (name for name in STAGES if full or name not in LONG))
+def wanted_stages(names: Sequence[str]) -> list[str]:
+    """Return the stages named and those they need, in the order of work; all for none."""
+    wanted = set(names or STAGES)
     for name in tuple(wanted):
         wanted |= set(NEEDED.get(name, ()))
     return [name for name in STAGES if name in wanted]
 
 
-def run_bench(
-    names: Sequence[str], parent: Path | None, tell: Tell, full: bool = False
-) -> Iterator[Check]:
+def run_bench(names: Sequence[str], parent: Path | None, tell: Tell) -> Iterator[Check]:
     """Judge stages in a temporary project, which is taken away at the end, whatever happens.
 
     Parameters
     ----------
     names
-        Stages; those they need run too.
+        Stages; those they need run too. All for none.
     parent
         Where to make the temporary folder; the system's place by default.
     tell
         Is told what goes on.
-    full
-        Where no stage is named, those that train networks too.
     """
     began = time.perf_counter()
     scene = make_scene(parent, tell)
@@ -270,7 +231,7 @@ def run_bench(
         with Project.create(scene.project_folder, "bench") as project:
             bench = Bench(scene, project, tell)
             try:
-                for name in wanted_stages(names, full):
+                for name in wanted_stages(names):
                     yield _checked(bench, name)
             finally:
                 bench.end()

@@ -13,7 +13,6 @@ from tomotui.cli.options import JsonOption, print_json, print_table
 def bench(
     *,
     stages: str = "",
-    full: bool = False,
     folder: Path | None = None,
     json: JsonOption = False,
 ) -> int:
@@ -27,10 +26,7 @@ def bench(
     Parameters
     ----------
     stages
-        Stages to judge, with commas between them; those they need run too. All but those that
-        train networks by default.
-    full
-        Those that train networks too.
+        Stages to judge, with commas between them; those they need run too. All by default.
     folder
         Where to make the temporary project; the system's place for such things by default.
     json
@@ -51,7 +47,7 @@ def bench(
 
     place = folder.expanduser() if folder is not None else None
     try:
-        checks = list(run_bench(names, place, tell, full))
+        checks = list(run_bench(names, place, tell))
     except KeyboardInterrupt:
         print("\nstopped; the temporary project is gone", file=sys.stderr)
         return 130
