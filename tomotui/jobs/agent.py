@@ -62,7 +62,9 @@ class Agent:
 
     def step(self) -> bool:
         """Follow, cancel, skip and start tasks; returns whether there is anything to do."""
-        for task in self._project.active_tasks():
+        active = self._project.active_tasks()
+        self._forget_finished({task.id for task in active})
+        for task in active:
             self._guarded(self._follow, task)
         # What may start changes when a face submits or retries, and when a task ends here; not
         # with every progress that is taken in.
@@ -139,6 +141,13 @@ class Agent:
         self._followers.pop(task.id, None)
         self._slots.free(task.id)
         self._seen_version = -1
+
+    def _forget_finished(self, active: set[int]) -> None:
+        """Free the slots of tasks that somebody else has finished."""
+        for task_id in self._followers.keys() - active:
+            del self._followers[task_id]
+            self._slots.free(task_id)
+            self._seen_version = -1
 
     def _start_ready(self) -> None:
         if not self._slots.any_free:
