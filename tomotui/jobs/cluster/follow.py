@@ -200,7 +200,9 @@ class ElementFollower(Follower):
             return False
         if self._unknown_at is None:
             self._unknown_at = look.began_at
-        patience = self._settings.slurm_unknown
+        # What was to be cancelled and is no longer in the queue is most likely gone.
+        was_asked = self._asked_at is not None and look.began_at > self._asked_at
+        patience = self._settings.slurm_grace if was_asked else self._settings.slurm_unknown
         silent = time.monotonic() - self._beat_at
         return look.began_at - self._unknown_at >= patience and silent >= patience
 
