@@ -84,6 +84,7 @@ class Terminal:
 
 def screens(folder: Path) -> None:
     """Walk through the screens of a project."""
+    os.chdir(folder)
     terminal = Terminal([sys.executable, "-m", "tomotui", str(folder)], environment())
     terminal.wait(5)
     terminal.picture("datasets")
