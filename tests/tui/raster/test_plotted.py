@@ -29,11 +29,10 @@ def test_a_curve_is_where_other_charts_have_it() -> None:
 
 
 def test_curves_keep_their_colours_and_the_cursor_stays_behind_them() -> None:
-    chart = Chart(
-        (layer(STEPS, PEAK, "series.0"), layer(STEPS, 1 - PEAK, "series.1")), cursor=10.0
-    )
+    chart = Chart((layer(STEPS, PEAK, "series.0"), layer(STEPS, 1 - PEAK, "series.1")), cursor=10.0)
     first, second, cursor = (cells(chart, role) for role in ("series.0", "series.1", "accent"))
-    assert len(first) > 30 and len(second) > 30
+    assert len(first) > 30
+    assert len(second) > 30
     assert len({column for _, column in cursor}) == 1
 
 
