@@ -56,7 +56,7 @@ def test_the_life_of_jobs(call: Call, three: Path, wait_until: Callable[..., Non
     listed = {job["id"]: job for job in call.well("jobs", "--json", *at).json}
     assert (listed[4]["label"], listed[5]["after"]) == ("a note", [4])
     table = call.well("jobs", *at).out.splitlines()
-    assert table[0].split() == ["job", "stage", "targets", "status", "done", "time", "error"]
+    assert table[0].split() == ["job", "stage", "targets", "status", "done", "time", "note"]
     assert "1 failed of 1" in table[2]
     assert "job 4 fake:" in call.well("status", *at).out
 

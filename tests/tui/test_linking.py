@@ -100,11 +100,12 @@ async def test_a_number_on_the_card_chooses_and_everything_is_drawn_with_it(
         assert app.capability.glyphs == "sextant"
 
 
-def test_what_the_terminal_misplaces_cannot_be_chosen() -> None:
-    card = CalibrateScreen(Capability(available=("quadrant", "half", "ascii")), "foot 1.20")
-    assert not card.check_action("choose", ("octant",))
-    assert card.check_action("choose", ("half",))
-    assert card.check_action("keep", ())
+async def test_what_the_terminal_misplaces_cannot_be_chosen(make_app: AppMaker) -> None:
+    async with make_app().run_test(size=(120, 32)):
+        card = CalibrateScreen(Capability(available=("quadrant", "half", "ascii")), "foot 1.20")
+        assert not card.check_action("choose", ("octant",))
+        assert card.check_action("choose", ("half",))
+        assert card.check_action("keep", ())
 
 
 # ---- words that come in one piece

@@ -234,7 +234,7 @@ async def test_refinements_that_kept_no_places_or_no_motion_still_open(
     async with app.run_test(size=SIZE) as pilot:
         screen = await opened(pilot)
         await until(pilot, lambda: isinstance(screen.drift.source, EmptyField))
-        assert "did not keep where" in screen.status_bar.query_one("Hints").message
+        assert "no images" in str(screen.pane("motion").border_title)
         await pilot.press("full_stop")
         await until(pilot, lambda: "nothing is known of motion" in screen.drift.error)
         await pilot.press(*7 * ["tab"], "right", "home", "plus", "f", "0", "z")

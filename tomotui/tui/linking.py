@@ -90,7 +90,7 @@ class Linking(Prompting):
             self._ended += seen.ended
 
     def _tell_of_ends(self) -> None:
-        jobs, self._ended = self._ended, []
+        jobs, self._ended = sorted(self._ended, key=lambda job: job.id), []
         news = notifications.words_of(jobs, self.project_name)
         all_well = all(job.status == Status.DONE for job in jobs)
         self.say(news.text, "information" if all_well else "warning")

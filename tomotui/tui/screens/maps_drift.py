@@ -58,7 +58,7 @@ class DriftShowing(MapsPanels):
             return
         self.drift.show_drift(drift, stack, name)
         self._tell_of_drift()
-        if stack is None and self.drift.region.area:
+        if stack is None and self.drift.has_focus:
             self.say(f"drift is drawn without images: {why_none}", "warning")
 
     def _tilt_deg(self) -> float | None:

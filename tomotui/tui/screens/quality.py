@@ -314,9 +314,11 @@ class QualityScreen(Frame):
         self.update_header()
 
     def action_slices(self) -> None:
-        """Look at the images."""
+        """Look at the images; of two keys in one breath the first one counts."""
+        if not self.is_current:
+            return
         self.tomotui.show_slices(self.series_name)
-        if self.mode == "slices":
+        if self.mode == "slices" and self.is_current and len(self.app.screen_stack) > 1:
             self.app.pop_screen()
 
     def action_exclude(self) -> None:
