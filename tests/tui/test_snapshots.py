@@ -166,6 +166,7 @@ async def test_lists_charts_forms_and_dialogs_are_as_they_were(home: Path) -> No
     await look_around(home, AT_THE_LISTS)
 
 
+@pytest.mark.slow
 async def test_screens_with_pictures_are_as_they_were(home: Path) -> None:
     await look_around(home, AT_THE_PICTURES)
 
