@@ -1,14 +1,21 @@
-"""What the cluster's scheduler says of its partitions: one call of ``sinfo``."""
+"""Asking SLURM through its programs; what it says of its partitions."""
 
 from __future__ import annotations
 
+import os
+import re
 import shutil
 import subprocess
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 PATIENCE_SECONDS = 5.0
 _FORMAT = "%P|%a|%l|%F|%C|%G"
 """Partition, availability, time limit; nodes and processors as allocated/idle/other/total; gres."""
+
+
+_FOREIGN = ("SLURM_", "SBATCH_", "SQUEUE_", "SACCT_", "SCANCEL_", "SRUN_")
+_KEPT = ("SLURM_CONF", "SLURM_CONF_SERVER", "SLURM_CLUSTERS", "SLURM_TIME_FORMAT")
 
 
 class SlurmTrouble(OSError):
@@ -48,6 +55,58 @@ class Partition(NamedTuple):
     gres: tuple[str, ...] = ()
 
 
+def environment(own: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return the environment for SLURM's programs.
+
+    What says how another job or a person's habits want it is left out: the agent may itself run
+    inside a job, whose limits are not those of the jobs that it submits.
+    """
+    own = os.environ if own is None else own
+    kept = {
+        name: value
+        for name, value in own.items()
+        if name in _KEPT or not name.startswith((*_FOREIGN, "CUDA_VISIBLE_DEVICES"))
+    }
+    return {**kept, "LC_ALL": "C"}
+
+
+def ask(arguments: Sequence[str], patience_seconds: float) -> str:
+    """Run one of SLURM's programs and return what it printed.
+
+    Raises
+    ------
+    SlurmTrouble
+        When it cannot be run, does not answer in time, or says no; with what it said.
+    """
+    program = arguments[0]
+    try:
+        done = subprocess.run(
+            arguments,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=patience_seconds,
+            check=False,
+            env=environment(),
+        )
+    except subprocess.TimeoutExpired as error:
+        raise SlurmTrouble(f"{program} has not answered for {patience_seconds:.0f} s") from error
+    except OSError as error:
+        raise SlurmTrouble(f"{program} cannot be run ({error.strerror or error})") from error
+    if done.returncode:
+        raise SlurmTrouble(_said(done.stderr, program) or f"{program} ended with {done.returncode}")
+    return done.stdout
+
+
+def _said(text: str, program: str) -> str:
+    """Return the lines of an error without the program's name before each."""
+    lines = [
+        re.sub(rf"^{program}: (error: |fatal: )?", "", line.strip()) for line in text.splitlines()
+    ]
+    return "; ".join(dict.fromkeys(line.rstrip(".") for line in lines if line))
+
+
 def has_slurm() -> bool:
     """Return whether this machine belongs to a SLURM cluster."""
     return shutil.which("sinfo") is not None
@@ -61,24 +120,7 @@ def read_partitions(patience_seconds: float = PATIENCE_SECONDS) -> tuple[Partiti
     SlurmTrouble
         When it does not answer in time, or with something else.
     """
-    try:
-        done = subprocess.run(
-            ["sinfo", "-h", "-o", _FORMAT],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=patience_seconds,
-            check=False,
-        )
-    except subprocess.TimeoutExpired as error:
-        raise SlurmTrouble(f"sinfo has not answered for {patience_seconds:.0f} s") from error
-    except OSError as error:
-        raise SlurmTrouble(f"sinfo cannot be run ({error.strerror or error})") from error
-    if done.returncode:
-        said = done.stderr.strip().splitlines()
-        raise SlurmTrouble(said[-1] if said else f"sinfo ended with {done.returncode}")
-    return partitions_in(done.stdout)
+    return partitions_in(ask(["sinfo", "-h", "-o", _FORMAT], patience_seconds))
 
 
 def partitions_in(words: str) -> tuple[Partition, ...]:

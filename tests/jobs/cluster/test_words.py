@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 
 from tomotui.jobs.cluster.array import script_text
-from tomotui.jobs.cluster.commands import environment, is_passing, options_of
+from tomotui.jobs.cluster.commands import is_passing, options_of
 from tomotui.jobs.cluster.element import granted
 from tomotui.jobs.cluster.profiles import Profile, ProfileError, read_profiles
 from tomotui.jobs.cluster.states import JobState, elements, parse_sacct, parse_squeue
 from tomotui.jobs.cluster.verdict import judge
+from tomotui.jobs.slurm import environment
 from tomotui.jobs.specification import ExitReport
 
 EXAMPLE = """

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
-import subprocess
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 
 from tomotui.jobs.cluster.profiles import Profile
-from tomotui.jobs.slurm import SlurmTrouble
+from tomotui.jobs.slurm import SlurmTrouble, ask
 
 IDS_IN_ONE_CALL = 200
-_FOREIGN = ("SLURM_", "SBATCH_", "SQUEUE_", "SACCT_", "SCANCEL_", "SRUN_")
-_KEPT = ("SLURM_CONF", "SLURM_CONF_SERVER", "SLURM_CLUSTERS", "SLURM_TIME_FORMAT")
 _PASSING = re.compile(
     r"has not answered|cannot be run|timed out|contact|temporar|try again|unable to accept|"
     r"socket|connection|limit|busy|not responding|slow|slurmctld|backup",
@@ -37,58 +33,6 @@ class Refused(Exception):
 def slurm_is_here() -> bool:
     """Return whether jobs can be submitted from this machine."""
     return shutil.which("sbatch") is not None
-
-
-def environment(own: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Return the environment for SLURM's programs.
-
-    What says how another job or a person's habits want it is left out: the agent may itself run
-    inside a job, whose limits are not those of the jobs that it submits.
-    """
-    own = os.environ if own is None else own
-    kept = {
-        name: value
-        for name, value in own.items()
-        if name in _KEPT or not name.startswith((*_FOREIGN, "CUDA_VISIBLE_DEVICES"))
-    }
-    return {**kept, "LC_ALL": "C"}
-
-
-def ask(arguments: Sequence[str], patience_seconds: float) -> str:
-    """Run one of SLURM's programs and return what it printed.
-
-    Raises
-    ------
-    SlurmTrouble
-        When it cannot be run, does not answer in time, or says no; with what it said.
-    """
-    program = arguments[0]
-    try:
-        done = subprocess.run(
-            arguments,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=patience_seconds,
-            check=False,
-            env=environment(),
-        )
-    except subprocess.TimeoutExpired as error:
-        raise SlurmTrouble(f"{program} has not answered for {patience_seconds:.0f} s") from error
-    except OSError as error:
-        raise SlurmTrouble(f"{program} cannot be run ({error.strerror or error})") from error
-    if done.returncode:
-        raise SlurmTrouble(_said(done.stderr, program) or f"{program} ended with {done.returncode}")
-    return done.stdout
-
-
-def _said(text: str, program: str) -> str:
-    """Return the lines of an error without the program's name before each."""
-    lines = [
-        re.sub(rf"^{program}: (error: |fatal: )?", "", line.strip()) for line in text.splitlines()
-    ]
-    return "; ".join(dict.fromkeys(line.rstrip(".") for line in lines if line))
 
 
 def options_of(profile: Profile, wants_gpu: bool) -> list[str]:

@@ -8,9 +8,8 @@ import time
 from collections.abc import Callable, Set
 from typing import Generic, NamedTuple, TypeVar
 
-from tomotui.jobs.cluster.commands import ask
 from tomotui.jobs.cluster.states import SQUEUE_FORMAT, JobState, parse_sacct, parse_squeue
-from tomotui.jobs.slurm import SlurmTrouble
+from tomotui.jobs.slurm import SlurmTrouble, ask
 
 MOST_SECONDS = 120.0
 _IDS_IN_ONE_CALL = 500
