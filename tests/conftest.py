@@ -45,16 +45,23 @@ def shared_data() -> Path:
     return folder
 
 
-@pytest.fixture(scope="session")
-def stage_runner() -> ModuleType:
-    """The module with ``RecordingTask`` and ``run_stage``, which the benchmarks use too."""
-    path = REPOSITORY / "tests" / "benchmarks" / "stage_runner.py"
-    specification = importlib.util.spec_from_file_location("stage_runner", path)
+def benchmark_script(name: str) -> ModuleType:
+    """Import a script of the benchmarks, which finds those beside it as when it is run."""
+    path = REPOSITORY / "tests" / "benchmarks" / f"{name}.py"
+    specification = importlib.util.spec_from_file_location(name, path)
     assert specification is not None
     assert specification.loader is not None
     module = importlib.util.module_from_spec(specification)
-    specification.loader.exec_module(module)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(path.parent))
+        specification.loader.exec_module(module)
     return module
+
+
+@pytest.fixture(scope="session")
+def stage_runner() -> ModuleType:
+    """The module with ``RecordingTask`` and ``run_stage``, which the benchmarks use too."""
+    return benchmark_script("stage_runner")
 
 
 class AlignedSeries(NamedTuple):

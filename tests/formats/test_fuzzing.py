@@ -2,32 +2,19 @@
 
 from __future__ import annotations
 
-import importlib.util
 import logging
-import sys
 from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
+
+from tests.formats import fuzzing
 
 HERE = Path(__file__).resolve().parent
 INTEROP = HERE.parents[2] / "shared" / "data" / "interop"
 
 
-def _fuzzing() -> ModuleType:
-    """Import the inputs, which the benchmark uses too."""
-    specification = importlib.util.spec_from_file_location("fuzzing", HERE / "fuzzing.py")
-    assert specification is not None
-    assert specification.loader is not None
-    module = importlib.util.module_from_spec(specification)
-    sys.modules["fuzzing"] = module
-    specification.loader.exec_module(module)
-    return module
-
-
-fuzzing = _fuzzing()
 MANY, SOME = 200, 20
 """Inputs for each reader; some libraries take milliseconds for a file."""
 

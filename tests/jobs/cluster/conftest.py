@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
 
+from tests.jobs.cluster import fake_slurm
 from tomotui.jobs.agent import Agent
 from tomotui.jobs.local import Slots
 from tomotui.jobs.settings import AgentSettings
@@ -30,19 +29,8 @@ HURRIED = AgentSettings(
 )
 
 
-@pytest.fixture(scope="session")
-def fake_slurm() -> ModuleType:
-    path = Path(__file__).with_name("fake_slurm.py")
-    specification = importlib.util.spec_from_file_location("fake_slurm", path)
-    assert specification is not None
-    assert specification.loader is not None
-    module = importlib.util.module_from_spec(specification)
-    specification.loader.exec_module(module)
-    return module
-
-
 @pytest.fixture
-def slurm(tmp_path: Path, fake_slurm: ModuleType, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+def slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """A scheduler whose programs are on PATH, and a user without profiles."""
     made = fake_slurm.FakeSlurm(tmp_path / "slurm")
     bin_folder = made.install()

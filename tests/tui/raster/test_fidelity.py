@@ -2,25 +2,16 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
-
 import numpy as np
 import pytest
 
+from tests.conftest import benchmark_script
 from tomotui.tui.raster.emit import byte_count, emit
 
 
 @pytest.fixture(scope="module")
-def drawing(repository):
-    path = repository / "tests/benchmarks/drawing.py"
-    # The scripts beside it are found as they are when it is run.
-    sys.path.insert(0, str(path.parent))
-    spec = importlib.util.spec_from_file_location("drawing_benchmark", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    sys.path.remove(str(path.parent))
-    return module
+def drawing():
+    return benchmark_script("drawing")
 
 
 @pytest.fixture(scope="module")
