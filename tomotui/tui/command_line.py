@@ -12,7 +12,7 @@ from tomotui.tui import keymap
 from tomotui.tui.actions import ACTIONS, words
 from tomotui.tui.mouse import MOUSE_MODES
 from tomotui.tui.notifications import WISHES
-from tomotui.tui.session import one_of
+from tomotui.tui.session import OneOf, one_of
 
 if TYPE_CHECKING:
     from tomotui.tui.linking import Linking
@@ -144,14 +144,8 @@ def _tour(app: Navigation, rest: str) -> None:
 
 
 def _notify(app: Navigation, rest: str) -> None:
-    wish = one_of(WISHES, rest)
-    if rest and wish is None:
-        raise CommandError(f"notify with one of {', '.join(WISHES)}")
     linked = cast("Linking", app)
-    if wish:
-        linked.use_notify(wish)
-    else:
-        linked.action_next_notify()
+    _use("notify", WISHES, rest, linked.use_notify, linked.action_next_notify)
 
 
 def _hook(app: Navigation, rest: str) -> None:
@@ -161,14 +155,25 @@ def _hook(app: Navigation, rest: str) -> None:
 
 
 def _mouse(app: Navigation, rest: str) -> None:
-    mode = one_of(MOUSE_MODES, rest)
-    if rest and mode is None:
-        raise CommandError(f"mouse with one of {', '.join(MOUSE_MODES)}")
     linked = cast("Linking", app)
-    if mode:
-        linked.use_mouse(mode)
+    _use("mouse", MOUSE_MODES, rest, linked.use_mouse, linked.action_next_mouse)
+
+
+def _use(
+    name: str,
+    choices: tuple[OneOf, ...],
+    rest: str,
+    use: Callable[[OneOf], object],
+    use_next: Callable[[], object],
+) -> None:
+    """Use one of a few choices; without a word the next one."""
+    wish = one_of(choices, rest)
+    if rest and wish is None:
+        raise CommandError(f"{name} with one of {', '.join(choices)}")
+    if wish:
+        use(wish)
     else:
-        linked.action_next_mouse()
+        use_next()
 
 
 def _series(app: Navigation) -> Sequence[str]:

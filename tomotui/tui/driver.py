@@ -20,7 +20,7 @@ _ON: dict[MouseMode, str] = {
 _OFF = "\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1006l"
 
 
-class MouseDriver(LinuxDriver):
+class TerminalDriver(LinuxDriver):
     """Asks for what the app's ``mouse_mode`` says.
 
     ``click`` has presses, the wheel and movements with a button held. ``full`` has every movement

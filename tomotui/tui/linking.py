@@ -12,7 +12,7 @@ from textual.message import Message
 
 from tomotui.records import Job, Status
 from tomotui.tui import clipboard, notifications, session
-from tomotui.tui.driver import MouseDriver
+from tomotui.tui.driver import TerminalDriver
 from tomotui.tui.feeds import Feed, Observation
 from tomotui.tui.hook import run_hook
 from tomotui.tui.job_ends import JobEnds, JobEndsReader
@@ -160,7 +160,7 @@ class Linking(Prompting):
     def get_driver_class(self) -> type[Driver]:
         """Return the driver of this platform; that of terminals knows how much mouse is wished."""
         usual = super().get_driver_class()
-        return MouseDriver if usual is MouseDriver.__base__ else usual
+        return TerminalDriver if usual is TerminalDriver.__base__ else usual
 
     @property
     def mouse_mode(self) -> MouseMode:
@@ -172,7 +172,7 @@ class Linking(Prompting):
         """Ask for so much of the mouse from now on."""
         self.preferences.mouse = mode
         session.save_preferences(self.preferences)
-        if isinstance(self._driver, MouseDriver):
+        if isinstance(self._driver, TerminalDriver):
             self._driver.mouse_changed()
         words = {
             "off": "mouse off: the terminal selects text as elsewhere",
