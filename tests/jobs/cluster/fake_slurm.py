@@ -13,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -201,9 +202,10 @@ def _write(path: Path, **values: object) -> None:
 
 def _run(slurm: FakeSlurm, number: str) -> int:
     """Run an element as a node does, and note how it ended."""
-    process = _script(slurm, number) if (slurm.folder / "real").exists() else _fork(slurm, number)
-    slurm.put(number, pid=str(process))
-    code = os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
+    begin = _script if (slurm.folder / "real").exists() else _fork
+    pid = begin(slurm, number)
+    slurm.put(number, pid=str(pid))
+    code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
     if slurm.get(number, "state") == "RUNNING":
         exit_code = f"0:{-code}" if code < 0 else f"{code}:0"
         slurm.put(number, state="FAILED" if code else "COMPLETED", exit_code=exit_code)
@@ -221,19 +223,16 @@ def _fork(slurm: FakeSlurm, number: str) -> int:
 
 def _script(slurm: FakeSlurm, number: str) -> int:
     script = slurm.get(number, "script")
-    process = subprocess.Popen(
-        ["bash", script],
-        cwd="/",
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        env={
-            **os.environ,
-            "SLURM_ARRAY_JOB_ID": number.split("_")[0],
-            "SLURM_ARRAY_TASK_ID": slurm.get(number, "index"),
-            "SLURM_CPUS_PER_TASK": "3",
-        },
-    )
-    return process.pid
+    values = {
+        "SLURM_ARRAY_JOB_ID": number.split("_")[0],
+        "SLURM_ARRAY_TASK_ID": slurm.get(number, "index"),
+        "SLURM_CPUS_PER_TASK": "3",
+    }
+    # Not by a Popen: one that is forgotten may take the end of its process with it.
+    words = [shutil.which("bash") or "bash", script]
+    nowhere = [(os.POSIX_SPAWN_OPEN, number, os.devnull, os.O_RDWR, 0) for number in range(3)]
+    os.chdir("/")
+    return os.posix_spawn(words[0], words, {**os.environ, **values}, file_actions=nowhere)
 
 
 if __name__ == "__main__":
