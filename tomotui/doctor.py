@@ -225,11 +225,11 @@ def _logout() -> Check:
 
 
 def _slurm() -> Check:
-    if shutil.which("sbatch") is None:
-        return Check("slurm", "ok", "not here: jobs run on this machine")
     from tomotui.jobs.cluster.profiles import ProfileError, read_profiles, user_file
-    from tomotui.jobs.slurm import SlurmTrouble, read_partitions
+    from tomotui.jobs.slurm import SlurmTrouble, has_slurm, read_partitions
 
+    if not has_slurm():
+        return Check("slurm", "ok", "not here: jobs run on this machine")
     try:
         partitions = [one for one in read_partitions() if one.is_up]
     except SlurmTrouble as error:

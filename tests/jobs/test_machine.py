@@ -125,8 +125,9 @@ def test_no_quota_is_none(words: str) -> None:
 
 def test_partitions_are_added_up_by_name(bin_folder: Path) -> None:
     assert not has_slurm()
-    program(bin_folder, "sinfo", f"echo '{SINFO}'")
+    program(bin_folder, "sbatch", "exit 0")
     assert has_slurm()
+    program(bin_folder, "sinfo", f"echo '{SINFO}'")
     gpu, cpu = read_partitions()
     assert (gpu.name, gpu.is_default, gpu.is_up) == ("gpu", True, True)
     assert gpu.nodes == Share(3, 2, 1, 6)

@@ -175,7 +175,8 @@ def _own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(autouse=True)
 def _no_slurm(monkeypatch: pytest.MonkeyPatch) -> None:
     """Show the same forms on every machine."""
-    monkeypatch.setattr("tomotui.tui.screens.launch_place.slurm_is_here", lambda: False)
+    for screen in ("cluster", "launch_place"):
+        monkeypatch.setattr(f"tomotui.tui.screens.{screen}.has_slurm", lambda: False)
 
 
 @pytest.fixture

@@ -70,6 +70,7 @@ def sinfo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     script.chmod(0o755)
     (place / "words").write_text("echo 'gpu*|up|2-00:00:00|3/1/0/4|96/32/0/128|gpu:h100:4'\n")
     monkeypatch.setenv("PATH", str(place))
+    monkeypatch.setattr("tomotui.tui.screens.cluster.has_slurm", lambda: True)
     return place / "words"
 
 

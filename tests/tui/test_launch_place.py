@@ -20,7 +20,7 @@ from tomotui.tui.widgets.table import Table
 @pytest.fixture
 def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A machine with SLURM, and a user with two profiles."""
-    monkeypatch.setattr("tomotui.tui.screens.launch_place.slurm_is_here", lambda: True)
+    monkeypatch.setattr("tomotui.tui.screens.launch_place.has_slurm", lambda: True)
     own = tmp_path / "config" / "tomotui"
     own.mkdir(parents=True)
     (own / "cluster.toml").write_text("[profiles.cpu]\n[profiles.gpu]\n")

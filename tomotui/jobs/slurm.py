@@ -108,8 +108,8 @@ def _said(text: str, program: str) -> str:
 
 
 def has_slurm() -> bool:
-    """Return whether this machine belongs to a SLURM cluster."""
-    return shutil.which("sinfo") is not None
+    """Return whether jobs can be given to a SLURM cluster from this machine."""
+    return shutil.which("sbatch") is not None
 
 
 def read_partitions(patience_seconds: float = PATIENCE_SECONDS) -> tuple[Partition, ...]:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from tomotui.jobs.cluster.commands import slurm_is_here
 from tomotui.jobs.cluster.profiles import read_profiles
 from tomotui.jobs.presence import ensure_agent
+from tomotui.jobs.slurm import has_slurm
 from tomotui.project import Project, ProjectError
 from tomotui.records import Job, JobRequest, Target
 from tomotui.stages import get
@@ -47,7 +47,7 @@ def check_cluster(project: Project, profile: str) -> None:
         When there is no SLURM on this machine, or no such profile.
     """
     read_profiles(project.folder).find(profile)
-    if not slurm_is_here():
+    if not has_slurm():
         raise ProjectError(
             "there is no SLURM on this machine (sbatch is not found).",
             "Log in to a host of the cluster and open the project there, or run it here: "

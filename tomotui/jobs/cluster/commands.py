@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -28,11 +27,6 @@ _LASTING = re.compile(
 
 class Refused(Exception):
     """The scheduler does not take a job, and will not take it later as it is."""
-
-
-def slurm_is_here() -> bool:
-    """Return whether jobs can be submitted from this machine."""
-    return shutil.which("sbatch") is not None
 
 
 def options_of(profile: Profile, wants_gpu: bool) -> list[str]:

@@ -9,8 +9,8 @@ from textual.containers import Horizontal
 from textual.message import Message
 from textual.widgets import Static
 
-from tomotui.jobs.cluster.commands import slurm_is_here
 from tomotui.jobs.cluster.profiles import ProfileError, read_profiles
+from tomotui.jobs.slurm import has_slurm
 from tomotui.project import Project
 from tomotui.project.jobs import Place
 from tomotui.records import Job, JobRequest
@@ -31,7 +31,7 @@ class Places(NamedTuple):
 
 def read_places(project: Project, stage: str) -> Places:
     """Return where a job of a stage may run; a wrong file of profiles offers none of them."""
-    if not slurm_is_here():
+    if not has_slurm():
         return Places()
     try:
         profiles = read_profiles(project.folder)
