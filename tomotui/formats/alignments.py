@@ -7,6 +7,7 @@ from pathlib import Path
 
 from tomotui.formats.aretomo import read_aretomo
 from tomotui.formats.errors import FormatError
+from tomotui.formats.etomo import read_etomo
 from tomotui.formats.imod import read_imod
 from tomotui.formats.imported import ImportedAlignment
 from tomotui.formats.portal import read_portal_alignment
@@ -25,8 +26,9 @@ def read_alignment(
 ) -> ImportedAlignment:
     """Read an alignment of IMOD, AreTomo, RELION 5, Warp or the CryoET data portal, by its ending.
 
-    Beside an ``.xf``, the ``.tlt`` and ``.xtilt`` of the same name are used. A ``.star`` with
-    several series gives the one called ``series_name``.
+    An ``.edf`` stands for the whole folder of etomo. Beside an ``.xf``, the ``.tlt`` and
+    ``.xtilt`` of the same name are used. A ``.star`` with several series gives the one called
+    ``series_name``.
 
     Parameters
     ----------
@@ -73,9 +75,18 @@ def read_alignment(
             pixel_size_angstrom=pixel_size_angstrom,
             nominal_tilts_deg=nominal_tilts_deg,
         )
+    if path.suffix == ".edf":
+        return read_etomo(
+            path,
+            series_uid=series_uid,
+            series_name=series_name,
+            image_size_px=image_size_px,
+            pixel_size_angstrom=pixel_size_angstrom,
+            nominal_tilts_deg=nominal_tilts_deg,
+        )
     if path.suffix != ".xf":
         raise FormatError(
-            f"{path} is no alignment known here", "give .xf, .aln, .star, .xml or .json"
+            f"{path} is no alignment known here", "give .xf, .edf, .aln, .star, .xml or .json"
         )
     tlt, xtilt = path.with_suffix(".tlt"), path.with_suffix(".xtilt")
     return read_imod(

@@ -126,7 +126,7 @@ def read_aretomo(
             f"{path} was made for a stack of {had}, this one has {width} x {height} x {n}",
             "give the .aln of this stack",
         )
-    sections = _sections(aln, np.asarray(nominal_tilts_deg, dtype=np.float64))
+    sections = sections_of(aln, np.asarray(nominal_tilts_deg, dtype=np.float64))
     rows = aln.rows
     shift = (rows[:, [_TX, _TY]] + edge_centre_offset_px(image_size_px)) * pixel_size_angstrom
     by_section = {
@@ -195,7 +195,7 @@ def write_aln(
     Path(path).write_text("\n".join(lines) + "\n", encoding="ascii")
 
 
-def _sections(aln: AlnFile, nominal_deg: Array) -> NDArray[np.intp]:
+def sections_of(aln: AlnFile, nominal_deg: Array) -> NDArray[np.intp]:
     """Return the section of the raw stack (from 0) that each row of the table means.
 
     AreTomo 3 numbers sections from 1, AreTomo 2 from 0, and some files count only the images

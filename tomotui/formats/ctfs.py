@@ -9,8 +9,10 @@ from pathlib import Path
 import numpy as np
 
 from tomotui.formats.aretomo_ctf import read_ctf_text
+from tomotui.formats.aretomo_folder import CTF_ENDING, kept_sections
 from tomotui.formats.errors import FormatError
 from tomotui.formats.imod_defocus import read_imod_defocus
+from tomotui.formats.portal_series import read_portal_ctf
 from tomotui.formats.relion import read_relion
 from tomotui.formats.warp import read_warp
 from tomotui.records import Ctf, TiltCtf
@@ -21,7 +23,7 @@ _MOST_DEFOCUS_ANGSTROM = 5e5
 def read_ctf(
     path: Path | str, *, series_uid: str, series_name: str, nominal_tilts_deg: Sequence[float]
 ) -> Ctf:
-    """Read the CTF of IMOD, AreTomo, CTFFIND, RELION 5 or Warp, told apart by their endings.
+    """Read the CTF of IMOD, AreTomo, CTFFIND, RELION 5, Warp or the portal, by their endings.
 
     A ``.star`` with several series gives the one called ``series_name``. What the file says
     nothing of is told in the note of the record.
@@ -45,7 +47,10 @@ def read_ctf(
             path, series_uid=series_uid, n_images=n_images, tilts_deg=nominal_tilts_deg
         )
     elif suffix == ".txt":
-        found = read_ctf_text(path, series_uid=series_uid, n_images=n_images)
+        found = _of_aretomo(path, series_uid, nominal_tilts_deg)
+    elif suffix == ".json":
+        of_portal = read_portal_ctf(path, series_uid=series_uid, n_images=n_images)
+        found = _completed(of_portal, n_images, "the portal's metadata")
     elif suffix == ".star":
         found = _of_relion(path, series_uid, series_name, nominal_tilts_deg)
     elif suffix == ".xml":
@@ -54,10 +59,24 @@ def read_ctf(
     else:
         raise FormatError(
             f"{path} is no CTF known here",
-            "give .defocus (IMOD), .txt (AreTomo, CTFFIND), .star (RELION 5) or .xml (Warp)",
+            "give .defocus (IMOD), .txt (AreTomo, CTFFIND), .star (RELION 5), .xml (Warp) or "
+            "tiltseries_metadata.json (CryoET data portal)",
         )
     _refuse_impossible(path, found)
     return found
+
+
+def _of_aretomo(path: Path, series_uid: str, nominal_deg: Sequence[float]) -> Ctf:
+    """Read a text of CTFs; one of the images that AreTomo kept goes by the ``.aln`` beside it."""
+    aln = path.with_name(path.name.removesuffix(CTF_ENDING) + ".aln")
+    found = read_ctf_text(path, series_uid=series_uid)
+    if len(found.tilts) == len(nominal_deg) or not aln.is_file():
+        return read_ctf_text(path, series_uid=series_uid, n_images=len(nominal_deg))
+    sections = sorted(kept_sections(aln, nominal_deg))
+    if len(sections) != len(found.tilts) or max(sections, default=0) >= len(nominal_deg):
+        return read_ctf_text(path, series_uid=series_uid, n_images=len(nominal_deg))
+    kept = [tilt.replace(index=i) for tilt, i in zip(found.tilts, sections, strict=True)]
+    return _completed(found.replace(tilts=tuple(kept)), len(nominal_deg), aln.name)
 
 
 def _of_relion(path: Path, series_uid: str, name: str, nominal_deg: Sequence[float]) -> Ctf:

@@ -22,6 +22,8 @@ from tomotui.records import Alignment
 
 Array = NDArray[np.float64]
 _DISTORTION_WARNING = 0.005
+_MOST = 1e6
+"""Beyond this a number of a transform is none."""
 
 
 def read_xf(path: Path | str, n_images: int | None = None) -> Array:
@@ -42,7 +44,7 @@ def read_xf(path: Path | str, n_images: int | None = None) -> Array:
             row = [float(word) for word in words]
         except ValueError:
             row = []
-        if len(row) != 6:
+        if len(row) != 6 or not all(abs(value) < _MOST for value in row):
             raise FormatError(
                 f"{path}, line {number}: not the six numbers of a transform", "check the file"
             )
@@ -82,29 +84,73 @@ def read_imod(
         A file does not fit the stack, or a transform mirrors or collapses the image.
     """
     n = len(nominal_tilts_deg)
-    rows = read_xf(xf_path, n)
-    matrices = rows[:, :4].reshape(n, 2, 2)
+    imported = read_imod_rows(
+        Path(xf_path),
+        read_xf(xf_path, n),
+        series_uid=series_uid,
+        image_size_px=image_size_px,
+        pixel_size_angstrom=pixel_size_angstrom,
+        tilts_deg=read_angles(tlt_path, n) if tlt_path else tuple(nominal_tilts_deg),
+        x_tilts_deg=read_angles(xtilt_path, n) if xtilt_path else (0.0,) * n,
+    )
+    if tlt_path:
+        return imported
+    missing = f"no .tlt beside {Path(xf_path).name}: the nominal tilts are used"
+    return ImportedAlignment(imported.alignment, (*imported.warnings, missing))
+
+
+def read_imod_rows(
+    path: Path,
+    rows: Array,
+    *,
+    series_uid: str,
+    image_size_px: tuple[int, int],
+    pixel_size_angstrom: float,
+    tilts_deg: Sequence[float],
+    x_tilts_deg: Sequence[float],
+) -> ImportedAlignment:
+    """Return the alignment that transforms and angles are.
+
+    Parameters
+    ----------
+    path
+        What messages name.
+    rows
+        A11 A12 A21 A22 DX DY of each image.
+    tilts_deg, x_tilts_deg
+        One for each image.
+
+    Raises
+    ------
+    FormatError
+        A transform mirrors or collapses the image, or an angle is no number.
+    """
+    matrices = rows[:, :4].reshape(-1, 2, 2)
     determinants = np.linalg.det(matrices)
     if (determinants <= 0.01).any():
         bad = int(np.flatnonzero(determinants <= 0.01)[0])
         raise FormatError(
-            f"{xf_path}, line {bad + 1}: the transform mirrors or collapses the image",
+            f"{path}, line {bad + 1}: the transform mirrors or collapses the image",
             "remove mirroring from the transforms",
         )
-    warnings = list(_distortion_warnings(xf_path, matrices))
-    tilts = read_angles(tlt_path, n) if tlt_path else tuple(nominal_tilts_deg)
-    if not tlt_path:
-        warnings.append(f"no .tlt beside {Path(xf_path).name}: the nominal tilts are used")
-    x_tilts = read_angles(xtilt_path, n) if xtilt_path else (0.0,) * n
+    angles = np.abs([tilts_deg, x_tilts_deg])
+    if not (angles <= 180).all():
+        raise FormatError(
+            f"the tilts that go with {path} reach {angles.max():g} degrees",
+            "correct the .tlt or .xtilt",
+        )
+    warnings = list(_distortion_warnings(path, matrices))
     centre = -np.linalg.solve(matrices, rows[:, 4:, None])[..., 0]
     shift_px = centre + edge_centre_offset_px(image_size_px)
     # The rotation nearest to A (its polar factor) turns by this angle.
     turn = np.arctan2(matrices[:, 1, 0] - matrices[:, 0, 1], matrices[:, 0, 0] + matrices[:, 1, 1])
-    geometry = TiltGeometry.of(tilts, -np.rad2deg(turn), x_tilts, shift_px * pixel_size_angstrom)
+    geometry = TiltGeometry.of(
+        tilts_deg, -np.rad2deg(turn), x_tilts_deg, shift_px * pixel_size_angstrom
+    )
     left_out = _left_out(rows)
     if left_out.any():
         listed = ", ".join(str(i) for i in np.flatnonzero(left_out))
-        warnings.append(f"tilts {listed} have no transform in {Path(xf_path).name}: excluded")
+        warnings.append(f"tilts {listed} have no transform in {path.name}: excluded")
     records = tuple(
         tilt.replace(excluded=True, verdict="bad", note="left out of the imported alignment")
         if left_out[tilt.index]

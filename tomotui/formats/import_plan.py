@@ -11,7 +11,18 @@ from tomotui.formats.acquisition import Scheme
 from tomotui.formats.errors import FormatError
 from tomotui.records import Alignment, Ctf, Tilt, TiltSeries
 
-Source = Literal["given", "mdoc", "header", "tilt file", "CTF file", "derived", "assumed"]
+Source = Literal[
+    "given",
+    "mdoc",
+    "header",
+    "tilt file",
+    "CTF file",
+    "etomo",
+    "AreTomo",
+    "portal",
+    "derived",
+    "assumed",
+]
 
 
 class Given(TypedDict, total=False):
@@ -47,7 +58,8 @@ class ImportPlan:
         By the names of the fields of :class:`~tomotui.records.TiltSeries`, and ``tilts_deg``,
         ``dose_e_per_a2``, ``prior_dose_e_per_a2``, ``acquisition_order``,
         ``target_defocus_angstrom``, and ``defocus_angstrom`` (the mean of both axes) where a
-        CTF comes along; what nothing tells is absent.
+        CTF comes along, ``thickness_px`` of another program's tomogram; what nothing tells is
+        absent.
     warnings
         What the user should know; nothing is refused for it.
     problems

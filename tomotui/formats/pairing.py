@@ -9,7 +9,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tomotui.formats.errors import FormatError
+from tomotui.formats.etomo import has_alignment
 from tomotui.formats.mrc import read_header
+from tomotui.formats.portal_folder import SERIES, portal_runs, run_of
+from tomotui.formats.portal_series import METADATA, has_ctf
 from tomotui.formats.stacks import STACK_SUFFIXES, TIFF_SUFFIXES
 
 _DERIVED = re.compile(
@@ -27,11 +30,15 @@ class StackFiles:
     name
         Proposed name of the series.
     tilts
-        Nominal tilts (``.rawtlt``, otherwise ``.tlt``).
+        Nominal tilts (``.rawtlt``, ``_TLT.txt`` of AreTomo, otherwise ``.tlt``).
     alignment
-        ``.aln`` or ``.xf``.
+        ``.aln``, ``.edf`` of etomo, ``.xf``, or what AreTomo or the portal keeps in a folder.
     ctf
-        Only as it was given: a CTF beside the stack may be an old one, and tells no handedness.
+        Only as it was given.
+    found_ctf
+        That of the program whose alignment is taken; one beside the stack alone may be an old one.
+    tomogram
+        Only of a folder of the portal, or as it was given.
     """
 
     stack: Path
@@ -40,6 +47,8 @@ class StackFiles:
     tilts: Path | None = None
     alignment: Path | None = None
     ctf: Path | None = None
+    found_ctf: Path | None = None
+    tomogram: Path | None = None
 
 
 def series_name(stack: Path | str) -> str:
@@ -57,7 +66,8 @@ def find_stacks(paths: Iterable[Path | str]) -> list[Path]:
 
     Files that are named are taken as they are. From a folder come its stacks, without single
     images (gain references) and without what other programs derive from a stack (aligned
-    stacks, reconstructions).
+    stacks, reconstructions). A data set of the CryoET data portal has one in each run; a folder
+    without stacks may hold folders of etomo.
 
     Raises
     ------
@@ -67,7 +77,9 @@ def find_stacks(paths: Iterable[Path | str]) -> list[Path]:
     found: list[Path] = []
     for path in map(Path, paths):
         if path.is_dir():
-            stacks = [p for p in sorted(path.iterdir()) if _is_raw_stack(p)]
+            stacks = _stacks_of_portal(path)
+            stacks = stacks or [p for p in sorted(path.iterdir()) if _is_raw_stack(p)]
+            stacks = stacks or _stacks_of_etomo(path)
             if not stacks:
                 raise FormatError(
                     f"{path} has no image stacks ({', '.join(STACK_SUFFIXES)})",
@@ -88,15 +100,18 @@ def pair_files(
     tilts: Path | str | None = None,
     alignment: Path | str | None = None,
     ctf: Path | str | None = None,
+    tomogram: Path | str | None = None,
 ) -> list[StackFiles]:
     """Find the metadata of each stack by name.
 
-    Beside ``NAME.mrc`` these are taken: ``NAME.mrc.mdoc`` or ``NAME.mdoc``; ``NAME.rawtlt`` or
-    ``NAME.tlt``; ``NAME.aln`` or ``NAME.xf``; also with ``_st`` in the name.
+    Beside ``NAME.mrc`` these are taken: ``NAME.mrc.mdoc`` or ``NAME.mdoc``; ``NAME.rawtlt``,
+    ``NAME_TLT.txt`` or ``NAME.tlt``; ``NAME.aln``, ``NAME.edf`` of a folder of etomo that has an
+    alignment, ``NAME.xf`` or ``NAME_Imod/NAME_st.xf``; also with ``_st`` in the name. In a run of
+    the portal the alignment and the tomogram of the run.
 
     Parameters
     ----------
-    mdoc, tilts, alignment, ctf
+    mdoc, tilts, alignment, ctf, tomogram
         Given by the user for a single stack; they replace what would be found.
 
     Raises
@@ -106,7 +121,9 @@ def pair_files(
         name.
     """
     paths = [Path(stack) for stack in stacks]
-    given = {"mdoc": mdoc, "tilts": tilts, "alignment": alignment, "ctf": ctf}
+    given = {
+        "mdoc": mdoc, "tilts": tilts, "alignment": alignment, "ctf": ctf, "tomogram": tomogram
+    }  # fmt: skip
     for kind, file in given.items():
         if file is not None and len(paths) > 1 and Path(file).suffix != ".star":
             raise FormatError(
@@ -121,6 +138,8 @@ def pair_files(
             tilts=Path(tilts) if tilts else pair.tilts,
             alignment=Path(alignment) if alignment else pair.alignment,
             ctf=Path(ctf) if ctf else None,
+            found_ctf=None if ctf or alignment else pair.found_ctf,
+            tomogram=Path(tomogram) if tomogram else pair.tomogram,
         )
         for pair in pairs
     ]
@@ -132,13 +151,58 @@ def _paired(stack: Path) -> StackFiles:
     name = series_name(stack)
     folder = stack.parent
     stems = list(dict.fromkeys([stack.name, stack.stem, *(name + end for end in _DECORATIONS)]))
-    return StackFiles(
+    aln = _first(folder, stems, (".aln",))
+    edf = None if aln else _etomo(folder, stems)
+    found = StackFiles(
         stack=stack,
         name=name,
         mdoc=_first(folder, stems, (".mdoc", ".mrc.mdoc", ".st.mdoc")),
-        tilts=_first(folder, stems, (".rawtlt",)) or _first(folder, stems, (".tlt",)),
-        alignment=_first(folder, stems, (".aln",)) or _first(folder, stems, (".xf",)),
+        tilts=_first(folder, stems, (".rawtlt", "_TLT.txt")) or _first(folder, stems, (".tlt",)),
+        alignment=aln
+        or edf
+        or _first(folder, stems, (".xf",))
+        or _first(folder / f"{name}_Imod", [name, f"{name}_st"], (".xf",)),
+        found_ctf=_first(folder, stems, ("_CTF.txt",))
+        if aln
+        else _first(folder, stems, (".defocus",))
+        if edf
+        else None,
     )
+    return _of_portal(found) if folder.parent.name == SERIES or folder.name == SERIES else found
+
+
+def _etomo(folder: Path, stems: Sequence[str]) -> Path | None:
+    """Return the ``.edf`` of a stack, or the only one of its folder, when it has an alignment."""
+    edf = _first(folder, stems, (".edf",))
+    if edf is None:
+        # Of two axes, NAMEa.st and NAMEb.st, there is one NAME.edf.
+        edf = _first(folder, [stem[:-1] for stem in stems if stem[-1:] in "ab"], (".edf",))
+    return edf if edf is not None and has_alignment(edf) else None
+
+
+def _of_portal(found: StackFiles) -> StackFiles:
+    """Return the files of a stack in a run of the portal, with those of the run."""
+    run = run_of(found.stack)
+    if run is None:
+        return found
+    metadata, tomogram = found.stack.with_name(METADATA), run.tomogram()
+    return replace(
+        found,
+        name=run.name,
+        alignment=run.alignment() or found.alignment,
+        found_ctf=metadata if metadata.is_file() and has_ctf(metadata) else None,
+        tomogram=tomogram.path if tomogram is not None else None,
+    )
+
+
+def _stacks_of_portal(folder: Path) -> list[Path]:
+    return [stack for run in portal_runs(folder) for stack in run.stacks()[:1]]
+
+
+def _stacks_of_etomo(folder: Path) -> list[Path]:
+    """Return the raw stacks of the folders of etomo in a folder."""
+    below = [one for one in sorted(folder.iterdir()) if one.is_dir() and any(one.glob("*.edf"))]
+    return [p for one in below for p in sorted(one.iterdir()) if _is_raw_stack(p)]
 
 
 def _first(folder: Path, stems: Sequence[str], endings: Sequence[str]) -> Path | None:

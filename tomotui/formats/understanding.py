@@ -16,6 +16,7 @@ from tomotui.formats.import_plan import Fact, Given, ImportPlan, Source
 from tomotui.formats.imported import ImportedAlignment
 from tomotui.formats.mdoc import Mdoc, exposure, read_mdoc
 from tomotui.formats.pairing import series_name
+from tomotui.formats.said import Said, said_beside
 from tomotui.formats.stacks import open_stack
 from tomotui.formats.tilts import read_angles
 from tomotui.records import Ctf, Tilt, TiltSeries, new_uid
@@ -29,6 +30,7 @@ def understand(
     tilts: Path | str | None = None,
     alignment: Path | str | None = None,
     ctf: Path | str | None = None,
+    found_ctf: Path | str | None = None,
     **given: Unpack[Given],
 ) -> ImportPlan:
     """Say what is known about a stack without reading its images or writing anything.
@@ -42,7 +44,10 @@ def understand(
         IMOD ``.xf`` (``.tlt`` and ``.xtilt`` beside it are used), AreTomo ``.aln``,
         RELION 5 ``.star``, Warp ``.xml``, or ``.json`` of the CryoET data portal.
     ctf
-        IMOD ``.defocus``, ``.txt`` of AreTomo or CTFFIND, RELION 5 ``.star``, or Warp ``.xml``.
+        IMOD ``.defocus``, ``.txt`` of AreTomo or CTFFIND, RELION 5 ``.star``, Warp ``.xml``, or
+        the metadata of the portal.
+    found_ctf
+        One that nobody asked for: left out, with a warning, when it does not fit.
 
     Returns
     -------
@@ -51,6 +56,8 @@ def understand(
     reading = Reading(Path(stack), given)
     reading.attempt(reading.read_stack)
     if reading.n_images:
+        beside = [Path(one) if one else None for one in (tilts, alignment)]
+        reading.attempt(lambda: reading.read_said(*beside))
         if mdoc is not None:
             reading.attempt(lambda: reading.read_mdoc(Path(mdoc)))
         reading.attempt(lambda: reading.find_tilts(Path(tilts) if tilts else None))
@@ -64,6 +71,8 @@ def understand(
         imported = reading.read_alignment(Path(alignment))
     if ctf is not None and reading.is_complete:
         reading.attempt(lambda: reading.read_ctf(Path(ctf)))
+    elif found_ctf is not None and reading.is_complete:
+        reading.try_ctf(Path(found_ctf))
     return ImportPlan(
         stack=Path(stack),
         name=series_name(stack),
@@ -77,7 +86,7 @@ def understand(
         series_uid=reading.series_uid,
         alignment=imported.alignment if imported else None,
         local_shifts=imported.local_shifts if imported else None,
-        ctf_file=Path(ctf) if ctf else None,
+        ctf_file=Path(ctf or found_ctf or "") if reading.ctf or ctf else None,
         ctf=reading.ctf,
     )
 
@@ -96,6 +105,7 @@ class Reading:
     header_pixel_angstrom: float = 0.0
     header_tilts_deg: tuple[float, ...] | None = None
     mdoc: Mdoc | None = None
+    said: Said | None = None
     ctf: Ctf | None = None
     series_uid: str = field(default_factory=new_uid)
 
@@ -127,6 +137,32 @@ class Reading:
         if (scale, offset) != (1.0, 0.0):
             self.keep("intensity_scale", scale, "header")
             self.keep("intensity_offset", offset, "header")
+
+    def read_said(self, tilts: Path | None, alignment: Path | None) -> None:
+        """Learn what the folder says of the program that it is of."""
+        found = said_beside(self.stack, tilts, alignment)
+        if found is None:
+            return
+        self.said = said = found.fitting(self.n_images)
+        self.warnings += said.warnings
+        if said.thickness_px is not None:
+            self.keep("thickness_px", said.thickness_px, said.program)
+        if said.even_stack is not None and said.odd_stack is not None and self._are_halves(said):
+            self.keep("even_stack_path", str(said.even_stack.absolute()), said.program)
+            self.keep("odd_stack_path", str(said.odd_stack.absolute()), said.program)
+
+    def _are_halves(self, said: Said) -> bool:
+        """Return whether the sums of every other frame are of the size of the stack."""
+        shape = (self.n_images, self.facts["height_px"].value, self.facts["width_px"].value)
+        try:
+            for half in (said.even_stack, said.odd_stack):
+                with open_stack(half or self.stack) as images:
+                    if images.shape != shape:
+                        raise FormatError(f"{half} is of another size than {self.stack.name}")
+        except FormatError as error:
+            self.warnings.append(f"{error}: the halves are not taken along")
+            return False
+        return True
 
     def read_mdoc(self, path: Path) -> None:
         """Learn what the mdoc of the stack says."""
@@ -171,6 +207,7 @@ class Reading:
         """Choose among the pixel sizes that are said."""
         header = self.header_pixel_angstrom
         said = self._mdoc_pixel_size()
+        folder = self.said.pixel_size_angstrom if self.said else None
         given = self.given.get("pixel_size_angstrom")
         if given is not None and given <= 0:
             raise FormatError(
@@ -181,6 +218,8 @@ class Reading:
             self.keep("pixel_size_angstrom", given, "given")
         elif said:
             self.keep("pixel_size_angstrom", said, "mdoc")
+        elif folder and self.said and header in (0.0, 1.0):
+            self.keep("pixel_size_angstrom", folder, self.said.program)
         elif header > 0:
             self.keep("pixel_size_angstrom", header, "header")
         else:
@@ -191,7 +230,10 @@ class Reading:
         if self.facts["pixel_size_angstrom"].source == "header" and header == 1.0:
             self.warnings.append("a pixel size of exactly 1 A is often only a default: check it")
         used = float(self.facts["pixel_size_angstrom"].value)
-        for other, where in ((said, "the mdoc"), (header, "the header")):
+        others = [(said, "the mdoc"), (header, "the header")]
+        if self.said:
+            others.append((folder or 0.0, f"the folder of {self.said.program}"))
+        for other, where in others:
             if other and other != 1.0 and abs(other / used - 1) > 0.01:
                 self.warnings.append(
                     f"{where} gives a pixel size of {other:.4g} A, {used:.4g} A is used"
@@ -213,10 +255,13 @@ class Reading:
         """Find the tilt axis and the optics."""
         given_axis = self.given.get("tilt_axis_deg")
         said_axis = self.mdoc.tilt_axis_deg if self.mdoc else None
+        said = self.said
         if given_axis is not None:
             self.keep("nominal_tilt_axis_deg", given_axis, "given")
         elif said_axis is not None:
             self.keep("nominal_tilt_axis_deg", said_axis, "mdoc")
+        elif said is not None and said.tilt_axis_deg is not None:
+            self.keep("nominal_tilt_axis_deg", said.tilt_axis_deg, said.program)
         if given_axis is not None and said_axis is not None:
             apart = abs((given_axis - said_axis + 90) % 180 - 90)
             if apart > 5:
@@ -234,6 +279,8 @@ class Reading:
         for name, value in optics.items():
             if value is not None:
                 self.keep(name, value, "given")
+            elif name not in self.facts and said is not None and getattr(said, name) is not None:
+                self.keep(name, getattr(said, name), said.program)
             elif name not in self.facts:
                 self.keep(name, TiltSeries.model_fields[name].default, "assumed")
 
@@ -260,7 +307,10 @@ class Reading:
                     "the mdoc gives neither times nor prior doses: the images are taken to be in "
                     "order of acquisition"
                 )
-        if scheme is not None and (self.mdoc is None or known.order_from == "ZValue"):
+        tells_order = self.mdoc is not None and known.order_from != "ZValue"
+        if self.said is not None and not tells_order:
+            dose, prior, order, source = self._said_exposure(dose, prior, order, source)
+        if scheme is not None and not tells_order:
             order, source = acquisition_order(angles, scheme), "given"
             prior = summed_before(dose, order)
         if given_dose is not None and order is None:
@@ -321,6 +371,29 @@ class Reading:
             self.warnings.append(found.note)
         self.ctf = found
 
+    def _said_exposure(
+        self,
+        dose: tuple[float | None, ...],
+        prior: tuple[float | None, ...],
+        order: tuple[int, ...] | None,
+        source: Source,
+    ) -> tuple[tuple[float | None, ...], tuple[float | None, ...], tuple[int, ...] | None, Source]:
+        """Complete dose and order by what the folder says."""
+        assert self.said is not None
+        if None in dose and self.said.dose_e_per_a2 is not None:
+            dose, source = self.said.dose_e_per_a2, self.said.program
+        if self.said.acquisition_order is not None:
+            order, source = self.said.acquisition_order, self.said.program
+            prior = summed_before(dose, order)
+        return dose, prior, order, source
+
+    def try_ctf(self, path: Path) -> None:
+        """Take over a CTF that was found; what is wrong with it is only told."""
+        try:
+            self.read_ctf(path)
+        except FormatError as error:
+            self.warnings.append(f"{error}; it is left out")
+
     def _angles(self, path: Path | None) -> tuple[tuple[float, ...], Source]:
         if path is not None:
             return read_angles(path, self.n_images), "tilt file"
@@ -331,6 +404,8 @@ class Reading:
             angles = [s.tilt_deg for s in self.mdoc.sections]
             if None not in angles:
                 return tuple(a for a in angles if a is not None), "mdoc"
+        if self.said is not None and self.said.tilts_deg is not None:
+            return self.said.tilts_deg, self.said.program
         if self.header_tilts_deg is not None:
             return self.header_tilts_deg, "header"
         raise FormatError(
@@ -385,11 +460,16 @@ class Reading:
     ) -> None:
         if any(value is not None for value in dose):
             given = self.given.get("dose_e_per_a2") is not None
-            self.keep("dose_e_per_a2", dose, "given" if given else "mdoc")
+            self.keep("dose_e_per_a2", dose, "given" if given else self._dose_source(dose))
         if any(value is not None for value in prior):
             self.keep("prior_dose_e_per_a2", prior, source)
         if order is not None:
             self.keep("acquisition_order", order, source)
+
+    def _dose_source(self, dose: tuple[float | None, ...]) -> Source:
+        if self.said is not None and dose == self.said.dose_e_per_a2:
+            return self.said.program
+        return "mdoc"
 
     def _target_defocus(self) -> tuple[float | None, ...]:
         given = self.given.get("target_defocus_angstrom")
