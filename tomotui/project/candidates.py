@@ -6,7 +6,6 @@ A hundred thousand are sorted and searched there.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import fields
 from typing import TypedDict
 
 import numpy as np
@@ -163,5 +162,4 @@ def read_candidates(
     table = project.particle_table([particle_set.uid])
     if tomogram_uids is not None:
         table = table.select(np.isin(table.tomogram_uids, list(tomogram_uids)))
-    # The columns follow what is decided: they must be nobody else's.
-    return ParticleTable(**{one.name: getattr(table, one.name).copy() for one in fields(table)})
+    return table

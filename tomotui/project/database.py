@@ -143,6 +143,15 @@ class Database:
         with readable_errors(self.path):
             return self._sqlite.execute(sql, values).fetchall()
 
+    def batches(
+        self, sql: str, values: Values = (), size: int = 1000
+    ) -> Iterator[list[tuple[Any, ...]]]:
+        """Give the rows of a query some at a time: never all of them are there at once."""
+        with readable_errors(self.path):
+            cursor = self._sqlite.execute(sql, values)
+            while rows := cursor.fetchmany(size):
+                yield rows
+
     def one(self, sql: str, values: Values = ()) -> Row | None:
         """Return the first row of a query, or ``None``."""
         rows = self.query(sql, values)

@@ -16,11 +16,11 @@ from pydantic import ValidationError
 
 from tomotui.project.database import FILE_NAME, Database, Row
 from tomotui.project.errors import ProjectError, RefusedChange
+from tomotui.project.particle_columns import particle_rows
 from tomotui.project.project import Project
 from tomotui.project.records import PER_SERIES
 from tomotui.project.rows import folder_name
 from tomotui.project.salvage import Gap, readable_rows
-from tomotui.project.searches import particle_rows
 from tomotui.records import RECORD, AnyRecord, Event, Job, Status, Task
 
 if TYPE_CHECKING:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
-from tomotui.project.database import Row
 from tomotui.project.errors import ProjectError
+from tomotui.project.particle_columns import insert_table, read_pages, read_table
 from tomotui.project.records import RecordPart
 from tomotui.records import AnyRecord, ParticleSet, Verdict
 
@@ -16,11 +16,6 @@ if TYPE_CHECKING:
 
     from tomotui.records.particle_table import Candidates, ParticleTable
 
-_NUMBERS = ("x_angstrom", "y_angstrom", "z_angstrom", "rot_deg", "tilt_deg", "psi_deg")
-_FIGURES = (*_NUMBERS, "score", "uncertainty", "priority")
-_WORDS = ("uid", "set_uid", "tomogram_uid", "decision", "source")
-_WHOLES = ("class_number", "half")
-_ORIGIN = "origin_uid"
 _SOUGHT = "source IN ('match', 'find')"
 """Particles that a machine has put there, and that it may take away again."""
 
@@ -90,15 +85,13 @@ class SearchPart(RecordPart):
         decisions
             Only those judged so.
         """
-        where = f"set_uid IN ({_places(set_uids)}) AND decision != 'removed'"
-        values: list[Any] = list(set_uids)
-        if tomogram_uid is not None:
-            where += " AND tomogram_uid = ?"
-            values.append(tomogram_uid)
-        if decisions is not None:
-            where += f" AND decision IN ({_places(decisions)})"
-            values += decisions
-        return self._table(where, values)
+        return read_table(self._db, *_meant(set_uids, tomogram_uid, decisions))
+
+    def particle_pages(
+        self, set_uid: str, decisions: Sequence[Verdict] | None = None
+    ) -> Iterator[ParticleTable]:
+        """Give the same of one set, some thousands at a time: for what is written to files."""
+        return read_pages(self._db, *_meant([set_uid], None, decisions))
 
     def first_origins(self, set_uid: str) -> dict[str, str]:
         """Return for each particle of a set the first one that it came from, or itself.
@@ -140,7 +133,7 @@ class SearchPart(RecordPart):
             self._rescore(here, table, same)
             taken = {int(index) for index in same if index >= 0}
             fresh = [i for i in range(len(table)) if i not in taken]
-            self._db.insert_all("particles", particle_rows(table.select(fresh), known.uid))
+            insert_table(self._db, table.select(fresh), known.uid)
             return known.uid
 
     def _set_of_picks(self, wanted: ParticleSet) -> ParticleSet:
@@ -166,7 +159,7 @@ class SearchPart(RecordPart):
         """
         with self._db.transaction():
             for table in tables:
-                self._db.insert_all("particles", particle_rows(table))
+                insert_table(self._db, table)
 
     def carry_over(self, particle_set: ParticleSet, table: ParticleTable) -> None:
         """Put particles of a set into other tomograms, with the set's record as it is then.
@@ -220,12 +213,6 @@ class SearchPart(RecordPart):
             (set_uid, tomogram_uid),
         )
 
-    def _table(self, where: str, values: Sequence[Any]) -> ParticleTable:
-        columns = ", ".join((*_WORDS, *_FIGURES, *_WHOLES, f"coalesce({_ORIGIN}, '')"))
-        return _as_table(
-            self._db.tuples(f"SELECT {columns} FROM particles WHERE {where} ORDER BY id", values)
-        )
-
     def _rescore(
         self, here: ParticleTable, table: ParticleTable, same: np.ndarray[Any, Any]
     ) -> None:
@@ -250,6 +237,21 @@ class SearchPart(RecordPart):
         )
 
 
+def _meant(
+    set_uids: Sequence[str], tomogram_uid: str | None, decisions: Sequence[Verdict] | None
+) -> tuple[str, list[Any]]:
+    """Return the condition for particles of sets, without those that were taken back."""
+    where = f"set_uid IN ({_places(set_uids)}) AND decision != 'removed'"
+    values: list[Any] = list(set_uids)
+    if tomogram_uid is not None:
+        where += " AND tomogram_uid = ?"
+        values.append(tomogram_uid)
+    if decisions is not None:
+        where += f" AND decision IN ({_places(decisions)})"
+        values += decisions
+    return where, values
+
+
 def _places(values: Sequence[Any]) -> str:
     return ", ".join("?" * len(values))
 
@@ -272,68 +274,11 @@ def _nearest(here: Any, there: Any, within: float) -> Any:
     return found
 
 
-def _as_table(rows: Sequence[tuple[Any, ...]]) -> ParticleTable:
-    import numpy as np
-
-    from tomotui.records.particle_table import UNASSIGNED, ParticleTable
-
-    names = (*_WORDS, *_FIGURES, *_WHOLES, _ORIGIN)
-    columns = dict(zip(names, zip(*rows, strict=True) if rows else [()] * len(names), strict=True))
-
-    def words(name: str, width: int) -> Any:
-        return np.array(columns[name], dtype=f"U{width}")
-
-    def numbers(*names: str) -> Any:
-        # What is unknown is None, which becomes NaN.
-        return np.array([columns[name] for name in names], dtype=np.float64).T.copy()
-
-    def wholes(name: str) -> Any:
-        return np.nan_to_num(numbers(name)[:, 0], nan=UNASSIGNED).astype(np.int64)
-
-    return ParticleTable(
-        uids=words("uid", 16),
-        set_uids=words("set_uid", 16),
-        tomogram_uids=words("tomogram_uid", 16),
-        positions_angstrom=numbers(*_NUMBERS[:3]),
-        angles_deg=numbers(*_NUMBERS[3:]),
-        scores=numbers("score")[:, 0],
-        uncertainties=numbers("uncertainty")[:, 0],
-        priorities=numbers("priority")[:, 0],
-        decisions=words("decision", 9),
-        sources=words("source", 6),
-        classes=wholes("class_number"),
-        halves=wholes("half"),
-        origins=words(_ORIGIN, 16),
-    )
-
-
 def _free(name: str, taken: Collection[str]) -> str:
     """Return a name that is not taken: this one, or with the first number that is free."""
     if name not in taken:
         return name
     return next(f"{name}-{n}" for n in count(2) if f"{name}-{n}" not in taken)
-
-
-def particle_rows(table: ParticleTable, set_uid: str | None = None) -> list[Row]:
-    """Return the rows of particles as the project file keeps them."""
-    columns = [table.positions_angstrom, table.angles_deg]
-    return [
-        {
-            "uid": str(table.uids[i]),
-            "set_uid": set_uid or str(table.set_uids[i]),
-            "tomogram_uid": str(table.tomogram_uids[i]),
-            **dict(zip(_NUMBERS, [_sql(v) for column in columns for v in column[i]], strict=True)),
-            "score": _sql(table.scores[i]),
-            "uncertainty": _sql(table.uncertainties[i]),
-            "priority": _sql(table.priorities[i]),
-            "decision": str(table.decisions[i]),
-            "source": str(table.sources[i]),
-            "class_number": None if table.classes[i] < 0 else int(table.classes[i]),
-            "half": None if table.halves[i] < 0 else int(table.halves[i]),
-            _ORIGIN: str(table.origins[i]) or None,
-        }
-        for i in range(len(table))
-    ]
 
 
 def _sql(value: Any) -> float | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -10,11 +11,17 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from tomotui.records.base import new_uid
 from tomotui.records.particles import Particle, ParticleSet
 
 Floats = NDArray[np.float64]
 Words = NDArray[np.str_]
+
+
+def new_uids(n: int) -> Words:
+    """Return ``[n]`` fresh identities, each as `tomotui.records.new_uid` gives one."""
+    digits = os.urandom(8 * n).hex().encode()
+    return np.frombuffer(digits, dtype="S16").astype("U16")
+
 
 UNASSIGNED = -1
 """Class or half of a particle that has none."""
@@ -90,7 +97,7 @@ class ParticleTable:
             return np.asarray(values, dtype=np.float64).reshape(n, *shape)
 
         return cls(
-            uids=np.array([new_uid() for _ in range(n)], dtype="U16"),
+            uids=new_uids(n),
             set_uids=np.full(n, set_uid, dtype="U16"),
             tomogram_uids=np.full(n, tomogram_uid, dtype="U16"),
             positions_angstrom=positions,
@@ -114,7 +121,7 @@ class ParticleTable:
         """
         n = len(self)
         fresh = {
-            "uids": np.array([new_uid() for _ in range(n)], dtype="U16"),
+            "uids": new_uids(n),
             "set_uids": np.full(n, set_uid, dtype="U16"),
             "origins": self.uids,
         }

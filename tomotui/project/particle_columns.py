@@ -1,0 +1,202 @@
+"""Rows of particles in the project file, and the columns that they are in memory.
+
+A million particles are a table of numbers: none of them is ever an object of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from tomotui.project.database import Database, Row
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from tomotui.records.particle_table import ParticleTable
+
+    Columns = dict[str, NDArray[Any]]
+
+NUMBERS = ("x_angstrom", "y_angstrom", "z_angstrom", "rot_deg", "tilt_deg", "psi_deg")
+FIGURES = (*NUMBERS, "score", "uncertainty", "priority")
+WORDS = {"uid": 16, "set_uid": 16, "tomogram_uid": 16, "decision": 9, "source": 6}
+"""Columns of words, and how long these are."""
+WHOLES = ("class_number", "half")
+ORIGIN = "origin_uid"
+
+_SELECTED = ", ".join(
+    (
+        *("id", *WORDS, *FIGURES),
+        *(f"coalesce({name}, -1)" for name in WHOLES),
+        f"coalesce({ORIGIN}, '')",
+    )
+)
+_IN_ONE_GO = 20_000
+"""Rows that are Python's objects at a time."""
+_UNKNOWN = {**dict.fromkeys(WHOLES, -1), ORIGIN: ""}
+"""What stands in memory for what the project file does not know; NaN for other numbers."""
+
+
+def insert_table(db: Database, table: ParticleTable, set_uid: str | None = None) -> None:
+    """Put particles in, into the sets that their rows name, or all into one."""
+    with db.transaction():
+        for start in range(0, len(table), _IN_ONE_GO):
+            columns = _known_columns(table.select(slice(start, start + _IN_ONE_GO)), set_uid)
+            # SQLite keeps NaN as NULL by itself.
+            values = ", ".join(f"nullif(?, {_UNKNOWN[n]!r})" if n in _UNKNOWN else "?"
+                               for n in columns)  # fmt: skip
+            db.execute_many(
+                f"INSERT INTO particles ({', '.join(columns)}) VALUES ({values})",
+                zip(*(column.tolist() for column in columns.values()), strict=True),
+            )
+
+
+def _known_columns(table: ParticleTable, set_uid: str | None) -> Columns:
+    """Return the columns as the project file calls them, without those of which all is unknown."""
+    import numpy as np
+
+    found = _columns_of(table)
+    if set_uid is not None:
+        found["set_uid"] = np.full(len(table), set_uid)
+    for name in WHOLES:
+        found[name] = np.maximum(found[name], -1)
+    unknown = {name: found[name] == value for name, value in _UNKNOWN.items()}
+    unknown |= {name: np.isnan(found[name]) for name in FIGURES}
+    return {
+        name: values
+        for name, values in found.items()
+        if name not in unknown or not unknown[name].all()
+    }
+
+
+def _columns_of(table: ParticleTable) -> Columns:
+    numbers = dict(zip(NUMBERS, (*table.positions_angstrom.T, *table.angles_deg.T), strict=True))
+    return {
+        "uid": table.uids,
+        "set_uid": table.set_uids,
+        "tomogram_uid": table.tomogram_uids,
+        "decision": table.decisions,
+        "source": table.sources,
+        **numbers,
+        "score": table.scores,
+        "uncertainty": table.uncertainties,
+        "priority": table.priorities,
+        "class_number": table.classes,
+        "half": table.halves,
+        ORIGIN: table.origins,
+    }
+
+
+def particle_rows(table: ParticleTable) -> list[Row]:
+    """Return particles one by one as the project file keeps them: where each may be refused."""
+    columns = _columns_of(table)
+    names = tuple(columns)
+    return [
+        {name: None if _is_unknown(name, value) else value
+         for name, value in zip(names, values, strict=True)}
+        for values in zip(*(column.tolist() for column in columns.values()), strict=True)
+    ]  # fmt: skip
+
+
+def _is_unknown(name: str, value: Any) -> bool:
+    if name in WHOLES:
+        return bool(value < 0)
+    return bool(value != value or value == _UNKNOWN.get(name))
+
+
+def read_table(db: Database, where: str, values: Sequence[Any]) -> ParticleTable:
+    """Return the particles that a condition holds for, oldest first.
+
+    The arrays are the caller's own.
+    """
+    import numpy as np
+
+    parts = [
+        _columns(rows)
+        for rows in db.batches(
+            f"SELECT {_SELECTED} FROM particles WHERE {where}", values, _IN_ONE_GO
+        )
+    ]
+    # Sorting numbers is cheaper than letting SQLite sort rows.
+    numbers = _taken(parts, "id")
+    order = None if (numbers[1:] > numbers[:-1]).all() else np.argsort(numbers)
+    return _table(parts, order)
+
+
+def read_pages(
+    db: Database, where: str, values: Sequence[Any], page: int = _IN_ONE_GO
+) -> Iterator[ParticleTable]:
+    """Give the particles that a condition holds for, oldest first, a page at a time.
+
+    Each page is a query of its own: nobody who writes waits for whoever reads.
+    """
+    last = -1
+    while True:
+        # In the order of the rows themselves: no index gives it for a whole set.
+        rows = db.tuples(
+            f"""SELECT {_SELECTED} FROM particles NOT INDEXED
+                WHERE id > ? AND {where} ORDER BY id LIMIT ?""",
+            (last, *values, page),
+        )
+        if rows:
+            last = rows[-1][0]
+            yield _table([_columns(rows)], None)
+        if len(rows) < page:
+            return
+
+
+def _columns(rows: Sequence[tuple[Any, ...]]) -> Columns:
+    """Return columns of some rows of `_SELECTED`; what is unknown is NaN."""
+    import numpy as np
+
+    names = ("id", *WORDS, *FIGURES, *WHOLES, ORIGIN)
+    found: Columns = {}
+    for name, column in zip(names, zip(*rows, strict=True), strict=True):
+        if name in FIGURES:
+            found[name] = np.array(column, dtype=np.float64)
+        elif name in WHOLES or name == "id":
+            found[name] = np.array(column, dtype=np.int64)
+        else:
+            found[name] = np.array(column, dtype=f"U{WORDS.get(name, 16)}")
+    return found
+
+
+def _taken(parts: Sequence[Columns], name: str) -> NDArray[Any]:
+    """Take a column out of all parts: two copies of the whole table are never there at once."""
+    import numpy as np
+
+    if not parts:
+        kind = np.float64 if name in FIGURES else np.int64
+        words = f"U{WORDS.get(name, 16)}"
+        return np.zeros(0, dtype=words if name in WORDS or name == ORIGIN else kind)
+    return np.concatenate([part.pop(name) for part in parts])
+
+
+def _table(parts: Sequence[Columns], order: NDArray[np.intp] | None) -> ParticleTable:
+    import numpy as np
+
+    from tomotui.records.particle_table import ParticleTable
+
+    def column(name: str) -> Any:
+        taken = _taken(parts, name)
+        return taken if order is None else taken[order]
+
+    def triple(names: Sequence[str]) -> Any:
+        return np.stack([column(name) for name in names], axis=1)
+
+    return ParticleTable(
+        uids=column("uid"),
+        set_uids=column("set_uid"),
+        tomogram_uids=column("tomogram_uid"),
+        positions_angstrom=triple(NUMBERS[:3]),
+        angles_deg=triple(NUMBERS[3:]),
+        scores=column("score"),
+        uncertainties=column("uncertainty"),
+        priorities=column("priority"),
+        decisions=column("decision"),
+        sources=column("source"),
+        classes=column("class_number"),
+        halves=column("half"),
+        origins=column(ORIGIN),
+    )
