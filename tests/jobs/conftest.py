@@ -26,6 +26,7 @@ STAGES = (
     "MeasureStage",
     "WholeStage",
     "GreedyStage",
+    "CrowdedStage",
     "BrokenRecordStage",
     "OrphanStage",
     "AverageStage",

@@ -126,6 +126,34 @@ class GreedyStage(Stage):
         return StageResult(summary=f"{parameters.batch} at once")
 
 
+class CrowdedParameters(Parameters):
+    batch: int = parameter(8, "How much at once.", ge=1)
+    greed: int = parameter(0, "What tells apart runs that are not alike.")
+
+
+class CrowdedStage(Stage):
+    """Waits for a word, and then finds the GPU full when a file of the project says so."""
+
+    name = "crowded"
+    title = "Crowded"
+    summary = "Shares a GPU."
+    parameters_type = CrowdedParameters
+    takes = ("tilt_series",)
+    needs = "gpu"
+
+    def run(self, task: Task, inputs: Inputs, parameters: CrowdedParameters) -> StageResult:
+        task.progress(0.5, "waiting")
+        deadline = time.monotonic() + 60
+        while not (task.project_folder / f"go-{task.target}").exists():
+            task.raise_if_cancelled()
+            if time.monotonic() > deadline:
+                raise StageError("nobody said go.")
+            time.sleep(0.02)
+        if (task.project_folder / f"full-{task.target}").exists():
+            raise OutOfMemoryError("CUDA out of memory. Tried to allocate 40 GiB.")
+        return StageResult(summary="fitted")
+
+
 class BrokenRecordStage(Stage):
     """Makes a record that cannot be stored."""
 

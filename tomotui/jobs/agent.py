@@ -20,9 +20,10 @@ from tomotui.jobs.cluster.executor import ClusterExecutor
 from tomotui.jobs.ending import settle
 from tomotui.jobs.files import Lock
 from tomotui.jobs.follow import Follower, Outcome
+from tomotui.jobs.gpu_needs import GpuNeeds
 from tomotui.jobs.launch import specify, write_job_file, write_task_folder
 from tomotui.jobs.liveness import this_host
-from tomotui.jobs.local import CPU, Slots, spawn_worker
+from tomotui.jobs.local import CPU, Slots, SlotState, spawn_worker
 from tomotui.jobs.presence import AGENT_FILE, AGENT_LOCK, AGENT_LOG, agent_status, announce
 from tomotui.jobs.recipe_running import why_not
 from tomotui.jobs.settings import AgentSettings
@@ -47,6 +48,8 @@ class Agent:
         self._settings = settings
         self._slots = slots
         self._cluster = ClusterExecutor(project, settings, self._specify, self._finish)
+        self._needs = GpuNeeds(project)
+        self._alone: set[int] = set()
         self._followers: dict[int, Follower] = {}
         self._troubles: dict[int, int] = {}
         self._seen_version = -1
@@ -56,7 +59,7 @@ class Agent:
         for task in self._project.active_tasks():
             if not self._cluster.owns(task):
                 self._followers[task.id] = Follower(self._project, task, self._settings)
-                self._slots.take(task.id, task.device)
+                self._take(task, task.device)
             self._project.add_event(task, "adopted", f"followed by a new agent on {this_host()}")
             log.info("%s: adopted", _name(task))
 
@@ -90,6 +93,11 @@ class Agent:
             return self._settings.tick
         return self._settings.idle_tick + self._cluster.count / 1000
 
+    @property
+    def slots(self) -> tuple[SlotState, ...]:
+        """How the devices of this machine stand."""
+        return self._slots.states()
+
     def _guarded(self, action: Callable[[Task], None], task: Task) -> None:
         """Do something for one task; what goes wrong there does not touch the others."""
         try:
@@ -120,16 +128,35 @@ class Agent:
         follower = self._followers.get(task.id)
         if follower is None or follower.attempt != task.attempt:
             follower = self._followers[task.id] = Follower(self._project, task, self._settings)
-            self._slots.take(task.id, task.device)
+            self._take(task, task.device)
         outcome = follower.look(task)
         if outcome is None:
             return
         if outcome.status == Status.QUEUED:
             self._project.requeue(task)
             log.info("%s: had no process and waits again", _name(task))
+        elif self._wants_gpu_alone(task, outcome):
+            self._alone.add(task.id)
+            words = "the GPU's memory did not suffice beside other tasks; started again alone"
+            self._project.start_over(task, words)
+            log.info("%s: %s", _name(task), words)
         else:
             self._finish(task, outcome)
         self._release(task)
+
+    def _wants_gpu_alone(self, task: Task, outcome: Outcome) -> bool:
+        """Whether a task failed for want of memory on a GPU that it has shared, the first time."""
+        tenant = self._slots.tenant(task.id)
+        failed = outcome.result is not None and outcome.result.out_of_gpu_memory
+        had_company = tenant is not None and tenant.had_company
+        return failed and had_company and task.id not in self._alone
+
+    def _take(self, task: Task, device: str) -> None:
+        """Give a device to a task, with what it will need of a GPU's memory."""
+        self._slots.take(task.id, device, self._gpu_need(task) if device != CPU else None)
+
+    def _gpu_need(self, task: Task) -> int | None:
+        return None if task.id in self._alone else self._needs.of(task)
 
     def _finish(self, task: Task, outcome: Outcome) -> None:
         """Note the end of a task with all that it made."""
@@ -152,6 +179,10 @@ class Agent:
     def _start_ready(self) -> None:
         if not self._slots.any_free:
             return
+        self._slots.begin_round()
+        self._needs.forget()
+        for task_id, follower in self._followers.items():
+            self._slots.hold(task_id, follower.gpu_own_bytes)
         for task in self._project.ready_tasks():
             if not self._slots.any_free:
                 return
@@ -159,10 +190,10 @@ class Agent:
 
     def _start(self, task: Task) -> None:
         """Start one task when a device is free for it, and its recipe wants it done."""
-        job = self._project.job(task.job_id)
         device = self._place_for(task)
         if device is None:
             return
+        job = self._project.job(task.job_id)
         specification = self._specify(task, job, self._slots.visible(device), self._slots.threads)
         if specification is None or not self._project.mark_starting(task, device, this_host()):
             return
@@ -175,14 +206,14 @@ class Agent:
             reason = f"{folder} could not be prepared: {error}. Check the disk and retry."
             self._finish(task, Outcome(Status.FAILED, reason))
             return
-        self._slots.take(task.id, device)
+        self._take(task, device)
         self._followers[task.id] = Follower(self._project, task, self._settings, process)
         self._project.note_process(task, process.pid)
         log.info("%s: started as process %d on %s", _name(task), process.pid, device)
 
     def _place_for(self, task: Task) -> str | None:
         try:
-            return self._slots.place_for(get(task.stage).needs)
+            return self._slots.place_for(get(task.stage).needs, lambda: self._gpu_need(task))
         except UnknownStage:
             return CPU  # Said when its inputs are gathered.
 
@@ -239,7 +270,7 @@ def run_agent(project_folder: Path | str, settings: AgentSettings | None = None)
         if not lock.acquire(_LOCK_PATIENCE_SECONDS):
             log.info("another agent is at work on %s (%s)", folder, agent_status(folder).words)
             return 0
-        slots = Slots.of_this_machine(settings.cpu_slots)
+        slots = Slots.of_this_machine(settings.cpu_slots, settings.tasks_per_gpu)
         agent = Agent(project, settings, slots)
         log.info("at work on %s: %d processor slots, %d GPUs", folder, slots.cpu_slots,
                  len(slots.gpus))  # fmt: skip
@@ -259,7 +290,7 @@ def _serve(
     agent: Agent, settings: AgentSettings, folder: Path, started_at: float, stopping: _StopSignal
 ) -> None:
     """Look after the tasks until there have been none for a while, or a signal came."""
-    announce(folder, started_at, __version__)
+    announce(folder, started_at, __version__, agent.slots)
     announced = busy = time.monotonic()
     agent.adopt()
     while not stopping.is_set:
@@ -277,7 +308,7 @@ def _serve(
             return
         if now - announced >= settings.heartbeat:
             announced = now
-            announce(folder, started_at, __version__)
+            announce(folder, started_at, __version__, agent.slots)
         time.sleep(agent.pause_seconds if working else settings.idle_tick)
 
 

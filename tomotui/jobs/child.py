@@ -99,7 +99,8 @@ def _attempt(task: RunningTask, specification: TaskSpecification, folder: Path) 
     except Exception as error:  # the edge of the worker: a stage may fail in any way
         traceback.print_exc()
         failure = explain(error, folder)
-        return blank.model_copy(update=failure._asdict())
+        too_much = is_gpu_out_of_memory(error)
+        return blank.model_copy(update={**failure._asdict(), "out_of_gpu_memory": too_much})
     return blank.model_copy(
         update={
             "status": "done",

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, NamedTuple
+
+import psutil
 
 
 class Gpu(NamedTuple):
@@ -32,10 +34,26 @@ class Gpu(NamedTuple):
 
 
 class GpuUsage(NamedTuple):
-    """How busy a GPU is."""
+    """How busy a GPU is.
+
+    Attributes
+    ----------
+    memory_bytes, percent
+        Of everybody's work on it.
+    by_process
+        Memory of each process at work on it; ``None`` where the driver does not tell, or names
+        processes of another system, as inside a container.
+    """
 
     memory_bytes: int
     percent: float
+    by_process: Mapping[int, int] | None = None
+
+    def memory_of(self, pids: Iterable[int]) -> int:
+        """Return the memory of some processes; all that is used where that is not told."""
+        if self.by_process is None:
+            return self.memory_bytes
+        return sum(self.by_process.get(pid, 0) for pid in pids)
 
 
 def cpu_count() -> int:
@@ -83,7 +101,18 @@ def gpu_usage(visible: str) -> GpuUsage | None:
             rates = nvml.nvmlDeviceGetUtilizationRates(handle)
         except nvml.NVMLError:
             return None
-        return GpuUsage(int(memory.used), float(rates.gpu))
+        return GpuUsage(int(memory.used), float(rates.gpu), _by_process(nvml, handle))
+
+
+def _by_process(nvml: Any, handle: Any) -> dict[int, int] | None:
+    """Return the memory of each process on a GPU, or ``None`` when that is not known of all."""
+    try:
+        found = nvml.nvmlDeviceGetComputeRunningProcesses(handle)
+    except nvml.NVMLError:
+        return None
+    if any(one.usedGpuMemory is None or not psutil.pid_exists(one.pid) for one in found):
+        return None
+    return {int(one.pid): int(one.usedGpuMemory) for one in found}
 
 
 def _all_gpus() -> list[Gpu]:

@@ -69,6 +69,7 @@ class Follower:
         self._worker: WorkerInfo | None = None
         self._leader = identity_of(process.pid) if process is not None else None
         self._sequence = -1
+        self.gpu_own_bytes = 0
         self._beat_at = now
         self._noted_at = now
         self._is_stalled = False
@@ -163,6 +164,7 @@ class Follower:
             beat = None
         if beat is not None and beat.attempt == self.attempt and beat.sequence != self._sequence:
             self._sequence = beat.sequence
+            self.gpu_own_bytes = beat.gpu_own_bytes or 0
             self._beat_at = now
             if self._is_stalled:
                 self._is_stalled = False

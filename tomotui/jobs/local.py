@@ -5,15 +5,58 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tomotui.jobs.devices import Gpu, cpu_count, gpus
-from tomotui.jobs.specification import LOG_FILE
+from tomotui.jobs.devices import Gpu, GpuUsage, cpu_count, gpu_usage, gpus
+from tomotui.jobs.gpu_slots import (
+    MOST_TASKS,
+    GpuSlots,
+    Need,
+    Tenant,
+    tasks_per_gpu_from_environment,
+)
+from tomotui.jobs.specification import LOG_FILE, JobFile
 from tomotui.stages.base import Needs
 
 CPU_SLOTS_VARIABLE = "TOMOTUI_CPU_SLOTS"
 CPU = "cpu"
+GPU = "gpu"
+
+
+class SlotState(JobFile):
+    """How many tasks a device has, and may have.
+
+    Attributes
+    ----------
+    by_memory
+        Whether that goes by what the tasks need, rather than by a number that a user has given.
+    promised_bytes, total_bytes
+        Of the GPU's memory, what its tasks will need, and all.
+    is_alone
+        Whether a task has it whose need is not known: nobody joins that.
+    """
+
+    device: str
+    tasks: int = 0
+    most: int = 1
+    by_memory: bool = False
+    promised_bytes: int = 0
+    total_bytes: int = 0
+    is_alone: bool = False
+
+    @property
+    def words(self) -> str:
+        """How it stands, such as ``2 of at most 4 tasks, 21 of 80 GiB promised``."""
+        if not self.by_memory:
+            return f"{self.tasks} of {self.most} tasks"
+        if not self.tasks:
+            return f"free for up to {self.most} tasks that fit together"
+        if self.is_alone:
+            return "1 task, alone: its need is not known yet"
+        gib, total = self.promised_bytes / 2**30, self.total_bytes / 2**30
+        return f"{self.tasks} of at most {self.most} tasks, {gib:.0f} of {total:.0f} GiB promised"
 
 
 @dataclass
@@ -25,56 +68,114 @@ class Slots:
     cpu_slots
         How many tasks may run on the processors at once.
     gpus
-        One task may run on each at once.
+        One task, or several small ones, may run on each at once.
     threads
         Threads for each task.
+    tasks_per_gpu
+        So many tasks get each GPU, whatever they need; ``None`` to go by what they need.
+    most_per_gpu
+        When going by what they need.
+    look
+        Tells how much of a GPU is used.
     """
 
     cpu_slots: int
     gpus: list[Gpu] = field(default_factory=list)
     threads: int = 1
-    _taken: dict[int, str] = field(default_factory=dict)
+    tasks_per_gpu: int | None = None
+    most_per_gpu: int = MOST_TASKS
+    look: Callable[[str], GpuUsage | None] = gpu_usage
+    _on_cpu: set[int] = field(default_factory=set)
+    _on_gpu: GpuSlots = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._on_gpu = GpuSlots(self.gpus, self.tasks_per_gpu, self.most_per_gpu, self.look)
 
     @classmethod
-    def of_this_machine(cls, cpu_slots: int | None = None) -> Slots:
+    def of_this_machine(
+        cls, cpu_slots: int | None = None, tasks_per_gpu: int | None = None
+    ) -> Slots:
         """Return the slots of this machine.
 
         Parameters
         ----------
         cpu_slots
             Otherwise ``TOMOTUI_CPU_SLOTS``, and otherwise one for every four processors.
+        tasks_per_gpu
+            Otherwise ``TOMOTUI_TASKS_PER_GPU``, and otherwise as many as fit.
         """
         processors = cpu_count()
         slots = cpu_slots or _slots_from_environment() or max(1, processors // 4)
-        return cls(slots, gpus(), max(1, processors // slots))
+        wanted = tasks_per_gpu or tasks_per_gpu_from_environment()
+        found = gpus()
+        # A task on a GPU keeps a processor busy too.
+        most = min(MOST_TASKS, max(1, processors // max(1, len(found))))
+        return cls(slots, found, max(1, processors // slots), wanted, most)
 
-    def place_for(self, needs: Needs) -> str | None:
-        """Return the free device for a task, or ``None``: it has to wait.
+    def begin_round(self) -> None:
+        """Look at the waiting tasks anew, from the first."""
+        self._on_gpu.begin_round()
+
+    def place_for(self, needs: Needs, gpu_need: Need = lambda: None) -> str | None:
+        """Return the device for the next waiting task, or ``None``: it has to wait.
 
         On a machine with GPUs a stage that needs one waits for one; elsewhere it takes a
         processor slot.
+
+        Parameters
+        ----------
+        gpu_need
+            Tells how much of a GPU's memory it will need; asked only where it would not be alone.
         """
-        taken = list(self._taken.values())
         if needs == "gpu" and self.gpus:
-            return next((gpu.label for gpu in self.gpus if gpu.label not in taken), None)
-        return CPU if taken.count(CPU) < self.cpu_slots else None
+            return self._on_gpu.place_for(gpu_need)
+        return CPU if len(self._on_cpu) < self.cpu_slots else None
 
     @property
     def any_free(self) -> bool:
-        """Whether any device is free."""
-        return self.place_for("cpu") is not None or self.place_for("gpu") is not None
+        """Whether any task might get a device."""
+        return len(self._on_cpu) < self.cpu_slots or self._on_gpu.any_open
 
-    def take(self, task_id: int, device: str) -> None:
+    def take(self, task_id: int, device: str, gpu_need_bytes: int | None = None) -> None:
         """Give a device to a task (also one already taken, by a task that was adopted)."""
-        self._taken[task_id] = device
+        self.free(task_id)
+        if device.startswith(GPU):
+            self._on_gpu.take(task_id, device, gpu_need_bytes)
+        else:
+            self._on_cpu.add(task_id)
+
+    def hold(self, task_id: int, gpu_bytes: int) -> None:
+        """Note how much of its GPU's memory a task holds now."""
+        self._on_gpu.hold(task_id, gpu_bytes)
 
     def free(self, task_id: int) -> None:
         """Take a task's device back, once its processes are gone."""
-        self._taken.pop(task_id, None)
+        self._on_cpu.discard(task_id)
+        self._on_gpu.free(task_id)
 
     def visible(self, device: str) -> str:
         """Return how CUDA_VISIBLE_DEVICES names a device; empty for the processors."""
         return next((gpu.visible for gpu in self.gpus if gpu.label == device), "")
+
+    def tenant(self, task_id: int) -> Tenant | None:
+        """Return what is known of a task that has a GPU."""
+        return self._on_gpu.tenant(task_id)
+
+    def states(self) -> tuple[SlotState, ...]:
+        """Return how the slots stand, the processors' first."""
+        spread = [
+            SlotState(
+                device=gpu.label,
+                tasks=len(here := self._on_gpu.tenants(gpu.label).values()),
+                most=self.tasks_per_gpu or self._on_gpu.most_tasks,
+                by_memory=self.tasks_per_gpu is None,
+                promised_bytes=sum(tenant.share_bytes for tenant in here),
+                total_bytes=gpu.memory_bytes,
+                is_alone=any(tenant.need_bytes is None for tenant in here),
+            )
+            for gpu in self.gpus
+        ]
+        return (SlotState(device=CPU, tasks=len(self._on_cpu), most=self.cpu_slots), *spread)
 
 
 def spawn_worker(task_folder: Path) -> subprocess.Popen[bytes]:

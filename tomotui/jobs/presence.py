@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from tomotui.jobs.files import UnreadableFile, read_model, write_model
 from tomotui.jobs.liveness import ProcessIdentity, is_alive, own_identity
-from tomotui.jobs.local import spawn_detached
+from tomotui.jobs.local import SlotState, spawn_detached
 from tomotui.jobs.specification import JobFile
 from tomotui.project import ProjectError
 
@@ -21,12 +21,13 @@ _FRESH_SECONDS = 60.0
 
 
 class AgentInfo(JobFile):
-    """``agent.json``: who looks after the project."""
+    """``agent.json``: who looks after the project, and how the slots of its machine stand."""
 
     process: ProcessIdentity
     started_at: float
     heartbeat_at: float
     version: str
+    slots: tuple[SlotState, ...] = ()
 
 
 class AgentStatus(NamedTuple):
@@ -60,13 +61,16 @@ def agent_status(project_folder: Path | str) -> AgentStatus:
     return AgentStatus(time.time() - info.heartbeat_at < _FRESH_SECONDS, info)
 
 
-def announce(project_folder: Path, started_at: float, version: str) -> None:
-    """Write that this process is the project's agent and alive."""
+def announce(
+    project_folder: Path, started_at: float, version: str, slots: tuple[SlotState, ...] = ()
+) -> None:
+    """Write that this process is the project's agent and alive, and what its slots do."""
     info = AgentInfo(
         process=own_identity(),
         started_at=started_at,
         heartbeat_at=time.time(),
         version=version,
+        slots=slots,
     )
     write_model(project_folder / AGENT_FILE, info, durable=False)
 

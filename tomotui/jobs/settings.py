@@ -29,6 +29,9 @@ class AgentSettings:
         A worker that has written its result and does not end is killed after so long.
     cpu_slots
         How many tasks may run on the processors at once; ``None`` to find out.
+    tasks_per_gpu
+        So many tasks get each GPU, whatever they need; ``None`` for one, and more where the
+        memory that tasks of their kind have held before fits together.
     slurm_interval, slurm_patience
         From one look at SLURM's queue to the next, and how long to wait for an answer.
     slurm_grace
@@ -50,6 +53,7 @@ class AgentSettings:
     kill_after: float = 8.0
     linger: float = 15.0
     cpu_slots: int | None = None
+    tasks_per_gpu: int | None = None
     slurm_interval: float = 5.0
     slurm_patience: float = 30.0
     slurm_grace: float = 15.0

@@ -112,7 +112,8 @@ class WorkerInfo(JobFile):
 class Heartbeat(JobFile):
     """``heartbeat.json``: a sign of life.
 
-    ``sequence`` grows by one each time: clocks of two hosts need not agree.
+    ``sequence`` grows by one each time: clocks of two hosts need not agree. ``gpu_own_bytes`` is
+    the task's share of the GPU's memory.
     """
 
     attempt: int
@@ -122,6 +123,7 @@ class Heartbeat(JobFile):
     cpu_percent: float = 0.0
     gpu_memory_bytes: int | None = None
     gpu_percent: float | None = None
+    gpu_own_bytes: int | None = None
 
 
 class ExitReport(JobFile):
@@ -146,7 +148,8 @@ class CandidateFile(JobFile):
 class TaskResult(JobFile):
     """``result.json``: what came of one attempt; written last.
 
-    ``particles`` names files of the task's folder with the rows of particle sets among the records.
+    ``particles`` names files of the task's folder with the rows of particle sets among the records;
+    ``out_of_gpu_memory`` tells that a smaller batch did not help either.
     """
 
     attempt: int
@@ -159,6 +162,7 @@ class TaskResult(JobFile):
     parents: tuple[str, ...] = ()
     metrics: dict[str, float] = Field(default_factory=dict)
     summary: str = ""
+    out_of_gpu_memory: bool = False
     version: str
     duration_seconds: float
 

@@ -33,13 +33,16 @@ class Reading(NamedTuple):
     cpu_percent
         100 for each processor that is busy; mean since the reading before.
     gpu_percent, gpu_memory_bytes
-        Of its GPU, as the driver tells; ``None`` without one.
+        Of its GPU with everybody's work on it, as the driver tells; ``None`` without one.
+    gpu_own_bytes
+        Of this task alone; all that is used where the driver does not tell.
     """
 
     cpu_percent: float = 0.0
     memory_bytes: int = 0
     gpu_percent: float | None = None
     gpu_memory_bytes: int | None = None
+    gpu_own_bytes: int | None = None
 
 
 class UsageSample(JobFile):
@@ -51,8 +54,8 @@ class UsageSample(JobFile):
         When the span ended (epoch s), and how long it was.
     cpu, gpu
         Mean percentages; 100 for each processor.
-    memory, gpu_memory
-        Peaks, bytes.
+    memory, gpu_memory, gpu_own
+        Peaks, bytes; of the GPU's memory all that was used, and this task's share.
     """
 
     attempt: int
@@ -64,6 +67,7 @@ class UsageSample(JobFile):
     gpu: float | None = None
     gpu_peak: float | None = None
     gpu_memory: int | None = None
+    gpu_own: int | None = None
 
     @property
     def began_at(self) -> float:
@@ -95,7 +99,8 @@ class FamilySampler:
     def read(self) -> Reading:
         """Return what is used now; CPU time is counted since the call before."""
         cpu, memory = 0.0, 0
-        for process in self._family():
+        family = self._family()
+        for process in family:
             try:
                 cpu += process.cpu_percent()
                 memory += process.memory_info().rss
@@ -104,7 +109,8 @@ class FamilySampler:
         usage = gpu_usage(self._gpu) if self._gpu else None
         if usage is None:
             return Reading(cpu, memory)
-        return Reading(cpu, memory, usage.percent, usage.memory_bytes)
+        own = usage.memory_of(process.pid for process in family)
+        return Reading(cpu, memory, usage.percent, usage.memory_bytes, own)
 
     def _family(self) -> list[psutil.Process]:
         """Return the living members, each the object that has counted its time before."""
@@ -162,6 +168,7 @@ class UsageRecorder:
                 gpu=reading.gpu_percent,
                 gpu_peak=reading.gpu_percent,
                 gpu_memory=reading.gpu_memory_bytes,
+                gpu_own=reading.gpu_own_bytes,
             )
         )
         self._began_at = at
@@ -208,6 +215,7 @@ def together(samples: Sequence[UsageSample]) -> UsageSample:
 
     peaks = [one.gpu_peak for one in samples if one.gpu_peak is not None]
     memories = [one.gpu_memory for one in samples if one.gpu_memory is not None]
+    own = [one.gpu_own for one in samples if one.gpu_own is not None]
     return UsageSample(
         attempt=samples[-1].attempt,
         at=samples[-1].at,
@@ -218,6 +226,7 @@ def together(samples: Sequence[UsageSample]) -> UsageSample:
         gpu=mean([one.gpu for one in samples]),
         gpu_peak=max(peaks) if peaks else None,
         gpu_memory=max(memories) if memories else None,
+        gpu_own=max(own) if own else None,
     )
 
 

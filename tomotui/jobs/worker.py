@@ -119,6 +119,7 @@ class Supervisor:
             cpu_percent=reading.cpu_percent,
             gpu_memory_bytes=reading.gpu_memory_bytes,
             gpu_percent=reading.gpu_percent,
+            gpu_own_bytes=reading.gpu_own_bytes,
         )
         try:
             write_model(self._folder / HEARTBEAT_FILE, beat, durable=False)
