@@ -38,7 +38,7 @@ def collect(folder: Path | None = None, measure_torch: bool = True) -> list[Chec
     checks = [_python(), _packages(), _memory()]
     if measure_torch:
         checks.append(_torch())
-    checks += [*_gpus(), *_driver(), *terminal_checks(), *file_checks(folder), _sqlite()]
+    checks += [*_gpus(), *_driver(), _slots(), *terminal_checks(), *file_checks(folder), _sqlite()]
     return [*checks, *_limits(), _logout(), _slurm()]
 
 
@@ -147,6 +147,25 @@ def _gpu(pynvml: Any, index: int) -> Check:
     if free < total / 4:
         return Check(f"gpu {index}", "warn", text, "Somebody else is at work on it: nvidia-smi")
     return Check(f"gpu {index}", "ok", text)
+
+
+def _slots() -> Check:
+    """Tell how many tasks an agent would run at once on this machine."""
+    from tomotui.jobs.gpu_slots import TASKS_PER_GPU_VARIABLE
+    from tomotui.jobs.local import CPU_SLOTS_VARIABLE, Slots
+
+    said = os.environ.get(TASKS_PER_GPU_VARIABLE, "")
+    if said and not (said.isdecimal() and int(said)):
+        text = f"{TASKS_PER_GPU_VARIABLE} is {said!r}, which is no number of tasks"
+        return Check("slots", "warn", text, "Give 1 or more, or unset it.")
+    processors, *gpus = Slots.of_this_machine().states()
+    at_once = f"{processors.most} task{'s' if processors.most > 1 else ''} at once"
+    text = f"{at_once} on the processors ({CPU_SLOTS_VARIABLE})"
+    if gpus:
+        most = gpus[0].most
+        each = f"up to {most} that fit together" if gpus[0].by_memory else f"{most} at once"
+        text += f"; on each GPU {each} ({TASKS_PER_GPU_VARIABLE})"
+    return Check("slots", "ok", text)
 
 
 def _sqlite() -> Check:

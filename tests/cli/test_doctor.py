@@ -13,6 +13,7 @@ import pytest
 
 from tomotui import doctor
 from tomotui.doctor import Check
+from tomotui.jobs.devices import Gpu
 
 if TYPE_CHECKING:
     from conftest import Call
@@ -118,6 +119,22 @@ class _Driver:
         if self._free is None:
             raise RuntimeError("Not Supported")
         return namedtuple("Memory", "free total")(self._free * 2**30, 100 * 2**30)
+
+
+def test_slots_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    card = Gpu(0, "GPU-a", "H100", 80 << 30)
+    monkeypatch.setattr("tomotui.jobs.local.gpus", lambda: [card])
+    monkeypatch.setattr("tomotui.jobs.local.cpu_count", lambda: 16)
+    monkeypatch.setenv("TOMOTUI_CPU_SLOTS", "1")
+    monkeypatch.delenv("TOMOTUI_TASKS_PER_GPU", raising=False)
+    text = doctor._slots().text
+    assert "1 task at once on the processors" in text
+    assert "on each GPU up to 4 that fit together" in text
+    monkeypatch.setenv("TOMOTUI_TASKS_PER_GPU", "2")
+    assert "on each GPU 2 at once" in doctor._slots().text
+    monkeypatch.setenv("TOMOTUI_TASKS_PER_GPU", "two")
+    check = doctor._slots()
+    assert (check.state, "'two'" in check.text) == ("warn", True)
 
 
 @pytest.mark.parametrize(

@@ -69,6 +69,7 @@ def test_help_without_boxes_for_plain_terminals(
         ("retry 4", "there is no job 4"),
         ("logs four", "four"),
         ("agent --idle-seconds -1", "give 0 or more"),
+        ("agent --tasks-per-gpu 0", "give 1 or more"),
         ("stages nonesuch", "there is no stage nonesuch"),
         ("export pictures -o out", "there are alignment, ctf"),
         ("export alignment -o out --format eman", "alignment can be imod, aretomo, relion"),

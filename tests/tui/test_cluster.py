@@ -10,8 +10,10 @@ from tests.jobs.test_visitors import elsewhere, visit
 from tests.tui.conftest import AppMaker, until
 from tomotui.jobs.files import write_model
 from tomotui.jobs.gpu_watch import DriverTrouble, GpuProcess, GpuState, NoDriver
+from tomotui.jobs.local import SlotState
 from tomotui.jobs.machine import DiskState, MachineState
 from tomotui.jobs.owners import Owner
+from tomotui.jobs.presence import announce
 from tomotui.jobs.specification import HEARTBEAT_FILE, Heartbeat
 from tomotui.jobs.visitors import VISITORS_FOLDER
 from tomotui.project import Project
@@ -109,6 +111,9 @@ async def test_hosts_at_work_and_partitions_stand_below(
     place.mkdir(parents=True, exist_ok=True)
     beat = Heartbeat(attempt=1, sequence=3, at=0.0, memory_bytes=3 * GIB, cpu_percent=152.0)
     write_model(place / HEARTBEAT_FILE, beat)
+    shared = SlotState(device="gpu 0", tasks=2, most=4, by_memory=True, promised_bytes=21 * GIB,
+                       total_bytes=80 * GIB)  # fmt: skip
+    announce(folder, 0.0, "1", (SlotState(device="cpu", tasks=1, most=3), shared))
     app = make_app(gpu_source=FakeGpus())
     async with app.run_test(size=(170, 40)) as pilot:
         await pilot.press(":", *"cluster", "enter")
@@ -125,6 +130,9 @@ async def test_hosts_at_work_and_partitions_stand_below(
         facts = str(app.screen.query_one("#machine", Static).content.plain)
         assert "◌\N{NBSP}1\N{NBSP}queued" in facts
         assert "GiB free" in facts
+        said = " ".join(facts.split())
+        assert "1 of 3 tasks" in said
+        assert "2 of at most 4 tasks" in said
         # A scheduler that fails leaves what was seen last, and says why.
         sinfo.write_text("echo 'no contact to the controller' >&2; exit 1\n")
         app.screen.refresh_now()

@@ -303,7 +303,12 @@ def _tasks(count: int) -> str:
     return "1 task" if count == 1 else f"{count} tasks"
 
 
-def agent(*, project: ProjectOption = None, idle_seconds: float = 30.0) -> int:
+def agent(
+    *,
+    project: ProjectOption = None,
+    idle_seconds: float = 30.0,
+    tasks_per_gpu: int | None = None,
+) -> int:
     """Look after the jobs of a project in the foreground; submitting starts one by itself.
 
     Example: `tomotui agent -p ~/data/cells`
@@ -314,6 +319,10 @@ def agent(*, project: ProjectOption = None, idle_seconds: float = 30.0) -> int:
         Project folder; the present one by default.
     idle_seconds
         Leave when there was no work for so long.
+    tasks_per_gpu
+        Run so many tasks on each GPU at once, whatever they need. By default (or as
+        TOMOTUI_TASKS_PER_GPU says) it is one, and more where the memory that such tasks have
+        held before fits together.
     """
     import logging
 
@@ -323,6 +332,8 @@ def agent(*, project: ProjectOption = None, idle_seconds: float = 30.0) -> int:
 
     if not idle_seconds >= 0:
         raise WrongWords(f"--idle-seconds {idle_seconds:g}: give 0 or more")
+    if tasks_per_gpu is not None and tasks_per_gpu < 1:
+        raise WrongWords(f"--tasks-per-gpu {tasks_per_gpu}: give 1 or more")
     with open_project(project) as opened:
         folder: Path = opened.folder
     present = agent_status(folder)
@@ -331,4 +342,4 @@ def agent(*, project: ProjectOption = None, idle_seconds: float = 30.0) -> int:
         return 0
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     print(f"looking after {folder}; Ctrl-C ends the agent, and jobs at work go on", flush=True)
-    return run_agent(folder, AgentSettings(idle=idle_seconds))
+    return run_agent(folder, AgentSettings(idle=idle_seconds, tasks_per_gpu=tasks_per_gpu))

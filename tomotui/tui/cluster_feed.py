@@ -10,6 +10,7 @@ from pathlib import Path
 
 from tomotui.jobs import agent_status, heartbeat_of
 from tomotui.jobs.liveness import this_host
+from tomotui.jobs.local import SlotState
 from tomotui.project import Project
 from tomotui.records import Job, Status, Task
 from tomotui.tui.job_usage import bucket
@@ -41,12 +42,13 @@ class HostLine:
 
 @dataclass(frozen=True)
 class ClusterSnapshot:
-    """Jobs and tasks by state, and the hosts at work, this one first."""
+    """Jobs and tasks by state, the hosts at work, this one first, and the slots of the agent's."""
 
     jobs: tuple[tuple[Status, int], ...] = ()
     tasks: tuple[tuple[Status, int], ...] = ()
     hosts: tuple[HostLine, ...] = ()
     agent: str = ""
+    slots: tuple[SlotState, ...] = ()
     counts: Counts = NO_COUNTS
 
 
@@ -63,11 +65,13 @@ class ClusterReader:
         everything = [task for each in tasks.values() for task in each]
         active = [task for task in everything if task.status.is_active]
         self._any_active = bool(active)
+        agent = agent_status(project.folder)
         return ClusterSnapshot(
             jobs=_by_status(jobs),
             tasks=_by_status(everything),
             hosts=read_hosts(project.folder, active),
-            agent=agent_status(project.folder).words,
+            agent=agent.words,
+            slots=agent.info.slots if agent.is_alive and agent.info is not None else (),
             counts=count([line_of(job, tasks[job.id]) for job in jobs]),
         )
 

@@ -234,6 +234,8 @@ def job_facts(facts: Facts, snapshot: ClusterSnapshot, ascii_only: bool) -> None
     if snapshot.agent:
         agent = snapshot.agent.removeprefix("agent: ").replace("no agent", "none at work")
         facts.line("agent", agent, role="dim")
+    for slot in snapshot.slots:
+        facts.line(f"{slot.device} slots", slot.words)
 
 
 def _state_words(status: Status, number: int, look: Look, ascii_only: bool) -> Text:
