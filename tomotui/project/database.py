@@ -131,6 +131,20 @@ class Database:
                 connection.rollback()
                 raise
 
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """Let all that is read inside be of one moment, whatever others write meanwhile."""
+        connection = self._sqlite
+        with readable_errors(self.path):
+            if connection.in_transaction:
+                yield
+                return
+            connection.execute("BEGIN")
+            try:
+                yield
+            finally:
+                connection.rollback()
+
     def query(self, sql: str, values: Values = ()) -> list[Row]:
         """Return all rows of a query."""
         with readable_errors(self.path):

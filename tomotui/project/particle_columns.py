@@ -5,13 +5,12 @@ A million particles are a table of numbers: none of them is ever an object of it
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tomotui.project.database import Database, Row
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
     from tomotui.records.particle_table import ParticleTable
@@ -20,18 +19,24 @@ if TYPE_CHECKING:
 
 NUMBERS = ("x_angstrom", "y_angstrom", "z_angstrom", "rot_deg", "tilt_deg", "psi_deg")
 FIGURES = (*NUMBERS, "score", "uncertainty", "priority")
-WORDS = {"uid": 16, "set_uid": 16, "tomogram_uid": 16, "decision": 9, "source": 6}
-"""Columns of words, and how long these are."""
 WHOLES = ("class_number", "half")
 ORIGIN = "origin_uid"
+_KINDS = {
+    "id": "i8",
+    "uid": "U16",
+    "set_uid": "U16",
+    "tomogram_uid": "U16",
+    "decision": "U9",
+    "source": "U6",
+    **dict.fromkeys(FIGURES, "f8"),
+    **dict.fromkeys(WHOLES, "i8"),
+    ORIGIN: "U16",
+}
+"""The columns that are read, and what they are in memory."""
+NAMES = tuple(_KINDS)
+_MAY_BE_UNKNOWN = (*NUMBERS[3:], "score", "uncertainty", "priority", *WHOLES, ORIGIN)
+_OFTEN_ALIKE = ("set_uid", "decision", "source")
 
-_SELECTED = ", ".join(
-    (
-        *("id", *WORDS, *FIGURES),
-        *(f"coalesce({name}, -1)" for name in WHOLES),
-        f"coalesce({ORIGIN}, '')",
-    )
-)
 _IN_ONE_GO = 20_000
 """Rows that are Python's objects at a time."""
 _UNKNOWN = {**dict.fromkeys(WHOLES, -1), ORIGIN: ""}
@@ -112,16 +117,26 @@ def read_table(db: Database, where: str, values: Sequence[Any]) -> ParticleTable
     """
     import numpy as np
 
-    parts = [
-        _columns(rows)
-        for rows in db.batches(
-            f"SELECT {_SELECTED} FROM particles WHERE {where}", values, _IN_ONE_GO
-        )
-    ]
+    with db.snapshot():
+        n, same = _alike(db, where, values)
+        names = [name for name in NAMES if name not in same]
+        parts = [
+            _columns(names, rows)
+            for rows in db.batches(
+                f"SELECT {_selected(names)} FROM particles WHERE {where}", values, _IN_ONE_GO
+            )
+        ]
     # Sorting numbers is cheaper than letting SQLite sort rows.
     numbers = _taken(parts, "id")
     order = None if (numbers[1:] > numbers[:-1]).all() else np.argsort(numbers)
-    return _table(parts, order)
+
+    def column(name: str) -> NDArray[Any]:
+        if name in same:
+            return np.full(n, same[name], dtype=_KINDS[name])
+        taken = _taken(parts, name)
+        return taken if order is None else taken[order]
+
+    return _table(column)
 
 
 def read_pages(
@@ -135,31 +150,47 @@ def read_pages(
     while True:
         # In the order of the rows themselves: no index gives it for a whole set.
         rows = db.tuples(
-            f"""SELECT {_SELECTED} FROM particles NOT INDEXED
+            f"""SELECT {_selected(NAMES)} FROM particles NOT INDEXED
                 WHERE id > ? AND {where} ORDER BY id LIMIT ?""",
             (last, *values, page),
         )
         if rows:
             last = rows[-1][0]
-            yield _table([_columns(rows)], None)
+            yield _table(_columns(NAMES, rows).__getitem__)
         if len(rows) < page:
             return
 
 
-def _columns(rows: Sequence[tuple[Any, ...]]) -> Columns:
-    """Return columns of some rows of `_SELECTED`; what is unknown is NaN."""
+def _alike(db: Database, where: str, values: Sequence[Any]) -> tuple[int, dict[str, Any]]:
+    """Return how many particles there are, and the columns in which all of them are alike.
+
+    SQLite tells that much sooner than it gives a value for each row.
+    """
+    asked = (
+        *(f"count({name})" for name in _MAY_BE_UNKNOWN),
+        *(f"CASE min({name}) WHEN max({name}) THEN min({name}) END" for name in _OFTEN_ALIKE),
+    )
+    (row,) = db.tuples(f"SELECT count(*), {', '.join(asked)} FROM particles WHERE {where}", values)
+    n, known = row[0], dict(zip((*_MAY_BE_UNKNOWN, *_OFTEN_ALIKE), row[1:], strict=True))
+    same = {name: _UNKNOWN.get(name, float("nan")) for name in _MAY_BE_UNKNOWN if not known[name]}
+    same |= {name: known[name] for name in _OFTEN_ALIKE if known[name] is not None}
+    return int(n), same
+
+
+def _selected(names: Sequence[str]) -> str:
+    return ", ".join(
+        f"coalesce({name}, {_UNKNOWN[name]!r})" if name in _UNKNOWN else name for name in names
+    )
+
+
+def _columns(names: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> Columns:
+    """Return columns of some rows of `_selected`; what is unknown is NaN."""
     import numpy as np
 
-    names = ("id", *WORDS, *FIGURES, *WHOLES, ORIGIN)
-    found: Columns = {}
-    for name, column in zip(names, zip(*rows, strict=True), strict=True):
-        if name in FIGURES:
-            found[name] = np.array(column, dtype=np.float64)
-        elif name in WHOLES or name == "id":
-            found[name] = np.array(column, dtype=np.int64)
-        else:
-            found[name] = np.array(column, dtype=f"U{WORDS.get(name, 16)}")
-    return found
+    return {
+        name: np.array(column, dtype=_KINDS[name])
+        for name, column in zip(names, zip(*rows, strict=True), strict=True)
+    }
 
 
 def _taken(parts: Sequence[Columns], name: str) -> NDArray[Any]:
@@ -167,22 +198,16 @@ def _taken(parts: Sequence[Columns], name: str) -> NDArray[Any]:
     import numpy as np
 
     if not parts:
-        kind = np.float64 if name in FIGURES else np.int64
-        words = f"U{WORDS.get(name, 16)}"
-        return np.zeros(0, dtype=words if name in WORDS or name == ORIGIN else kind)
+        return np.zeros(0, dtype=_KINDS[name])
     return np.concatenate([part.pop(name) for part in parts])
 
 
-def _table(parts: Sequence[Columns], order: NDArray[np.intp] | None) -> ParticleTable:
+def _table(column: Callable[[str], NDArray[Any]]) -> ParticleTable:
     import numpy as np
 
     from tomotui.records.particle_table import ParticleTable
 
-    def column(name: str) -> Any:
-        taken = _taken(parts, name)
-        return taken if order is None else taken[order]
-
-    def triple(names: Sequence[str]) -> Any:
+    def triple(names: Sequence[str]) -> NDArray[Any]:
         return np.stack([column(name) for name in names], axis=1)
 
     return ParticleTable(
