@@ -121,6 +121,7 @@ class TomotuiApp(Mishaps):
         session.remember_project(project.folder)
         self.preferences = session.load_preferences()
         self.use_theme_of_project(project.folder, self.session.theme)
+        self.await_screen()
         self.call_later(self._enter)
         return True
 
@@ -155,6 +156,7 @@ class TomotuiApp(Mishaps):
         self.last_mode = ""
         await self.switch_mode(self.session.mode if self.session.mode in MODES else "datasets")
         self.open_again(opened)
+        self.screen_has_come()
         self.watch_job_ends()
         self.call_after_refresh(garbage.resume)
         self.ask_for_characters()
@@ -196,6 +198,7 @@ class TomotuiApp(Mishaps):
         """Make all screens anew, as they are."""
         if self.project is not None:
             self.save_session()
+            self.await_screen()
             self.call_later(self._enter)
 
     def _keep_screens(self) -> None:

@@ -17,12 +17,12 @@ from tomotui.tui.feeds import Feed, Observation
 from tomotui.tui.hook import run_hook
 from tomotui.tui.job_ends import JobEnds, JobEndsReader
 from tomotui.tui.mouse import DEFAULT_MOUSE, MOUSE_MODES, MOUSE_VARIABLE, MouseMode
-from tomotui.tui.prompting import Prompting
 from tomotui.tui.raster.capability import GLYPH_VARIABLE, with_glyphs
 from tomotui.tui.raster.control import write_to_terminal
 from tomotui.tui.raster.tiers import GlyphName
 from tomotui.tui.session import one_of
 from tomotui.tui.terminal import Terminal
+from tomotui.tui.type_ahead import TypeAhead
 from tomotui.tui.wording import one_line, shortened
 
 GATHER_SECONDS = 1.5
@@ -38,7 +38,7 @@ class JobEndsSeen(Message, bubble=False):
         self.folder, self.observation = folder, observation
 
 
-class Linking(Prompting):
+class Linking(TypeAhead):
     """The part of the app that knows the terminal it is shown by.
 
     Parameters

@@ -163,7 +163,7 @@ class Navigation(Touring):
             self.go_to_mode("jobs")
             self.push_screen(JobDetailScreen(job.id))
 
-        self.change(lambda project: project.job(job_id), found)
+        self.change(lambda project: project.job(job_id), found, opens=True)
 
     def open_again(self, opened: OpenScreen | None) -> None:
         """Open above the mode what was open when the program was left, if it is still there."""
@@ -186,7 +186,7 @@ class Navigation(Touring):
                 if len(self.screen_stack) == 1 and any(job.id == number for job in jobs):
                     self.push_screen(JobDetailScreen(number, opened.target, opened.metric))
 
-            self.change(lambda project: project.jobs(), found)
+            self.change(lambda project: project.jobs(), found, opens=True)
 
     def filter_here(self, words: str) -> None:
         """Filter the list of the screen."""

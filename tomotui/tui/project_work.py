@@ -37,6 +37,8 @@ class ProjectWork(Appearance):
         Start an agent when jobs are submitted.
     surroundings
         The GPUs of this machine and other people, for all screens.
+    n_awaited
+        How many screens are to be opened as soon as something has been read.
     """
 
     def __init__(
@@ -59,6 +61,7 @@ class ProjectWork(Appearance):
         )
         self._edits: deque[Callable[[], None]] = deque()
         self._is_editing = False
+        self.n_awaited = 0
 
     @property
     def folder(self) -> Path | None:
@@ -81,13 +84,40 @@ class ProjectWork(Appearance):
         do: Callable[[Project], Any],
         done: Callable[[Any], object] | None = None,
         failed: Callable[[], object] | None = None,
+        *,
+        opens: bool = False,
     ) -> None:
         """Read or change the project in a thread, then go on with the result.
 
-        A refusal is shown as an error; the program goes on.
+        A refusal is shown as an error; the program goes on. When going on ``opens`` a screen, what
+        is typed meanwhile is for that screen.
         """
-        if self.folder is not None:
-            self._in_thread(self.folder, do, done, failed)
+        if self.folder is None:
+            return
+        if opens:
+            self.await_screen()
+            done, failed = self._arriving(done), self._arriving(failed)
+        self._in_thread(self.folder, do, done, failed)
+
+    def await_screen(self) -> None:
+        """Keep keys back from now on, for a screen that is to come."""
+        self.n_awaited += 1
+
+    def screen_has_come(self) -> None:
+        """Let keys go on, to the screen that is here now."""
+        self.n_awaited = max(self.n_awaited - 1, 0)
+        self.keys_go_on()
+
+    def keys_go_on(self) -> None:
+        """Look again at the keys that were kept back."""
+
+    def _arriving(self, go_on: Callable[..., object] | None) -> Callable[..., object]:
+        def arrived(*value: Any) -> None:
+            if go_on is not None:
+                go_on(*value)
+            self.screen_has_come()
+
+        return arrived
 
     @work(thread=True, exit_on_error=False, group="project")
     def _in_thread(

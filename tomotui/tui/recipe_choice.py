@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 def choose_recipe(app: Navigation, name: str = "") -> None:
     """Let the user choose a recipe, or take the one of a name, and go on to run it."""
     from tomotui.tui.screens.datasets import DatasetsScreen
-    from tomotui.tui.screens.recipes import RecipePicker
 
     if app.refuse_when_read_only():
         return
@@ -27,7 +26,12 @@ def choose_recipe(app: Navigation, name: str = "") -> None:
         app.go_to_mode("datasets")
         app.say("mark series, then  :recipe  runs a recipe on them")
         return
-    names = screen.imported_meant()
+    screen.when_read(lambda: _choose_for(app, screen.imported_meant(), name))
+
+
+def _choose_for(app: Navigation, names: list[str], name: str) -> None:
+    from tomotui.tui.screens.recipes import RecipePicker
+
     if not names:
         app.say("no imported series here; there is nothing to run a recipe on", "warning")
         return
@@ -43,7 +47,7 @@ def choose_recipe(app: Navigation, name: str = "") -> None:
         else:
             app.push_screen(RecipePicker(recipes), chosen)
 
-    app.change(lambda project: list_recipes(project.folder), found)
+    app.change(lambda project: list_recipes(project.folder), found, opens=True)
 
 
 def run_recipe(app: Navigation, saved: SavedRecipe, names: list[str]) -> None:

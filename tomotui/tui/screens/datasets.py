@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import ClassVar
 
 from textual import on
@@ -75,6 +75,8 @@ class DatasetsScreen(Frame):
         self.snapshot = DatasetsSnapshot()
         self.detail: SeriesDetail | None = None
         self._arrived = False
+        self._has_read = False
+        self._when_read: list[Callable[[], object]] = []
         self._detail_feed: Feed[SeriesDetail | None] | None = None
         self._picture_is_due = False
 
@@ -124,6 +126,7 @@ class DatasetsScreen(Frame):
         seen = message.observation
         self.set_alarm(seen.error)
         if seen.value is None:
+            self._go_on_when_read()
             return
         self.snapshot = seen.value
         self.counts = seen.value.counts
@@ -133,6 +136,25 @@ class DatasetsScreen(Frame):
             self._arrived = True
             if self.tomotui.session.series:
                 self.table.go_to_key(self.tomotui.session.series)
+        self._has_read = True
+        self._go_on_when_read()
+
+    def when_read(self, do: Callable[[], object]) -> None:
+        """Do something on what is listed; before the first reading, as soon as that is there."""
+        if self._has_read:
+            do()
+            return
+        self.say("the project is being read; this follows")
+        self._when_read.append(do)
+        self.tomotui.await_screen()
+
+    def _go_on_when_read(self) -> None:
+        """Do what waited for the first reading; drop it when the project cannot be read."""
+        waiting, self._when_read = self._when_read, []
+        for do in waiting:
+            if self._has_read and self.is_current:
+                do()
+            self.tomotui.screen_has_come()
 
     def _show_rows(self) -> None:
         figures = self.snapshot.figures
@@ -251,8 +273,10 @@ class DatasetsScreen(Frame):
 
     def action_launch(self, stage: str = "", pattern: str = "") -> None:
         """Open the form that runs a stage on the series meant."""
-        if self.tomotui.refuse_when_read_only():
-            return
+        if not self.tomotui.refuse_when_read_only():
+            self.when_read(lambda: self._launch(stage, pattern))
+
+    def _launch(self, stage: str, pattern: str) -> None:
         targets = self.imported_meant(pattern)
         if not targets:
             missing = f"no series matches {pattern}" if pattern else "no imported series here"

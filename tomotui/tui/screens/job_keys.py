@@ -156,6 +156,7 @@ class JobKeysFrame(Frame):
             self.tomotui.change(
                 lambda project: project.clone_request(job.id),
                 lambda request: self._edit(request, job),
+                opens=True,
             )
 
     def _edit(self, request: JobRequest, job: Job) -> None:
@@ -174,7 +175,7 @@ class JobKeysFrame(Frame):
             }
 
         if jobs:
-            self.tomotui.change(texts, self.offer_copies)
+            self.tomotui.change(texts, self.offer_copies, opens=True)
 
     def action_dependencies(self) -> None:
         """Show what a job was made from and waits for, and what was made of it."""

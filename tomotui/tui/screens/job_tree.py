@@ -213,7 +213,7 @@ class JobTreeScreen(JobKeysFrame):
                 "command": history_commands(project, numbers, project.folder),
             }
 
-        self.tomotui.change(texts, self.offer_copies)
+        self.tomotui.change(texts, self.offer_copies, opens=True)
 
 
 def _name_cell(branch: Branch, job: Job, ascii_only: bool) -> Content:

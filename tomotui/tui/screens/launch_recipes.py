@@ -46,7 +46,9 @@ class RecipeForm(Modal):
         def listed_recipes(recipes: list[SavedRecipe]) -> None:
             self.app.push_screen(RecipePicker(recipes, stage), chosen)
 
-        self.tomotui.change(lambda project: list_recipes(project.folder), listed_recipes)
+        self.tomotui.change(
+            lambda project: list_recipes(project.folder), listed_recipes, opens=True
+        )
 
     def take(self, name: str, parameters: Mapping[str, Any]) -> None:
         """Put the values of a recipe into the form; what it does not name gets its default."""

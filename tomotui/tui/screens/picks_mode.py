@@ -244,7 +244,7 @@ class PicksMode(PicksTraining):
         def read(project: Project) -> list[tuple[ParticleSet, int]]:
             return [(one, project.n_particles(one.uid)) for one in project.particle_sets()]
 
-        self.tomotui.change(read, self._offer_sets)
+        self.tomotui.change(read, self._offer_sets, opens=True)
 
     def _offer_sets(self, sets: list[tuple[ParticleSet, int]]) -> None:
         from tomotui.tui.screens.set_picker import SetPicker
