@@ -14,7 +14,7 @@ from tomotui.tui import keymap, session
 from tomotui.tui.actions import bindings
 from tomotui.tui.colour_filters import FewerColours
 from tomotui.tui.raster.capability import Capability
-from tomotui.tui.screens.base import Frame
+from tomotui.tui.screens.base import Frame, Modal
 from tomotui.tui.screens.error import ErrorScreen
 from tomotui.tui.theme import (
     COLOURLESS_THEME,
@@ -192,8 +192,9 @@ class Appearance(FrameAcknowledgements, App[int], inherit_bindings=False):
     # ---- messages
 
     def say(self, words: str, severity: SeverityLevel = "information") -> None:
-        """Show a message in the status bar, where there is one; it never covers a picture."""
-        screen = next((s for s in reversed(self.screen_stack) if isinstance(s, Frame)), None)
+        """Show a message in the status bar, or at the bottom of a dialog; it covers no picture."""
+        kinds = (Frame, Modal)
+        screen = next((s for s in reversed(self.screen_stack) if isinstance(s, kinds)), None)
         if screen is not None and screen.is_mounted:
             screen.say(one_line(words), severity)
 

@@ -70,9 +70,9 @@ class Forecast:
 
     def words(self) -> list[str]:
         """Return lines that say it."""
-        about = f"about {_span(self.seconds)}"
+        about = f"about {_span(self.seconds)}" if self.seconds >= 1 else _span(self.seconds)
         if self.n_tasks > 1:
-            each = duration(self.seconds / self.n_tasks)
+            each = _span(self.seconds / self.n_tasks)
             about += f" one after the other, {each} each"
         basis = f"from {counted(self.n_runs, 'earlier run')}"
         if self.device:

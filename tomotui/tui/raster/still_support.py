@@ -14,18 +14,9 @@ STILL_VARIABLE = "TOMOTUI_STILL"
 KITTY_QUESTION = "\x1b_Gi=31,s=1,v=1,a=q,t=d,f=24;AAAA\x1b\\"
 """Asks for the graphics of kitty, with a picture of one pixel that is not kept."""
 _LIKE_ITERM = ("iterm2", "wezterm", "mintty", "rio", "warp")
-_NO_PROTOCOL = (
-    "this terminal shows no pictures of its own; kitty, Ghostty, WezTerm, iTerm2, foot and others "
-    "do"
-)
-_IN_TMUX = (
-    "tmux passes pictures on from version 3.4 when it was built with sixel and the terminal shows "
-    f"sixel; outside of tmux H works where the terminal has pictures ({STILL_VARIABLE} overrules)"
-)
-_NOT_ASKED = (
-    f"the terminal did not say whether it shows pictures; {STILL_VARIABLE}=kitty, iterm2 or sixel "
-    "says it"
-)
+_NO_PROTOCOL = "this terminal shows no pictures; kitty, Ghostty, WezTerm, iTerm2, foot do"
+_IN_TMUX = "no pictures through this tmux: it needs 3.4 with sixel, or go outside of tmux"
+_NOT_ASKED = f"the terminal tells of no pictures; {STILL_VARIABLE}=kitty, iterm2 or sixel does"
 
 
 @dataclass(frozen=True)

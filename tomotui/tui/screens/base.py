@@ -21,7 +21,8 @@ from tomotui.tui.session import OpenScreen, PicksWish
 from tomotui.tui.snapshots import Counts
 from tomotui.tui.widgets.header import MODES, HeaderLine, HeaderState
 from tomotui.tui.widgets.log_view import LogView
-from tomotui.tui.widgets.status_bar import Severity, StatusBar
+from tomotui.tui.widgets.message_line import MessageLine, Severity
+from tomotui.tui.widgets.status_bar import StatusBar
 from tomotui.tui.widgets.table import Table
 
 if TYPE_CHECKING:
@@ -366,6 +367,17 @@ class Modal(ModalScreen[Any]):
     @on(Worker.StateChanged)
     def _worker_changed(self, event: Worker.StateChanged) -> None:
         self.tomotui.worker_changed(event)
+
+    def say(self, words: str, severity: Severity = "information") -> None:
+        """Show a message at the bottom, until the next key."""
+        if not self.query(MessageLine):
+            self.mount(MessageLine())
+        self.query_one(MessageLine).say(words, severity)
+
+    def on_key(self) -> None:
+        """Take the last message away: it was seen."""
+        for line in self.query(MessageLine):
+            line.say("")
 
     def dismiss(self, result: Any = None) -> AwaitComplete:
         """Close with a result; of two keys in one breath the first one counts."""

@@ -19,7 +19,7 @@ from tomotui.records import Job
 from tomotui.tui.actions import bindings
 from tomotui.tui.feeds import Feed, Observation
 from tomotui.tui.screens.job_keys import JobKeysFrame, task_log
-from tomotui.tui.screens.job_words import TASK_COLUMNS, job_facts, task_row
+from tomotui.tui.screens.job_words import TASK_COLUMNS, job_facts, silence_of, task_row
 from tomotui.tui.screens.jobs import AGES_SECONDS
 from tomotui.tui.session import OpenScreen
 from tomotui.tui.snapshots import JobDetail, JobReader
@@ -159,7 +159,8 @@ class JobDetailScreen(JobKeysFrame):
         self._show_pictures(detail.pictures)
         task = detail.task
         if task is not None and self.tomotui.folder is not None:
-            self.query_one(LogView).show(task_log(self.tomotui.folder, task.folder))
+            log = task_log(self.tomotui.folder, task.folder)
+            self.query_one(LogView).show(log, silence_of(task))
         self._title_log()
         self.update_header()
 

@@ -34,6 +34,23 @@ from tomotui.tui.wording import (
 
 BAR_CELLS = 14
 
+_SILENCE = {
+    Status.QUEUED: "waits; nothing can be said yet",
+    Status.STARTING: "is being started; nothing said yet",
+    Status.RUNNING: "at work; nothing said yet",
+    Status.DONE: "done; nothing was written to the log",
+    Status.FAILED: "failed; nothing was written to the log",
+    Status.CANCELLED: "was stopped; nothing was written to the log",
+    Status.SKIPPED: "was left out; nothing was written to the log",
+    Status.LOST: "vanished; nothing was written to the log",
+}
+
+
+def silence_of(task: Task) -> str:
+    """Return what is true of a task whose log is empty."""
+    return _SILENCE[task.status]
+
+
 JOB_COLUMNS = (
     Column("id", "id", 3, 6, "right"),
     Column("stage", "stage", 6, 14),

@@ -19,7 +19,7 @@ from tomotui.records import Job
 from tomotui.tui.actions import bindings
 from tomotui.tui.feeds import Feed, Observation
 from tomotui.tui.screens.job_keys import JobKeysFrame, task_log
-from tomotui.tui.screens.job_words import JOB_COLUMNS, job_row, job_summary
+from tomotui.tui.screens.job_words import JOB_COLUMNS, job_row, job_summary, silence_of
 from tomotui.tui.session import PicksWish
 from tomotui.tui.snapshots import JobLine, JobsReader, JobsSnapshot, read_job
 from tomotui.tui.widgets.log_view import LogView
@@ -55,7 +55,7 @@ class JobsScreen(JobKeysFrame):
     class LogFound(Message, bubble=False):
         """The log of the job under the cursor is known."""
 
-        def __init__(self, observation: Observation[tuple[str, Path] | None]) -> None:
+        def __init__(self, observation: Observation[tuple[Path, str] | None]) -> None:
             super().__init__()
             self.observation = observation
 
@@ -63,7 +63,7 @@ class JobsScreen(JobKeysFrame):
         super().__init__()
         self.snapshot = JobsSnapshot()
         self._arrived = False
-        self._log_feed: Feed[tuple[str, Path] | None] | None = None
+        self._log_feed: Feed[tuple[Path, str] | None] | None = None
 
     def compose_body(self) -> ComposeResult:
         """Lay out the table above, a summary and the log below."""
@@ -158,7 +158,7 @@ class JobsScreen(JobKeysFrame):
         """Show the log of the most interesting task."""
         found = message.observation.value
         log = self.query_one(LogView)
-        log.show(found[1] if found else None)
+        log.show(*(found or (None, "")))
         self._title_log()
 
     @on(LogView.Moved)
@@ -226,10 +226,10 @@ class JobsScreen(JobKeysFrame):
         self.tomotui.show_job(int(event.key))
 
 
-def _read_log(project: Project, job_id: Any) -> tuple[str, Path] | None:
-    """Return the target whose log is of most interest, and the log."""
+def _read_log(project: Project, job_id: Any) -> tuple[Path, str] | None:
+    """Return the log of most interest, and what is true if it is empty."""
     if job_id is None:
         return None
     detail = read_job(project, (job_id, None))
     task = detail.task
-    return (task.target, task_log(project.folder, task.folder)) if task else None
+    return (task_log(project.folder, task.folder), silence_of(task)) if task else None

@@ -55,7 +55,7 @@ class SliceOpening(SlicesScreen):
         if source is None or image is None or window is None or view.is_waiting:
             return
         if not support.protocol:
-            self._say(support.refusal)
+            self.app.notify(support.refusal, severity="warning")
             return
         self.stop_blinking()
         state, aspect = view.view, self.capability.cell_aspect

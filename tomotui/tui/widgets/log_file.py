@@ -19,6 +19,9 @@ _KEPT_BLOCKS = 64
 
 _ESCAPES = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b[@-_]")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+OUTPUT_SUFFIXES = (".txt", ".log", ".out", ".err", ".jsonl")
+NO_LOG = "no log yet"
+"""Said of a file that is not there."""
 _ERROR_WORDS = "error|traceback|exception|failed|fatal|killed|out of memory|segmentation fault"
 ERROR = re.compile(rf"\b({_ERROR_WORDS})\b", re.IGNORECASE)
 """Lines at which one looks first."""
@@ -105,7 +108,7 @@ class LogFile:
         try:
             status = os.stat(self.path)
         except OSError as error:
-            words = "no log yet" if isinstance(error, FileNotFoundError) else str(error)
+            words = NO_LOG if isinstance(error, FileNotFoundError) else str(error)
             changed = words != self.error
             self.error, self.size, self._identity = words, 0, None
             self._forget()
@@ -352,3 +355,12 @@ def _needed_words(pattern: re.Pattern[str]) -> tuple[bytes, ...]:
 def _last(hits: Iterator[int]) -> int | None:
     found = deque(hits, maxlen=1)
     return found[0] if found else None
+
+
+def files_beside(path: Path) -> list[Path]:
+    """Return a log and the other files with output in its folder, the log first."""
+    try:
+        others = [each for each in path.parent.iterdir() if each.suffix in OUTPUT_SUFFIXES]
+    except OSError:
+        others = []
+    return [path, *sorted(each for each in others if each != path and each.is_file())]

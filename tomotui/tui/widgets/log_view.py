@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import ClassVar
 
@@ -12,20 +11,19 @@ from textual import events, work
 from textual.binding import BindingType
 from textual.message import Message
 from textual.strip import Strip
-from textual.widget import Widget
 
 from tomotui.tui.actions import bindings
 from tomotui.tui.theme import FALLBACK, Look
-from tomotui.tui.widgets.log_file import ERROR, Page
+from tomotui.tui.widgets.log_file import ERROR, NO_LOG, Page, files_beside
 from tomotui.tui.widgets.log_reader import Answer, LogReader, Wish
+from tomotui.tui.widgets.log_search import LogSearching
 from tomotui.tui.widgets.log_times import TIMES, Times, with_times
 
 _WHEEL_ROWS = 3
-_OUTPUT = (".txt", ".log", ".out", ".err", ".jsonl")
 _TIMES_WORDS = {"clock": "", "passed": "time since the line before", "none": "no times"}
 
 
-class LogView(Widget, can_focus=True):
+class LogView(LogSearching, can_focus=True):
     """Shows lines of a file around one place, and follows its end.
 
     A thread reads what is seen and a little around it, whatever the size of the file. The bar at
@@ -60,32 +58,25 @@ class LogView(Widget, can_focus=True):
         self.path: Path | None = None
         self.reading: Path | None = None
         """The file that is seen: ``path``, or one beside it."""
-        self.page = Page()
         self.size_bytes = 0
-        self.error = ""
+        self.error = self.silence = ""
         self.following = True
         self.wrapping = False
         self.times: Times = "clock"
-        self.pattern: re.Pattern[str] | None = None
-        self.found: int | None = None
-        """Where the line begins that was gone to last."""
-        self.progress: float | None = None
-        """Of a search through the file."""
-        self._sought = ""
         self._texts: list[str] = []
-        self._rows: list[tuple[int, int]] = []
-        self._top = 0
         self._left = 0
         self._owed = 0
         """Rows still to be gone once there are lines."""
-        self._asked: Wish | None = None
         self._said = ""
         self._reader = LogReader(lambda answer: self.post_message(self.Told(answer)))
 
     # ---- the file
 
-    def show(self, path: Path | None) -> None:
-        """Show another file."""
+    def show(self, path: Path | None, silence: str = "") -> None:
+        """Show another file; ``silence`` is what is true of one without a word in it."""
+        if silence != self.silence:
+            self.silence = silence
+            self.refresh()
         if path == self.path:
             return
         self.path = path
@@ -122,10 +113,6 @@ class LogView(Widget, can_focus=True):
     def top_line(self) -> str:
         """The line at the top."""
         return self._texts[self._rows[self._top][0]] if self._rows else ""
-
-    @property
-    def _n_lines(self) -> int:
-        return 3 * self.size.height + 100
 
     def _ask(self, wish: Wish) -> None:
         self._asked = wish
@@ -300,14 +287,6 @@ class LogView(Widget, can_focus=True):
             self._settle()
         self._changed()
 
-    def _stop_searching(self) -> None:
-        if self.progress is not None or self._is_seeking:
-            self.progress = self._asked = None
-
-    @property
-    def _is_seeking(self) -> bool:
-        return self._asked is not None and self._asked.kind != "place"
-
     def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
         """Go up."""
         event.stop()
@@ -392,61 +371,6 @@ class LogView(Widget, can_focus=True):
         else:
             self._read(files[(at + 1) % len(files)])
 
-    def go_to(self, words: str) -> None:
-        """Go to a line by its number (``1200``) or to a part of the file (``50%``).
-
-        Raises
-        ------
-        ValueError
-            When the words are neither.
-        """
-        words = words.strip()
-        is_part = words.endswith("%")
-        value = float(words.removesuffix("%")) if is_part else float(int(words))
-        if not 0 <= value <= (100 if is_part else float("inf")):
-            raise ValueError(words)
-        wish = Wish("part", self._n_lines, value=value / 100)
-        self._ask(wish if is_part else Wish("line", self._n_lines, value=value))
-        self._changed()
-
-    # ---- finding
-
-    def action_error(self, step: int) -> None:
-        """Go to the next or previous line that looks like an error."""
-        self._seek(ERROR, step, "error")
-
-    def action_match(self, step: int) -> None:
-        """Go to the next or previous match of the search."""
-        if self.pattern is not None:
-            self._seek(self.pattern, step, self.pattern.pattern)
-
-    def search(self, text: str) -> None:
-        """Search for text or a regular expression: from the end where it is followed, else down."""
-        try:
-            self.pattern = re.compile(text, re.IGNORECASE) if text else None
-        except re.error:
-            self.pattern = re.compile(re.escape(text), re.IGNORECASE)
-        self.found = None
-        self.refresh()
-        self._changed()
-        self.action_match(-1 if self.following else 1)
-
-    def _seek(self, pattern: re.Pattern[str], step: int, sought: str) -> None:
-        if not self.page.lines:
-            return
-        starts = [line.start for line in self.page.lines]
-        ends = [line.end for line in self.page.lines]
-        place = self._place_of_top()[0]
-        if self.found is not None and self.found in starts:
-            at = starts.index(self.found)
-            place = ends[at] if step > 0 else starts[at]
-        elif step < 0:
-            last = self._rows[min(self._top + self.size.height, len(self._rows)) - 1][0]
-            place = ends[last]
-        self._sought = sought
-        self._ask(Wish("find", self._n_lines, place, pattern=pattern, step=step))
-        self._changed()
-
     # ---- drawing
 
     def render_line(self, y: int) -> Strip:
@@ -455,7 +379,7 @@ class LogView(Widget, can_focus=True):
         width, row = self.size.width, y + self._top
         ground = Style(bgcolor=look.background)
         if row >= len(self._rows):
-            words = (self.error or "nothing said yet") if not self._rows and y == 0 else ""
+            words = self._instead if not self._rows and y == 0 else ""
             said = Strip([Segment(f" {words}", look.style("dim") + ground)])
             return said.adjust_cell_length(width, ground)
         number, start = self._rows[row]
@@ -464,9 +388,16 @@ class LogView(Widget, can_focus=True):
             ground = Style(bgcolor=look.cursor)
         ink = look.style("error" if ERROR.search(line.text) else "foreground") + ground
         left = start if self.wrapping else self._left
-        content = Strip(self._matches(text, ink, look)).crop(left, left + width - 2)
+        content = Strip(self.with_matches(text, ink, look)).crop(left, left + width - 2)
         strip = Strip([Segment(" ", ground), *content]).adjust_cell_length(width - 1, ground)
         return Strip([*strip, self._bar(y, look)])
+
+    @property
+    def _instead(self) -> str:
+        """What is said where there is no line: why, and whether any may come."""
+        if self.error and (self.error != NO_LOG or not self.silence):
+            return self.error
+        return self.silence or "nothing said yet"
 
     def _bar(self, y: int, look: Look) -> Segment:
         """Return a cell of the bar that tells which part of the file is seen."""
@@ -478,25 +409,3 @@ class LogView(Widget, can_focus=True):
         if y == here:
             return Segment("#" if ascii_only else "█", look.style("primary") + blank)
         return Segment("|" if ascii_only else "│", look.style("dim") + blank)
-
-    def _matches(self, line: str, ink: Style, look: Look) -> list[Segment]:
-        """Return a line as segments, with what was searched for standing out."""
-        if self.pattern is None:
-            return [Segment(line, ink)]
-        segments, at = [], 0
-        for match in self.pattern.finditer(line):
-            if match.end() > match.start():
-                segments.append(Segment(line[at : match.start()], ink))
-                found = Style(color=look.background, bgcolor=look.warning)
-                segments.append(Segment(match[0], found))
-                at = match.end()
-        return [*segments, Segment(line[at:], ink)]
-
-
-def files_beside(path: Path) -> list[Path]:
-    """Return a log and the other files with output in its folder, the log first."""
-    try:
-        others = [each for each in path.parent.iterdir() if each.suffix in _OUTPUT]
-    except OSError:
-        others = []
-    return [path, *sorted(each for each in others if each != path and each.is_file())]

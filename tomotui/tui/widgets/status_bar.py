@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 from rich.text import Text
 from textual import events, on
@@ -16,8 +16,8 @@ from textual.widgets import Input, Static
 
 from tomotui.tui.actions import ACTIONS, bindings
 from tomotui.tui.theme import FALLBACK, Look
+from tomotui.tui.widgets.message_line import Severity, message_lines, message_text
 
-Severity = Literal["information", "warning", "error"]
 Complete = Callable[[str], Sequence[str]]
 
 _FIRST = (
@@ -62,17 +62,21 @@ class Hints(Widget):
         look: Look = getattr(self.app, "look", FALLBACK)
         right = Text(f" {self.right} " if self.right else "", look.accent, no_wrap=True)
         room = max(self.size.width - right.cell_len, 1)
-        left = self._message(look) if self.message else self._hints(look, room)
+        if self.message:
+            left = message_text(self, self.message, self.severity, self.size.width)
+            if self.n_lines > 1 or left.cell_len > room:
+                return left
+        else:
+            left = self._hints(look, room)
         left.truncate(room, overflow="ellipsis", pad=True)
         return left.append_text(right)
 
-    def _message(self, look: Look) -> Text:
-        mood, role = {
-            "information": ("", look.foreground),
-            "warning": ("! ", look.warning),
-            "error": ("✗ ", look.error),
-        }[self.severity]
-        return Text(f" {mood}{self.message}", role, no_wrap=True)
+    @property
+    def n_lines(self) -> int:
+        """How many lines the message needs; one where there is none."""
+        if not self.message or not self.size.width:
+            return 1
+        return len(message_lines(self.message, self.severity, self.size.width))
 
     def _hints(self, look: Look, room: int) -> Text:
         line = Text(" ", no_wrap=True)
@@ -246,7 +250,7 @@ class StatusBar(Horizontal):
         self._message_id += 1
         number = self._message_id
         self.set_timer(12 if severity == "error" else 6, lambda: self._expire(number))
-        hints.refresh()
+        self._fit(hints)
 
     def _expire(self, number: int) -> None:
         if number == self._message_id:
@@ -257,7 +261,14 @@ class StatusBar(Horizontal):
         hints = self.query_one(Hints)
         if hints.message:
             hints.message = ""
-            hints.refresh()
+            self._fit(hints)
+
+    def _fit(self, hints: Hints) -> None:
+        """Be as high as the message needs: one line, unless it is longer than that."""
+        n_lines = hints.n_lines
+        if self.styles.height is None or self.styles.height.value != n_lines:
+            self.styles.height = hints.styles.height = n_lines
+        hints.refresh()
 
     def show_right(self, words: str) -> None:
         """Say something at the right end: the filter, how many are marked."""
