@@ -11,6 +11,7 @@ from textual.widgets import Button, Static
 
 from tomotui.tui.actions import bindings
 from tomotui.tui.screens.base import Modal
+from tomotui.tui.widgets.choosing import Press
 
 
 class ConfirmScreen(Modal):
@@ -40,8 +41,8 @@ class ConfirmScreen(Modal):
             if self.explanation:
                 yield Static(self.explanation, classes="explanation", markup=False)
             with Horizontal(classes="buttons"):
-                yield Button("y  yes", id="yes", compact=True)
-                yield Button("n  no", id="no", compact=True)
+                yield Press("y  yes", id="yes")
+                yield Press("n  no", id="no")
 
     def on_mount(self) -> None:
         """Put the focus on no."""

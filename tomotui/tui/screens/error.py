@@ -11,6 +11,7 @@ from textual.widgets import Button, Static
 
 from tomotui.tui.actions import bindings
 from tomotui.tui.screens.base import Modal
+from tomotui.tui.widgets.choosing import Press
 
 
 class ErrorScreen(Modal):
@@ -40,8 +41,8 @@ class ErrorScreen(Modal):
             if self.remedy:
                 yield Static(self.remedy, classes="explanation", markup=False)
             with Horizontal(classes="buttons"):
-                yield Button("close", id="close", compact=True)
-                yield Button("y  copy", id="copy", compact=True)
+                yield Press("close", id="close")
+                yield Press("y  copy", id="copy")
 
     def on_mount(self) -> None:
         """Put the focus on close."""

@@ -23,6 +23,7 @@ from tomotui.tui.actions import bindings
 from tomotui.tui.screens.base import Modal
 from tomotui.tui.theme import Look
 from tomotui.tui.widgets.cells import Column, Row, sign, text
+from tomotui.tui.widgets.choosing import Press
 from tomotui.tui.widgets.table import Table
 from tomotui.tui.wording import counted, one_line, short_path
 
@@ -179,8 +180,8 @@ class ImportScreen(Modal):
             with VerticalScroll(id="facts-pane"):
                 yield Static(id="plan-facts", markup=False)
             with Horizontal(classes="buttons"):
-                yield Button("import  ctrl+r", id="run", compact=True, disabled=True)
-                yield Button("cancel  esc", id="cancel", compact=True)
+                yield Press("import  ctrl+r", id="run", disabled=True)
+                yield Press("cancel  esc", id="cancel")
                 yield Static("", id="verdict", markup=False)
 
     @staticmethod

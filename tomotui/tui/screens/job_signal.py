@@ -10,6 +10,7 @@ from textual.widgets.option_list import Option
 
 from tomotui.jobs.settings import AgentSettings
 from tomotui.tui.screens.base import Modal
+from tomotui.tui.widgets.choosing import Options
 
 TERMINATE, KILL = "terminate", "kill"
 
@@ -38,7 +39,7 @@ class SignalScreen(Modal):
             dialog.border_title = "stop"
             dialog.border_subtitle = "enter chooses   esc closes"
             yield Static(self.what, classes="question", markup=False)
-            yield OptionList(
+            yield Options(
                 Option(f"TERM  ask to stop, SIGTERM after {term:g} s, SIGKILL after {kill:g} s",
                        id=TERMINATE),
                 Option("KILL  SIGKILL at once, on this host; what it holds is lost", id=KILL),

@@ -23,6 +23,7 @@ from tomotui.tui.foresight import Foresight, foresee, series_meant
 from tomotui.tui.screens.launch_place import PlaceRow
 from tomotui.tui.screens.launch_recipes import RecipeForm
 from tomotui.tui.shell_words import run_command
+from tomotui.tui.widgets.choosing import Press
 from tomotui.tui.widgets.fields import Choice, Field
 from tomotui.tui.wording import counted, listed, plain_value
 
@@ -87,8 +88,8 @@ class LaunchScreen(RecipeForm):
                     yield Static(id="about", markup=False)
                     yield Static(id="outlook", markup=False)
             with Horizontal(classes="buttons"):
-                yield Button("run  ctrl+r", id="run", compact=True)
-                yield Button("cancel  esc", id="cancel", compact=True)
+                yield Press("run  ctrl+r", id="run")
+                yield Press("cancel  esc", id="cancel")
                 yield Static(id="verdict", markup=False)
                 yield Static(
                     "up down  fields   left right  choices   f3 f4  recipes",

@@ -8,10 +8,21 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from textual import on
-from textual.command import Command, CommandPalette, DiscoveryHit, Hit, Hits, Provider
-from textual.widgets import Input, OptionList
+from textual.app import ComposeResult
+from textual.command import (
+    Command,
+    CommandInput,
+    CommandPalette,
+    DiscoveryHit,
+    Hit,
+    Hits,
+    Provider,
+)
+from textual.containers import Horizontal, Vertical
+from textual.widgets import Input, LoadingIndicator, OptionList
 
 from tomotui.tui.actions import ACTIONS
+from tomotui.tui.widgets.choosing import Commands
 
 if TYPE_CHECKING:
     from tomotui.tui.app import TomotuiApp
@@ -92,6 +103,15 @@ class Palette(CommandPalette):
         super().__init__(
             [ActionProvider], placeholder="What do you want to do?", id="--command-palette"
         )
+
+    def compose(self) -> ComposeResult:
+        """Lay out the line and the commands; the identities are those that Textual looks for."""
+        with Vertical(id="--container"):
+            with Horizontal(id="--input"):
+                yield CommandInput(placeholder=self._placeholder, select_on_focus=False)
+            with Vertical(id="--results"):
+                yield Commands()
+                yield LoadingIndicator()
 
     def on_mount(self) -> None:
         """Keep the cursor still: a blink is bytes over a slow line, for ever."""

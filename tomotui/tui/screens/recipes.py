@@ -17,6 +17,7 @@ from tomotui.jobs.recipe import RecipeError
 from tomotui.tui.actions import bindings
 from tomotui.tui.saved_recipes import SavedRecipe, delete_recipe
 from tomotui.tui.screens.base import Modal
+from tomotui.tui.widgets.choosing import Options
 from tomotui.tui.wording import plain_value, shortened
 
 _PLACES = {"project": "of this project", "yours": "yours", "shipped": "comes with tomotui"}
@@ -60,7 +61,7 @@ class RecipePicker(Modal):
                 )
                 yield Static(f"{what}: f4 in the form saves one.", markup=False)
             else:
-                yield OptionList(*[self._option(one) for one in self.recipes], id="recipe-list")
+                yield Options(*[self._option(one) for one in self.recipes], id="recipe-list")
                 yield Static(id="recipe-about", markup=False)
 
     def on_mount(self) -> None:

@@ -15,6 +15,7 @@ from textual.widgets.option_list import Option
 from tomotui.records import ParticleSet
 from tomotui.tui.actions import bindings
 from tomotui.tui.screens.base import Modal
+from tomotui.tui.widgets.choosing import Options
 
 
 class SetPicker(Modal):
@@ -52,7 +53,7 @@ class SetPicker(Modal):
             dialog.border_title = "particle sets"
             dialog.border_subtitle = "enter opens   tab next   esc closes"
             if self.sets:
-                yield OptionList(*[self._option(one, n) for one, n in self.sets], id="sets")
+                yield Options(*[self._option(one, n) for one, n in self.sets], id="sets")
             if self.may_begin:
                 yield Label("A new set", classes="group")
                 yield Input(placeholder="name, such as ribosome", id="set-name", compact=True)

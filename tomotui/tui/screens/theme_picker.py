@@ -13,6 +13,7 @@ from tomotui.records import Status
 from tomotui.tui.screens.base import Modal
 from tomotui.tui.status import SIGNS
 from tomotui.tui.theme import user_themes_folder
+from tomotui.tui.widgets.choosing import Options
 from tomotui.tui.wording import short_path
 
 
@@ -32,7 +33,7 @@ class ThemePicker(Modal):
         with Vertical(classes="dialog medium") as dialog:
             dialog.border_title = "theme"
             dialog.border_subtitle = "enter keeps   esc goes back"
-            yield OptionList(*[Option(look.title, id=name) for name, look in looks.items()])
+            yield Options(*[Option(look.title, id=name) for name, look in looks.items()])
             yield Static(id="theme-sample", markup=False)
             folder = short_path(user_themes_folder())
             yield Static(f"Your own: {folder}/*.toml, shown as soon as saved.", classes="prose")

@@ -26,6 +26,7 @@ from tomotui.tui.screens.base import Frame
 from tomotui.tui.screens.import_stacks import ImportScreen, Preview, PreviewError, preview
 from tomotui.tui.screens.welcome_words import found_words
 from tomotui.tui.session import recent_projects
+from tomotui.tui.widgets.choosing import Options
 from tomotui.tui.wording import counted, short_path
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ class WelcomeScreen(Frame):
             yield Static(self._title(), id="welcome-title")
             with VerticalScroll(id="welcome-found", can_focus=False):
                 yield Static("", id="found", markup=False)
-            yield OptionList(*self._options(), id="choices")
+            yield Options(*self._options(), id="choices")
             yield Input(
                 placeholder="another folder: type its path, enter opens it or makes a project",
                 id="folder",

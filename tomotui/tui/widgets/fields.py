@@ -22,6 +22,7 @@ from textual.widgets import Input, Static
 from tomotui.stages.base import ParameterInfo
 from tomotui.tui.actions import bindings
 from tomotui.tui.theme import FALLBACK, Look
+from tomotui.tui.widgets.choosing import pointer
 from tomotui.tui.wording import plain_value
 
 UNITS = {"angstrom": "Å", "degree": "deg", "e/angstrom^2": "e/Å²"}
@@ -106,7 +107,7 @@ class Choice(Widget, can_focus=True):
         ascii_only = getattr(self.app, "ascii_only", False)
         left, right = ("<", ">") if ascii_only else ("‹", "›")
         arrow = Style(color=look.primary if self.has_focus else look.dim)
-        words = Text(no_wrap=True)
+        words = Text(pointer(self) if self.has_focus else " ", arrow, no_wrap=True)
         words.append(f"{left} ", arrow)
         words.append(self.labels[self.index] if self.labels else "", look.foreground)
         return words.append(f" {right}", arrow)
