@@ -15,7 +15,7 @@ KITTY_QUESTION = "\x1b_Gi=31,s=1,v=1,a=q,t=d,f=24;AAAA\x1b\\"
 """Asks for the graphics of kitty, with a picture of one pixel that is not kept."""
 _LIKE_ITERM = ("iterm2", "wezterm", "mintty", "rio", "warp")
 _NO_PROTOCOL = "this terminal shows no pictures; kitty, Ghostty, WezTerm, iTerm2, foot do"
-_IN_TMUX = "no pictures through this tmux: it needs 3.4 with sixel, or go outside of tmux"
+_IN_TMUX = "no pictures in this tmux: version 3.4 with sixel has them, or go outside it"
 _NOT_ASKED = f"the terminal tells of no pictures; {STILL_VARIABLE}=kitty, iterm2 or sixel does"
 
 

@@ -25,6 +25,7 @@ from tomotui.tui.screens.launch_recipes import RecipeForm
 from tomotui.tui.shell_words import run_command
 from tomotui.tui.widgets.choosing import Press
 from tomotui.tui.widgets.fields import Choice, Field
+from tomotui.tui.widgets.marked_row import MarkedRow, RowMark
 from tomotui.tui.wording import counted, listed, plain_value
 
 
@@ -77,7 +78,8 @@ class LaunchScreen(RecipeForm):
             dialog.border_subtitle = "f1 help"
             with Horizontal(id="launch-body"):
                 with Vertical(id="launch-form"):
-                    with Horizontal(id="stage-row"):
+                    with MarkedRow(id="stage-row"):
+                        yield RowMark()
                         yield Static("stage", classes="field-label")
                         names = [stage.name for stage in self.stages]
                         yield Choice(names, names.index(self.stage.name), id="stage")

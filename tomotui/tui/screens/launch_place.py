@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from textual.app import ComposeResult
-from textual.containers import Horizontal
 from textual.message import Message
 from textual.widgets import Static
 
@@ -15,6 +14,7 @@ from tomotui.project import Project
 from tomotui.project.jobs import Place
 from tomotui.records import Job, JobRequest
 from tomotui.tui.widgets.fields import Choice
+from tomotui.tui.widgets.marked_row import MarkedRow, RowMark
 
 if TYPE_CHECKING:
     from tomotui.tui.app import TomotuiApp
@@ -50,11 +50,11 @@ def place_words(place: Place) -> str:
     return f"{place.executor}: {place.profile}" if place.profile else place.executor
 
 
-class PlaceRow(Horizontal):
+class PlaceRow(MarkedRow):
     """Chooses between this machine and the profiles of the cluster; kept for each stage."""
 
     DEFAULT_CSS: ClassVar[str] = """
-    PlaceRow { height: 1; padding-left: 2; display: none; }
+    PlaceRow { height: 1; display: none; }
     PlaceRow:focus-within { background: $cursor; }
     PlaceRow:focus-within Choice { background: $cursor; }
     """
@@ -79,6 +79,7 @@ class PlaceRow(Horizontal):
 
     def compose(self) -> ComposeResult:
         """Lay out the label and the choice."""
+        yield RowMark()
         yield Static("where", classes="field-label")
         yield Choice([place_words(HERE)], 0, id="place")
 

@@ -1,4 +1,7 @@
-"""Buttons and options that show by a sign, not by colour alone, where the focus is."""
+"""Buttons and options that show by a sign, not by colour alone, where the focus is.
+
+Private names of Textual's lists of options are used here.
+"""
 
 from __future__ import annotations
 
@@ -40,16 +43,26 @@ class Options(OptionList):
         return _GUTTER
 
     def render_line(self, y: int) -> Strip:
-        """Draw one line of an option, with the sign in each of them."""
-        strip = super().render_line(y)
-        line = self.scroll_offset.y + y
-        if line >= len(self._lines):
-            return strip
-        is_here = self._lines[line][0] == self.highlighted
-        style = next((segment.style for segment in strip), None)
-        sign = pointer(self) if is_here else " "
-        return Strip([Segment(f"{sign} ", style), *strip])
+        """Draw one line of an option."""
+        return _with_sign(self, y, super().render_line(y))
 
 
-class Commands(Options, CommandList, can_focus=False):
-    """The options of the palette."""
+class Commands(CommandList, can_focus=False):
+    """The options of the palette, with that sign as well."""
+
+    def _get_left_gutter_width(self) -> int:
+        return _GUTTER
+
+    def render_line(self, y: int) -> Strip:
+        """Draw one line of a command."""
+        return _with_sign(self, y, super().render_line(y))
+
+
+def _with_sign(options: OptionList, y: int, strip: Strip) -> Strip:
+    """Return a line of an option with the room before it, and the sign if the cursor is there."""
+    line = options.scroll_offset.y + y
+    if line >= len(options._lines):
+        return strip
+    sign = pointer(options) if options._lines[line][0] == options.highlighted else " "
+    style = next((segment.style for segment in strip), None)
+    return Strip([Segment(f"{sign} ", style), *strip])

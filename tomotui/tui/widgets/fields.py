@@ -13,7 +13,7 @@ from rich.text import Text
 from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import BindingType
-from textual.containers import Horizontal, Vertical
+from textual.containers import Vertical
 from textual.message import Message
 from textual.reactive import reactive
 from textual.widget import Widget
@@ -22,7 +22,7 @@ from textual.widgets import Input, Static
 from tomotui.stages.base import ParameterInfo
 from tomotui.tui.actions import bindings
 from tomotui.tui.theme import FALLBACK, Look
-from tomotui.tui.widgets.choosing import pointer
+from tomotui.tui.widgets.marked_row import MarkedRow, RowMark
 from tomotui.tui.wording import plain_value
 
 UNITS = {"angstrom": "Å", "degree": "deg", "e/angstrom^2": "e/Å²"}
@@ -107,7 +107,7 @@ class Choice(Widget, can_focus=True):
         ascii_only = getattr(self.app, "ascii_only", False)
         left, right = ("<", ">") if ascii_only else ("‹", "›")
         arrow = Style(color=look.primary if self.has_focus else look.dim)
-        words = Text(pointer(self) if self.has_focus else " ", arrow, no_wrap=True)
+        words = Text(no_wrap=True)
         words.append(f"{left} ", arrow)
         words.append(self.labels[self.index] if self.labels else "", look.foreground)
         return words.append(f" {right}", arrow)
@@ -165,8 +165,8 @@ class Field(Vertical):
         for unit in ("angstrom", "deg", "e per a2", "px", "kv", "mm"):
             label = label.removesuffix(f" {unit}") if info.unit else label
         default = "required" if info.required else plain_value(info.default) or "auto"
-        with Horizontal(classes="field-row"):
-            yield Static("", classes="field-mark")
+        with MarkedRow(classes="field-row"):
+            yield RowMark()
             yield Static(label, classes="field-label", markup=False)
             yield self._editor()
             yield Static(UNITS.get(info.unit, info.unit), classes="field-unit", markup=False)
@@ -240,7 +240,7 @@ class Field(Vertical):
             mark = Text(look.glyph("failed", ascii_only), look.error)
         else:
             mark = Text(("*" if ascii_only else "●") if self.is_changed else " ", look.accent)
-        self.query_one(".field-mark", Static).update(mark)
+        self.query_one(MarkedRow).show_mark(mark)
 
     def on_mount(self) -> None:
         """Begin without a problem."""
