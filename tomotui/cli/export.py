@@ -10,6 +10,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from tomotui.cli.errors import WorkFailed, WrongWords
+from tomotui.cli.export_datasets import export_dataset
 from tomotui.cli.export_maps import MapPart, copied, export_maps
 from tomotui.cli.export_particles import Filter, export_particles
 from tomotui.cli.options import (
@@ -30,7 +31,8 @@ FORMATS = {
     "alignment": ("imod", "aretomo", "relion", "warp", "portal"),
     "ctf": ("relion", "imod", "ctffind"),
     "tomogram": ("mrc",),
-    "particles": ("csv", "relion", "dynamo", "eman", "imod", "copick"),
+    "particles": ("csv", "relion", "dynamo", "eman", "imod", "copick", "portal"),
+    "dataset": ("relion", "etomo", "aretomo", "portal"),
     "map": ("mrc",),
     "network": ("safetensors",),
 }
@@ -61,9 +63,12 @@ def export(
     decision: DecisionOption = None,
     class_: Annotated[list[int] | None, Parameter(name="--class", consume_multiple=True)] = None,
     min_score: float | None = None,
+    particles: Annotated[list[str] | None, Parameter(consume_multiple=True)] = None,
     json: JsonOption = False,
 ) -> int:
     """Write alignments, CTFs, tomograms, particles, maps or networks for other programs.
+
+    A dataset is all of them together, in the folders of another program; stacks are linked to.
 
     Example: `tomotui export alignment --format imod -o imod/ -p ~/data/cells`
 
@@ -71,10 +76,12 @@ def export(
 
     Example: `tomotui export particles ribosome --format relion --decision accepted -o picks.star`
 
+    Example: `tomotui export dataset --format relion --particles ribosome -o relion/tomotui`
+
     Parameters
     ----------
     what
-        alignment, ctf, tomogram, particles, map or network.
+        alignment, ctf, tomogram, particles, map, network or dataset.
     names
         The same as --on.
     output
@@ -82,7 +89,9 @@ def export(
     format_
         alignment: imod, aretomo, relion, warp (with the CTF), portal (CryoET data portal).
         ctf: relion, imod (.defocus), ctffind (text, as AreTomo).
-        particles: csv, relion, dynamo, eman (info/*.json), imod (models), copick.
+        particles: csv, relion, dynamo, eman (info/*.json), imod (models), copick, portal.
+        dataset: relion (optimisation set; start RELION in the folder above), etomo, aretomo,
+        portal.
         tomogram, map: mrc. network: safetensors. The first of them by default.
     project
         Project folder; the present one by default.
@@ -100,6 +109,8 @@ def export(
         Particles of these classes.
     min_score
         Particles of at least this score.
+    particles
+        Sets that go into a dataset of relion or portal; all by default.
     json
         Print the paths as JSON; otherwise one a line.
     """
@@ -113,13 +124,21 @@ def export(
     if chosen not in FORMATS[what]:
         raise WrongWords(f"--format {chosen}: {what} can be {', '.join(FORMATS[what])}")
     filter_ = Filter(tuple(decision or ()), tuple(class_ or ()), min_score)
-    if what != "particles" and not filter_.is_empty:
+    if what not in ("particles", "dataset") and not filter_.is_empty:
         raise WrongWords(f"--decision, --class, --min-score: for particles only, not {what}")
+    if particles and what != "dataset":
+        raise WrongWords(f"--particles: for a dataset only, not {what}")
     wanted = [*(names or []), *(on or [])]
     if what == "particles":
         with open_project(project, read_only=True) as opened:
             written = export_particles(opened, wanted, chosen, output.expanduser(), filter_)
         return _report(what, written, json)
+    if what == "dataset":
+        with open_project(project, read_only=True) as opened:
+            written = export_dataset(
+                opened, wanted, chosen, output.expanduser(), particles or [], filter_
+            )
+        return _report("aligned tilt series", written, json)
     place = Place(output.expanduser(), _SUFFIXES.get((what, chosen), ""))
     writers: dict[str, Callable[[Project, Sequence[str], Place], list[Path]]] = {
         "imod": _imod if what == "alignment" else _imod_defocus,

@@ -77,7 +77,7 @@ def export_particles(
     wanted = matching(sets, names, "particle set")
     place = Place(output, ENDINGS.get(kind, ""))
     # Nothing is written before all is known to be writable.
-    words = [_words(project, sets[name], kind, chosen, names_by_uid) for name in wanted]
+    words = [chosen_particles(project, sets[name], kind, chosen) for name in wanted]
     written: list[Path] = []
     for name, particles, target in zip(
         wanted, words, _targets(place, kind, wanted, output), strict=True
@@ -98,14 +98,23 @@ def _targets(place: Place, kind: str, wanted: Sequence[str], output: Path) -> li
         raise WrongWords(f"--output {output}: {kind} is one file to a tomogram; give a folder")
     if kind == "imod" and len(wanted) > 1:
         return [output / name for name in wanted]
+    if kind == "portal" and output.suffix == ".ndjson":
+        raise WrongWords(f"--output {output}: portal is a folder for each run; give a folder")
     if kind == "eman" and (output / "info").is_dir():
         return [output / "info" for _ in wanted]
     return [output for _ in wanted]
 
 
-def _words(
-    project: Project, one: ParticleSet, kind: str, chosen: Filter, names: dict[str, str]
+def chosen_particles(
+    project: Project, one: ParticleSet, kind: str, chosen: Filter
 ) -> list[Particle]:
+    """Return the particles of a set that go into a file of a format.
+
+    Raises
+    ------
+    WorkFailed
+        When there are particles and none is chosen.
+    """
     everything = project.particles(one.uid)
     particles = [particle for particle in everything if chosen.passes(particle, kind)]
     if everything and not particles:

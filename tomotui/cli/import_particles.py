@@ -19,7 +19,7 @@ from tomotui.records import Particle
 if TYPE_CHECKING:
     from tomotui.formats.known_tomograms import KnownTomogram
 
-Format = Literal["csv", "relion", "dynamo", "eman", "imod", "copick"]
+Format = Literal["csv", "relion", "dynamo", "eman", "imod", "copick", "portal"]
 
 
 def import_particles(
@@ -34,7 +34,7 @@ def import_particles(
     map_: Annotated[Path | None, Parameter(name="--map")] = None,
     json: JsonOption = False,
 ) -> int:
-    """Take particles into the project: CSV, RELION, Dynamo, EMAN2, IMOD or copick.
+    """Take particles into the project: CSV, RELION, Dynamo, EMAN2, IMOD, copick or the portal.
 
     Example: `tomotui import-particles ribosomes.star --species ribosome -p ~/data/cells`
 
@@ -44,11 +44,12 @@ def import_particles(
     ----------
     particles
         A table (.csv), RELION's particles or optimisation set (.star), a Dynamo table (.tbl), an
-        info file of EMAN2 (.json), a model of IMOD (.mod), picks (.json) or the folder of copick.
+        info file of EMAN2 (.json), a model of IMOD (.mod), picks (.json) or the folder of copick,
+        points (.ndjson), a run or a data set of the CryoET data portal.
     project
         Project folder; the present one by default.
     format_
-        csv, relion, dynamo, eman, imod or copick; by the file's ending by default.
+        csv, relion, dynamo, eman, imod, copick or portal; by the file's ending by default.
     decision
         accepted or undecided, for all; as the file says by default, else undecided.
     map_

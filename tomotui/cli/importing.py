@@ -38,6 +38,7 @@ def import_(
     tilts: Path | None = None,
     alignment: Path | None = None,
     ctf: Path | None = None,
+    tomogram: Path | None = None,
     dataset: str = "default",
     name: str | None = None,
     pixel_size: float | None = None,
@@ -66,10 +67,13 @@ def import_(
 
     Example: `tomotui import session/*.mdoc --frames session/frames --gain gain.mrc`
 
+    Example: `tomotui import etomo/TS_01 aretomo3_out portal/10301 --dry-run`
+
     Parameters
     ----------
     stacks
-        Image stacks, mdocs of movies, or folders that hold them.
+        Image stacks, mdocs of movies, or folders that hold them: also those of etomo and AreTomo,
+        and data sets of the CryoET data portal, with all that they tell.
     project
         Project folder; the present one by default.
     mdoc
@@ -77,11 +81,13 @@ def import_(
     tilts
         Tilt angles of a single stack, one a line, or a .tomostar of Warp.
     alignment
-        Alignment of another program: .xf (IMOD), .aln (AreTomo), .star (RELION 5), .xml (Warp),
-        alignment_metadata.json (CryoET data portal).
+        Alignment of another program: .xf (IMOD), .edf (a folder of etomo), .aln (AreTomo), .star
+        (RELION 5), .xml (Warp), alignment_metadata.json (CryoET data portal).
     ctf
         CTF of another program: .defocus (IMOD), .txt (AreTomo, CTFFIND), .star (RELION 5), .xml
-        (Warp).
+        (Warp), tiltseries_metadata.json (CryoET data portal).
+    tomogram
+        Tomogram (MRC) that was made with the alignment; it is linked to.
     dataset
         Data set that the series belong to.
     name
@@ -122,7 +128,8 @@ def import_(
     if not dry_run:
         # Before anything is read: the first thing that a new user lacks is a project.
         open_project(project).close()
-    given = {"mdoc": mdoc, "tilts": tilts, "alignment": alignment, "ctf": ctf}
+    files = (("mdoc", mdoc), ("tilts", tilts), ("alignment", alignment), ("ctf", ctf))
+    given = dict([*files, ("tomogram", tomogram)])
     common = {
         "dataset": dataset,
         "pixel_size_angstrom": pixel_size,
@@ -157,7 +164,7 @@ def _targets(
     stacks: Sequence[Path], given: Mapping[str, Path | None], name: str | None
 ) -> tuple[Target, ...]:
     """Return one target for each stack, with the files that were given for it."""
-    from tomotui.formats.pairing import find_stacks, pair_files, series_name
+    from tomotui.formats.pairing import find_stacks, pair_files
 
     found = find_stacks([stack.expanduser() for stack in stacks])
     if len(found) > 1:
@@ -167,12 +174,11 @@ def _targets(
             raise WrongWords(f"{', '.join(words)}: for a single stack, here are {len(found)}")
     if name is not None and (not name.strip() or "/" in name):
         raise WrongWords(f"--name {name!r}: give a name without slashes")
-    pair_files(found, **given)
     targets = []
-    for stack in found:
-        files = {"stack": stack, **given}
+    for pair in pair_files(found, **given):
+        files = {"stack": pair.stack, **given}
         own = {key: str(path.expanduser().absolute()) for key, path in files.items() if path}
-        targets.append(Target(name=name or series_name(stack), parameters=own))
+        targets.append(Target(name=name or pair.name, parameters=own))
     return tuple(targets)
 
 
@@ -241,6 +247,12 @@ def _plan_rows(plans: list[tuple[Target, ImportPlan]]) -> list[list[str]]:
     for target, plan in plans:
         for name, fact in plan.facts.items():
             rows.append([target.name, name, _brief(fact.value), fact.source])
+        files = {
+            "alignment": plan.alignment_file if plan.alignment else None,
+            "CTF": plan.ctf_file if plan.ctf else None,
+            "tomogram": plan.tomogram_file if plan.tomogram else None,
+        }
+        rows += [[target.name, what, path.name, "file"] for what, path in files.items() if path]
     return rows
 
 
@@ -267,6 +279,7 @@ def _plan_json(target: Target, plan: ImportPlan, request: JobRequest) -> dict[st
         "dose_e_per_a2": dose[0] if dose else None,
         "alignment": str(plan.alignment_file) if plan.alignment else None,
         "ctf": str(plan.ctf_file) if plan.ctf else None,
+        "tomogram": str(plan.tomogram_file) if plan.tomogram else None,
         "facts": {
             name: {"value": fact.value, "from": fact.source} for name, fact in plan.facts.items()
         },

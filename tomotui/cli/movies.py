@@ -45,7 +45,9 @@ class MovieWords:
         if self.frames is not None:
             return True
         mdocs = [path for path in paths if path.suffix.lower() == ".mdoc"]
-        for folder in (path for path in paths if path.is_dir()):
+        # Beside alignments of AreTomo the mdocs are of the stacks that it has made.
+        folders = [path for path in paths if path.is_dir() and not any(path.glob("*.aln"))]
+        for folder in folders:
             mdocs += [mdoc for mdoc in folder.glob("*.mdoc") if names_movies(mdoc)][:1]
         files = [path for path in paths if path not in mdocs and not path.is_dir()]
         if mdocs and files:

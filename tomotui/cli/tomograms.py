@@ -18,7 +18,7 @@ def known_tomograms(project: Project) -> dict[str, KnownTomogram]:
     for series in project.tilt_series():
         tomogram = project.newest_tomogram(series.uid)
         if tomogram is not None:
-            found[series.name] = _known(project, series, tomogram)
+            found[series.name] = known_tomogram(project, series, tomogram)
     return found
 
 
@@ -29,7 +29,7 @@ def written_tomograms(project: Project) -> dict[str, KnownTomogram]:
         if isinstance(tomogram, Tomogram) and not tomogram.restored:
             owner = project.record(tomogram.series_uid)
             if isinstance(owner, TiltSeries):
-                found[owner.name] = _known(project, owner, tomogram)
+                found[owner.name] = known_tomogram(project, owner, tomogram)
     return {**found, **known_tomograms(project)}
 
 
@@ -61,7 +61,8 @@ def names_of_tomograms(project: Project) -> dict[str, str]:
     return names
 
 
-def _known(project: Project, series: TiltSeries, tomogram: Tomogram) -> KnownTomogram:
+def known_tomogram(project: Project, series: TiltSeries, tomogram: Tomogram) -> KnownTomogram:
+    """Return a tomogram as files speak of it."""
     from tomotui.formats.known_tomograms import KnownTomogram
 
     tilts = [tilt.nominal_tilt_deg for tilt in series.tilts]

@@ -185,7 +185,9 @@ def write_aretomo_folder(
     base = imod / f"{name}_st"
     nominal = [tilt.nominal_tilt_deg for tilt in series.tilts]
     written += write_imod(alignment, base, image_size_px=size, pixel_size_angstrom=pixel)
-    write_angles(base.with_name(f"{base.name}.rawtlt"), nominal)
+    raw = base.with_name(f"{base.name}.rawtlt")
+    write_angles(raw, nominal)
+    written.append(raw)
     written.append(put_file(stack, base.with_name(base.name + stack.suffix)))
     written += write_commands(
         imod, base.name, stack.suffix, series, alignment, thickness_px=thickness_px

@@ -15,6 +15,7 @@ from tomotui.formats.errors import FormatError
 from tomotui.formats.movie_series import names_movies, series_files
 from tomotui.formats.mrc import read_header
 from tomotui.formats.pairing import is_named_like_raw_stack, series_name
+from tomotui.formats.portal_folder import is_run, portal_runs
 from tomotui.formats.stacks import TIFF_SUFFIXES
 
 MOST_STACKS = 400
@@ -82,6 +83,12 @@ class Scouted:
 
 _TRACES = (
     ("IMOD", (".xf",), "an alignment beside its stack is taken along"),
+    ("etomo", (".edf",), "alignment, excluded views and CTF are taken along with the stack"),
+    (
+        "CryoET data portal",
+        ("tiltseries_metadata.json",),
+        "alignment, CTF and tomogram of a run are taken along with its stack",
+    ),
     ("AreTomo", (".aln",), "an alignment beside its stack is taken along"),
     ("RELION", ("tomograms.star", "tilt_series.star"), "take alignments along: --alignment FILE"),
     ("Warp", (".tomostar", ".settings"), "its stacks in tiltstack/ with --alignment NAME.xml"),
@@ -158,6 +165,9 @@ class _Search:
             if level and _OTHER_PROJECT in names:
                 continue
             self.n_folders += 1
+            if _is_portal(folder, below):
+                self._look_at_portal(folder)
+                continue
             if level < self.depth:
                 waiting += [(folder / name, level + 1) for name in below]
             yield folder, names
@@ -189,13 +199,24 @@ class _Search:
         gains = [n for n in names if _GAIN.search(n) and n.lower().endswith(_GAIN_SUFFIXES)]
         self.gains += [folder / name for name in gains]
         mdocs = [folder / name for name in names if name.lower().endswith(".mdoc")]
-        of_movies = self._of_movies(mdocs)
+        # Beside alignments of AreTomo the mdocs are of the stacks that it has made.
+        of_movies = () if any(n.endswith(".aln") for n in names) else self._of_movies(mdocs)
         if of_movies:
             self.found.append(Place(folder, "movies", of_movies))
             return  # Single images and sums lie beside movies; they are not series.
         stacks = tuple(self._stacks(folder, names))
         if stacks:
             self.found.append(Place(folder, "stacks", stacks))
+
+    def _look_at_portal(self, folder: Path) -> None:
+        """Take note of a data set of the portal, whose tomograms are no stacks."""
+        stacks = []
+        for run in portal_runs(folder):
+            self.go_on()
+            stacks += run.stacks()[:1]
+        if stacks:
+            self.seen["CryoET data portal"] += len(stacks)
+            self.found.append(Place(folder, "stacks", tuple(stacks[:MOST_STACKS])))
 
     def _of_movies(self, mdocs: list[Path]) -> tuple[Path, ...]:
         """Return one mdoc for each series of movies; a folder's mdocs are of one kind."""
@@ -239,6 +260,11 @@ class _Search:
             for program, _, words in _TRACES
             if self.seen[program]
         )
+
+
+def _is_portal(folder: Path, below: list[str]) -> bool:
+    """Return whether a folder is a run of the portal, or holds one among its first folders."""
+    return any(is_run(one) for one in (folder, *(folder / name for name in below[:3])))
 
 
 def _tells_tilts(name: str, known: set[str]) -> bool:

@@ -49,6 +49,15 @@ class Fact:
 
 
 @dataclass(frozen=True)
+class FoundTomogram:
+    """A volume that another program has made of a series."""
+
+    path: Path
+    size_xyz: tuple[int, int, int]
+    pixel_size_angstrom: float
+
+
+@dataclass(frozen=True)
 class ImportPlan:
     """What an import would keep.
 
@@ -82,6 +91,8 @@ class ImportPlan:
     local_shifts: Any = None
     ctf_file: Path | None = None
     ctf: Ctf | None = None
+    tomogram_file: Path | None = None
+    tomogram: FoundTomogram | None = None
 
     @property
     def is_usable(self) -> bool:

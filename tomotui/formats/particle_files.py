@@ -4,21 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from tomotui.formats.errors import FormatError
 from tomotui.formats.known_tomograms import KnownTomogram, by_tomogram
+from tomotui.formats.portal_folder import portal_runs
 from tomotui.records import Particle
 
 Writer = Callable[[Path], None]
 
-READABLE = ("csv", "relion", "dynamo", "eman", "imod", "copick")
+READABLE = ("csv", "relion", "dynamo", "eman", "imod", "copick", "portal")
 _BY_ENDING = {
     ".csv": "csv",
     ".txt": "csv",
     ".star": "relion",
     ".tbl": "dynamo",
     ".mod": "imod",
+    ".ndjson": "portal",
 }
 ENDINGS = {"csv": ".csv", "relion": ".star", "dynamo": ".tbl"}
 """Formats that hold all tomograms in one file; the others have a file for each tomogram."""
@@ -66,7 +69,7 @@ def format_of(path: Path) -> str:
         Neither tells.
     """
     if path.is_dir():
-        return "copick"
+        return "portal" if portal_runs(path) else "copick"
     found = _BY_ENDING.get(path.suffix.lower())
     if found is None and path.suffix.lower() == ".json":
         head = _head(path)
@@ -129,7 +132,7 @@ def read_particles(
 def _read_one_tomogram(
     path: Path, kind: str, counted: Mapping[str, KnownTomogram], words: ReadingWords
 ) -> list[Particle]:
-    """Read a file that is of one tomogram; a copick folder has many of them."""
+    """Read a file that is of one tomogram; folders of copick and the portal have many of them."""
     is_said = words.size_xyz is not None
     if kind == "imod":
         from tomotui.formats.imod_particles import read_imod_particles
@@ -141,6 +144,12 @@ def _read_one_tomogram(
         from tomotui.formats.eman import read_eman
 
         return read_eman(path, counted, tomogram=words.tomogram, only=words.only)
+    if kind == "portal":
+        from tomotui.formats.portal_points import read_portal_points
+
+        return read_portal_points(
+            path, counted, tomogram=words.tomogram, is_said=is_said, only=words.only
+        )
     from tomotui.formats.copick import find_copick, read_copick
 
     files = find_copick(path, words.only) if path.is_dir() else [path]
@@ -167,6 +176,8 @@ class WritingWords:
         What the particles are called in the file.
     diameter_angstrom
         Their diameter, where it is known.
+    number
+        The portal's number of the annotation.
     """
 
     particles: Sequence[Particle]
@@ -174,6 +185,7 @@ class WritingWords:
     tomograms: Mapping[str, KnownTomogram]
     label: str
     diameter_angstrom: float | None = None
+    number: str = "100"
 
 
 def particle_writers(place: Path, kind: str, words: WritingWords) -> dict[Path, Writer]:
@@ -183,10 +195,12 @@ def particle_writers(place: Path, kind: str, words: WritingWords) -> dict[Path, 
     ----------
     place
         The file (formats in `ENDINGS`); for the others the folder of models (IMOD) or info files
-        (EMAN2), or the root (copick).
+        (EMAN2), the root (copick) or the data set (portal).
     """
     if kind in ENDINGS:
         return _one_file(place, kind, words)
+    if kind == "portal":
+        return _portal_writers(place, words)
     writers = {"imod": _imod_writer, "eman": _eman_writer, "copick": _copick_writer}
     groups = by_tomogram(words.particles, words.names)
     found = [writers[kind](place, name, group, words) for name, group in groups.items()]
@@ -250,6 +264,30 @@ def _copick_writer(
     return place, lambda file: write_copick(
         file, group, words.tomograms[name], run=name, name=words.label
     )
+
+
+def _portal_writers(root: Path, words: WritingWords) -> dict[Path, Writer]:
+    from tomotui.formats import portal_points as portal
+
+    found: dict[Path, Writer] = {}
+    for name, group in by_tomogram(words.particles, words.names).items():
+        known = words.tomograms[name]
+        path = portal.portal_points_path(
+            root, name, words.label, known, portal.are_posed(group), words.number
+        )
+        found[path] = partial(_write_points, group, known)
+        about = path.with_name(path.name.rpartition("_")[0] + ".json")
+        found[about] = partial(
+            portal.write_points_metadata, points=path, name=words.label, n_points=len(group),
+            root=root,
+        )  # fmt: skip
+    return found
+
+
+def _write_points(group: Sequence[Particle], known: KnownTomogram, path: Path) -> None:
+    from tomotui.formats.portal_points import write_portal_points
+
+    write_portal_points(path, group, known)
 
 
 def _head(path: Path) -> str:

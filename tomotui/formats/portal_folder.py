@@ -124,17 +124,17 @@ class PortalRun:
 
 def portal_runs(folder: Path) -> list[PortalRun]:
     """Return the runs of a data set, or the run that a folder is; none when it is neither."""
-    if _is_run(folder):
+    if is_run(folder):
         return [PortalRun(folder)]
     if not folder.is_dir():
         return []
-    return [PortalRun(below) for below in sorted(folder.iterdir()) if _is_run(below)]
+    return [PortalRun(below) for below in sorted(folder.iterdir()) if is_run(below)]
 
 
 def run_of(path: Path) -> PortalRun | None:
     """Return the run that a file lies in."""
     for folder in path.absolute().parents:
-        if folder.name in (SERIES, RECONSTRUCTIONS, TOMOGRAMS, ALIGNMENTS) and _is_run(
+        if folder.name in (SERIES, RECONSTRUCTIONS, TOMOGRAMS, ALIGNMENTS) and is_run(
             folder.parent
         ):
             return PortalRun(folder.parent)
@@ -146,7 +146,8 @@ def spacing_name(voxel_size_angstrom: float) -> str:
     return f"VoxelSpacing{voxel_size_angstrom:.3f}"
 
 
-def _is_run(folder: Path) -> bool:
+def is_run(folder: Path) -> bool:
+    """Return whether a folder is that of a run."""
     return any((folder / mark).is_dir() for mark in _MARKS) or (
         (folder / "run_metadata.json").is_file() and (folder / TOMOGRAMS).is_dir()
     )

@@ -241,7 +241,7 @@ def read_relion(
 
 @dataclass(frozen=True)
 class RelionTomogram:
-    """What RELION wants to know of a tilt series whose particles were extracted.
+    """What RELION wants to know of a tilt series with a tomogram.
 
     Attributes
     ----------
@@ -250,12 +250,17 @@ class RelionTomogram:
     scales
         By section of the stack: what the CTF is multiplied with, RELION's scale factor.
     exposures_e_per_a2
-        By section of the stack: what RELION's exposure weights were made for.
+        By section of the stack: what RELION's exposure weights were made for. Those before each
+        image where it is ``None``.
+    binning
+        Pixels of the images for one voxel of the tomogram at ``path``.
     """
 
     size_xyz: tuple[int, int, int]
-    scales: Mapping[int, float]
-    exposures_e_per_a2: Mapping[int, float]
+    scales: Mapping[int, float] | None = None
+    exposures_e_per_a2: Mapping[int, float] | None = None
+    binning: float | None = None
+    path: str = ""
 
 
 def write_relion(
@@ -264,6 +269,7 @@ def write_relion(
     *,
     tomograms: Mapping[str, RelionTomogram] | None = None,
     named_from: str | None = None,
+    listing: str = "aligned_tilt_series.star",
 ) -> Path:
     """Write ``aligned_tilt_series.star`` and ``tilt_series/NAME.star`` into a folder.
 
@@ -277,10 +283,12 @@ def write_relion(
         What else is known, by name of the series.
     named_from
         What to call the folder in the files; its own name by default.
+    listing
+        Name of the file that lists the series.
 
     Returns
     -------
-    The path of ``aligned_tilt_series.star``.
+    The path of the list.
     """
     folder = Path(folder)
     (folder / "tilt_series").mkdir(parents=True, exist_ok=True)
@@ -305,11 +313,14 @@ def write_relion(
         if more is not None:
             for axis, size in zip("XYZ", more.size_xyz, strict=True):
                 entries[f"rlnTomoSize{axis}"] = size
+            if more.binning is not None:
+                entries["rlnTomoTomogramBinning"] = more.binning
+                entries["rlnTomoReconstructedTomogram"] = more.path
         for key, value in entries.items():
             table.setdefault(key, []).append(value)
         rows = _series_columns(record, alignment, ctf, more)
         write_star(folder / "tilt_series" / f"{record.name}.star", {record.name: rows})
-    path = folder / "aligned_tilt_series.star"
+    path = folder / listing
     write_star(path, {"global": table})
     return path
 
@@ -348,8 +359,9 @@ def _series_columns(
             }
         elif fits:
             continue
-        if more is not None:
+        if more is not None and more.exposures_e_per_a2 is not None:
             row["rlnMicrographPreExposure"] = more.exposures_e_per_a2.get(tilt.index, 0.0)
+        if more is not None and more.scales is not None:
             row["rlnCtfScalefactor"] = more.scales[tilt.index]
         for key, value in row.items():
             columns.setdefault(key, []).append(value)

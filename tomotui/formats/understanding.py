@@ -12,9 +12,10 @@ from tomotui.formats.acquisition import acquisition_order, summed_before
 from tomotui.formats.alignments import read_alignment
 from tomotui.formats.ctfs import read_ctf
 from tomotui.formats.errors import FormatError
-from tomotui.formats.import_plan import Fact, Given, ImportPlan, Source
+from tomotui.formats.import_plan import Fact, FoundTomogram, Given, ImportPlan, Source
 from tomotui.formats.imported import ImportedAlignment
 from tomotui.formats.mdoc import Mdoc, exposure, read_mdoc
+from tomotui.formats.mrc import read_header
 from tomotui.formats.pairing import series_name
 from tomotui.formats.said import Said, said_beside
 from tomotui.formats.stacks import open_stack
@@ -31,6 +32,7 @@ def understand(
     alignment: Path | str | None = None,
     ctf: Path | str | None = None,
     found_ctf: Path | str | None = None,
+    tomogram: Path | str | None = None,
     **given: Unpack[Given],
 ) -> ImportPlan:
     """Say what is known about a stack without reading its images or writing anything.
@@ -48,6 +50,8 @@ def understand(
         the metadata of the portal.
     found_ctf
         One that nobody asked for: left out, with a warning, when it does not fit.
+    tomogram
+        MRC volume that was made with the alignment.
 
     Returns
     -------
@@ -73,6 +77,8 @@ def understand(
         reading.attempt(lambda: reading.read_ctf(Path(ctf)))
     elif found_ctf is not None and reading.is_complete:
         reading.try_ctf(Path(found_ctf))
+    if tomogram is not None and reading.is_complete:
+        reading.attempt(lambda: reading.read_tomogram(Path(tomogram), imported is not None))
     return ImportPlan(
         stack=Path(stack),
         name=series_name(stack),
@@ -88,6 +94,8 @@ def understand(
         local_shifts=imported.local_shifts if imported else None,
         ctf_file=Path(ctf or found_ctf or "") if reading.ctf or ctf else None,
         ctf=reading.ctf,
+        tomogram_file=Path(tomogram) if tomogram else None,
+        tomogram=reading.tomogram,
     )
 
 
@@ -106,7 +114,9 @@ class Reading:
     header_tilts_deg: tuple[float, ...] | None = None
     mdoc: Mdoc | None = None
     said: Said | None = None
+    dose_source: Source = "mdoc"
     ctf: Ctf | None = None
+    tomogram: FoundTomogram | None = None
     series_uid: str = field(default_factory=new_uid)
 
     @property
@@ -381,6 +391,7 @@ class Reading:
         """Complete dose and order by what the folder says."""
         assert self.said is not None
         if None in dose and self.said.dose_e_per_a2 is not None:
+            self.dose_source = self.said.program
             dose, source = self.said.dose_e_per_a2, self.said.program
         if self.said.acquisition_order is not None:
             order, source = self.said.acquisition_order, self.said.program
@@ -393,6 +404,32 @@ class Reading:
             self.read_ctf(path)
         except FormatError as error:
             self.warnings.append(f"{error}; it is left out")
+
+    def read_tomogram(self, path: Path, is_aligned: bool) -> None:
+        """Look at the header of a tomogram."""
+        header = read_header(path)
+        z, y, x = header.shape
+        pixel = header.pixel_size_angstrom
+        if min(header.shape) < 2 or not pixel > 0:
+            raise FormatError(
+                f"{path} is no tomogram: it has {x} x {y} x {z} voxels of {pixel:g} A",
+                "give a volume whose header tells the size of its voxels",
+            )
+        if not is_aligned:
+            raise FormatError(
+                f"{path} cannot be taken over without the alignment that it was made with",
+                "give that with --alignment, or leave the tomogram out",
+            )
+        unbinned = float(self.facts["pixel_size_angstrom"].value)
+        widest = max(self.facts["width_px"].value, self.facts["height_px"].value) * unbinned
+        if not 0.2 < max(x, y) * pixel / widest < 3:
+            raise FormatError(
+                f"{path} is {max(x, y) * pixel:.0f} A wide, the images of {self.stack} are "
+                f"{widest:.0f} A",
+                "give the tomogram of this series, or correct the size of its voxels",
+            )
+        self.keep("tomogram_voxel_angstrom", pixel, "header")
+        self.tomogram = FoundTomogram(path, (x, y, z), pixel)
 
     def _angles(self, path: Path | None) -> tuple[tuple[float, ...], Source]:
         if path is not None:
@@ -460,16 +497,11 @@ class Reading:
     ) -> None:
         if any(value is not None for value in dose):
             given = self.given.get("dose_e_per_a2") is not None
-            self.keep("dose_e_per_a2", dose, "given" if given else self._dose_source(dose))
+            self.keep("dose_e_per_a2", dose, "given" if given else self.dose_source)
         if any(value is not None for value in prior):
             self.keep("prior_dose_e_per_a2", prior, source)
         if order is not None:
             self.keep("acquisition_order", order, source)
-
-    def _dose_source(self, dose: tuple[float | None, ...]) -> Source:
-        if self.said is not None and dose == self.said.dose_e_per_a2:
-            return self.said.program
-        return "mdoc"
 
     def _target_defocus(self) -> tuple[float | None, ...]:
         given = self.given.get("target_defocus_angstrom")

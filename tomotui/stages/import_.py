@@ -19,6 +19,7 @@ from tomotui.stages.base import (
     parameter,
 )
 from tomotui.stages.image_judgement import unusable_images
+from tomotui.stages.imported_tomogram import imported_tomogram
 from tomotui.stages.series_said import (
     Scheme,
     said_acquisition,
@@ -45,11 +46,14 @@ class ImportParameters(Parameters):
         None, "Tilt angles (.rawtlt, .tlt), one a line; found beside the stack when not given."
     )
     alignment: str | None = parameter(
-        None, "Alignment of another program (.xf, .aln, .star, .xml, .json) to take over."
+        None, "Alignment of another program (.xf, .edf, .aln, .star, .xml, .json) to take over."
     )
     ctf: str | None = parameter(
         None,
         "CTF of another program (.defocus, .txt of AreTomo or CTFFIND, RELION .star) to take over.",
+    )
+    tomogram: str | None = parameter(
+        None, "Tomogram that another program has made with the alignment (MRC) to link to."
     )
     dataset: str = said_dataset()
     pixel_size_angstrom: float | None = said_pixel_size("stack")
@@ -120,7 +124,9 @@ class ImportStage(Stage):
             excluded=excluded,
         )
         low, high = series.tilt_range_deg
-        records = tuple(one for one in (series, plan.alignment, plan.ctf) if one is not None)
+        tomogram = imported_tomogram(task, plan, series)
+        found = (series, plan.alignment, plan.ctf, tomogram)
+        records = tuple(one for one in found if one is not None)
         return StageResult(
             records=records,
             metrics={"tilts": float(series.n_tilts), "excluded": float(len(excluded))},
@@ -146,6 +152,7 @@ def plan_import(parameters: ImportParameters) -> ImportPlan:
         tilts=parameters.tilts,
         alignment=parameters.alignment,
         ctf=parameters.ctf,
+        tomogram=parameters.tomogram,
     )[0]
     return understand(
         files.stack,
@@ -153,6 +160,8 @@ def plan_import(parameters: ImportParameters) -> ImportPlan:
         files.tilts,
         files.alignment,
         files.ctf,
+        files.found_ctf,
+        files.tomogram,
         pixel_size_angstrom=parameters.pixel_size_angstrom,
         tilt_axis_deg=parameters.tilt_axis_deg,
         dose_e_per_a2=parameters.dose_e_per_a2,

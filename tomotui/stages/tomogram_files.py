@@ -165,6 +165,24 @@ def write_volumes(task: Task, volume_set: VolumeSet, slabs: Iterable[Slab]) -> W
     return Written(paths, thumbnail, contrast_window(np.concatenate(preview.sample)))
 
 
+def preview_of(
+    task: Task, volume_set: VolumeSet, slabs: Iterable[tuple[int, np.ndarray]]
+) -> tuple[Path, tuple[float, float]]:
+    """Write the preview of a volume that is there; returns it and the window of its contrast.
+
+    Parameters
+    ----------
+    slabs
+        The volume's sections in order: the number of the first of each, and ``[n, y, x]``.
+    """
+    from tomotui.algorithms.reconstruct.contrast import contrast_window
+
+    preview = _Preview()
+    for first, slab in slabs:
+        preview.look(first, slab, volume_set)
+    return _thumbnail(task, volume_set, preview), contrast_window(np.concatenate(preview.sample))
+
+
 def _thumbnail(task: Task, volume_set: VolumeSet, preview: _Preview) -> Path:
     """Write the mean of the middle sections, small, as an 8-bit image."""
     import torch
