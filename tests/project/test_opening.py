@@ -147,18 +147,19 @@ def test_an_older_project_is_brought_up_to_date(
     project.add_records([make_series("ts_01")])
     project.close()
 
-    def m008_notes(db: SqliteDatabase) -> None:
+    def m_next_notes(db: SqliteDatabase) -> None:
         db.execute("CREATE TABLE notes (text TEXT) STRICT")
 
-    monkeypatch.setattr(migrations, "STEPS", (*migrations.STEPS, m008_notes))
+    known = len(migrations.STEPS)
+    monkeypatch.setattr(migrations, "STEPS", (*migrations.STEPS, m_next_notes))
     with pytest.raises(ProjectError, match="older tomotui"):
         Project.open(project.folder, read_only=True)
     with Project.open(project.folder) as upgraded:
-        assert upgraded._db.scalar("PRAGMA user_version") == 8
+        assert upgraded._db.scalar("PRAGMA user_version") == known + 1
         assert upgraded._db.query("SELECT * FROM notes") == []
         assert [s.name for s in upgraded.tilt_series()] == ["ts_01"]
     monkeypatch.undo()
-    with pytest.raises(ProjectError, match="file version 8, this program knows up to 7"):
+    with pytest.raises(ProjectError, match=rf"version {known + 1}, .* knows up to {known}\)"):
         Project.open(project.folder)
 
 
@@ -180,17 +181,36 @@ def test_a_project_of_the_first_version_takes_steps_of_recipes(
         assert project.clone_request(2).step is None
 
 
+def test_jobs_of_an_older_project_are_told_from_an_index_from_then_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wish = JobRequest(stage="align", targets=(Target(name="ts_1"), Target(name="ts_2")))
+    with monkeypatch.context() as patch:
+        patch.setattr(migrations, "STEPS", migrations.STEPS[:7])
+        with Project.create(tmp_path / "old") as old:
+            before = old.submit(wish)
+    with Project.open(tmp_path / "old") as project:
+        assert project.job(1) == before
+        (plan,) = project._db.query(
+            "EXPLAIN QUERY PLAN SELECT status, count(*), min(started_at) FROM tasks"
+            " WHERE job_id = 1 GROUP BY status"
+        )
+        assert "COVERING INDEX tasks_by_job" in plan["detail"]
+        assert project.mark_starting(project.task(1, "ts_1"), "cpu", "here")
+        assert project.job(1).status == "running"
+
+
 def test_a_migration_that_fails_changes_nothing(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     project.close()
 
-    def m008_half(db: SqliteDatabase) -> None:
+    def m_next_half(db: SqliteDatabase) -> None:
         db.execute("CREATE TABLE half (text TEXT) STRICT")
         db.execute("INSERT INTO nowhere VALUES (1)")
 
     with monkeypatch.context() as patch:
-        patch.setattr(migrations, "STEPS", (*migrations.STEPS, m008_half))
+        patch.setattr(migrations, "STEPS", (*migrations.STEPS, m_next_half))
         with pytest.raises(ProjectError, match="nowhere"):
             Project.open(project.folder)
     with Project.open(project.folder) as same:

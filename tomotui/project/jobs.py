@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections import Counter
 from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
@@ -26,6 +27,8 @@ class Place(NamedTuple):
 class JobPart(Part):
     """The queue as people see it."""
 
+    _known_targets: dict[int, tuple[float, tuple[str, ...]]]
+
     def submit(self, request: JobRequest) -> Job:
         """Put a job into the queue, with one task for each target.
 
@@ -38,7 +41,7 @@ class JobPart(Part):
             When a target is named twice, or a job to wait for does not exist.
         """
         names = [target.name for target in request.targets]
-        twice = sorted({name for name in names if names.count(name) > 1})
+        twice = sorted(name for name, n in Counter(names).items() if n > 1)
         if twice:
             raise ProjectError(f"{', '.join(twice)}: named twice as a target.", "Name each once.")
         with self._db.transaction():
@@ -108,15 +111,30 @@ class JobPart(Part):
     def _jobs_where(self, where: str, values: Sequence[int]) -> list[Job]:
         rows = self._db.query(f"SELECT * FROM jobs WHERE {where} ORDER BY id", values)
         only = f"job_id IN (SELECT id FROM jobs WHERE {where})"
-        targets: dict[int, list[str]] = {}
-        for row in self._db.query(
-            f"SELECT job_id, target FROM tasks WHERE {only} ORDER BY id", values
-        ):
-            targets.setdefault(row["job_id"], []).append(row["target"])
         after: dict[int, dict[int, bool]] = {}
         for row in self._db.query(f"SELECT * FROM job_dependencies WHERE {only}", values):
             after.setdefault(row["job_id"], {})[row["after_job_id"]] = bool(row["optional"])
-        return [job_of(row, targets.get(row["id"], []), after.get(row["id"], {})) for row in rows]
+        numbers: dict[int, int] = dict(
+            self._db.tuples(
+                f"SELECT job_id, count(*) FROM tasks WHERE {only} GROUP BY job_id", values
+            )
+        )
+        return [
+            job_of(row, self._targets_of(row, numbers.get(row["id"], 0)), after.get(row["id"], {}))
+            for row in rows
+        ]
+
+    def _targets_of(self, job: Row, n: int) -> tuple[str, ...]:
+        """Return the ``n`` targets of a job: they are read once, for they never change."""
+        made_at, known = self._known_targets.get(job["id"], (0.0, ()))
+        # A number is given again when what it was given to was taken back.
+        if len(known) != n or made_at != job["created_at"]:
+            found = self._db.tuples(
+                "SELECT target FROM tasks WHERE job_id = ? ORDER BY id", (job["id"],)
+            )
+            known = tuple(target for (target,) in found)
+            self._known_targets[job["id"]] = job["created_at"], known
+        return known
 
     def last_place(self, stage: str) -> Place:
         """Return where the newest job of a stage was meant to run."""
@@ -154,7 +172,31 @@ class JobPart(Part):
         rows = self._db.query(
             f"SELECT * FROM tasks WHERE {where} ORDER BY id LIMIT ?", (*values, limit)
         )
-        return [task_of(row) for row in rows]
+        # Tasks of a job have mostly the same parameters: the same text is parsed once.
+        parsed = {text: json.loads(text) for text in {row["parameters"] for row in rows}}
+        return [task_of(row, parsed[row["parameters"]]) for row in rows]
+
+    def task_counts(self) -> dict[Status, int]:
+        """Return how many tasks of all jobs are in each state."""
+        rows = self._db.tuples("SELECT status, count(*) FROM tasks GROUP BY status")
+        return {Status(status): int(n) for status, n in rows}
+
+    def n_done_by_job(self) -> dict[int, int]:
+        """Return for each job how many of its tasks have succeeded."""
+        rows = self._db.tuples(
+            "SELECT job_id, count(*) FROM tasks WHERE status = 'done' GROUP BY job_id"
+        )
+        return {int(job_id): int(n) for job_id, n in rows}
+
+    def n_open_failures(self) -> int:
+        """Return how many tasks have failed that no later job of the stage works on again."""
+        return int(
+            self._db.scalar(
+                """SELECT count(*) FROM tasks t WHERE status IN ('failed', 'lost')
+                   AND NOT EXISTS (SELECT 1 FROM tasks later WHERE later.target = t.target
+                                   AND later.stage = t.stage AND later.job_id > t.job_id)"""
+            )
+        )
 
     def events(
         self,
@@ -281,16 +323,30 @@ class JobPart(Part):
         return {target: values for target, values in found.items() if values}
 
     def _refresh_job(self, job_id: int) -> None:
-        """Derive the state of a job from its tasks."""
+        """Derive the state of a job from its tasks.
+
+        Done after every change of a task: only what an index tells is asked of all tasks.
+        """
         rows = self._db.query(
-            """SELECT status, count(*) AS n, sum(progress) AS progress, min(started_at) AS started,
-               max(finished_at) AS finished FROM tasks WHERE job_id = ? GROUP BY status""",
+            """SELECT status, count(*) AS n, min(started_at) AS started
+               FROM tasks WHERE job_id = ? GROUP BY status""",
             (job_id,),
         )
         status = job_status({Status(row["status"]): row["n"] for row in rows})
         total = sum(row["n"] for row in rows)
         finished = sum(row["n"] for row in rows if Status(row["status"]) in FINISHED)
-        moving = sum(row["progress"] for row in rows if Status(row["status"]) not in FINISHED)
+        moving = 0.0
+        if status.is_active:
+            moving = self._db.scalar(
+                """SELECT total(progress) FROM tasks
+                   WHERE job_id = ? AND status IN ('starting', 'running')""",
+                (job_id,),
+            )
+        ended = None
+        if status.is_finished:
+            ended = self._db.scalar(
+                "SELECT max(finished_at) FROM tasks WHERE job_id = ?", (job_id,)
+            )
         self._db.execute(
             """UPDATE jobs SET status = ?, progress = ?, started_at = ?, finished_at = ?,
                error = ? WHERE id = ?""",
@@ -298,9 +354,7 @@ class JobPart(Part):
                 status,
                 (finished + moving) / total,
                 min((row["started"] for row in rows if row["started"]), default=None),
-                max((row["finished"] for row in rows if row["finished"]), default=None)
-                if status.is_finished
-                else None,
+                ended,
                 _what_went_wrong(rows, total),
                 job_id,
             ),

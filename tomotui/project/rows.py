@@ -36,12 +36,12 @@ def job_of(row: Row, targets: Sequence[str], after: Mapping[int, bool]) -> Job:
     )
 
 
-def task_of(row: Row) -> Task:
-    """Return the task of a row."""
+def task_of(row: Row, parameters: Mapping[str, object]) -> Task:
+    """Return the task of a row, whose parameters were read already."""
     values = {name: row[name] for name in TASK_COLUMNS}
     return Task(
         **values,
-        parameters=json.loads(row["parameters"]),
+        parameters=dict(parameters),
         cancel_requested=bool(row["cancel_requested"]),
     )
 

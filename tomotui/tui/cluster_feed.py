@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,9 +12,9 @@ from tomotui.jobs import agent_status, heartbeat_of
 from tomotui.jobs.liveness import this_host
 from tomotui.jobs.local import SlotState
 from tomotui.project import Project
-from tomotui.records import Job, Status, Task
+from tomotui.records import Status, Task
 from tomotui.tui.job_usage import bucket
-from tomotui.tui.snapshots import NO_COUNTS, Counts, count, line_of
+from tomotui.tui.snapshots import NO_COUNTS, Counts, read_counts
 
 
 @dataclass(frozen=True)
@@ -60,19 +60,16 @@ class ClusterReader:
 
     def __call__(self, project: Project, subject: object = None) -> ClusterSnapshot:
         """Read it."""
-        jobs = project.jobs()
-        tasks = {job.id: project.tasks(job.id) for job in jobs}
-        everything = [task for each in tasks.values() for task in each]
-        active = [task for task in everything if task.status.is_active]
+        active = project.active_tasks()
         self._any_active = bool(active)
         agent = agent_status(project.folder)
         return ClusterSnapshot(
-            jobs=_by_status(jobs),
-            tasks=_by_status(everything),
+            jobs=_in_order(Counter(job.status for job in project.jobs())),
+            tasks=_in_order(project.task_counts()),
             hosts=read_hosts(project.folder, active),
             agent=agent.words,
             slots=agent.info.slots if agent.is_alive and agent.info is not None else (),
-            counts=count([line_of(job, tasks[job.id]) for job in jobs]),
+            counts=read_counts(project),
         )
 
     def pulse(self) -> int:
@@ -80,9 +77,8 @@ class ClusterReader:
         return bucket() if self._any_active else 0
 
 
-def _by_status(items: Sequence[Job] | Sequence[Task]) -> tuple[tuple[Status, int], ...]:
-    numbers = Counter(item.status for item in items)
-    return tuple((status, numbers[status]) for status in Status if numbers[status])
+def _in_order(numbers: Mapping[Status, int]) -> tuple[tuple[Status, int], ...]:
+    return tuple((status, numbers[status]) for status in Status if numbers.get(status))
 
 
 def read_hosts(project_folder: Path, active: Sequence[Task]) -> tuple[HostLine, ...]:

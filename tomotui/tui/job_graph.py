@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from tomotui.project import Project
-from tomotui.records import Job, Status
+from tomotui.records import Job
 from tomotui.stages import ENTRANCES
 from tomotui.tui.shell_words import run_command
 from tomotui.tui.snapshots import NO_COUNTS, Counts, read_counts
@@ -81,11 +81,11 @@ def read_graph(project: Project, subject: object = None) -> JobGraph:
     """Read all jobs and what each was made from."""
     jobs = {job.id: job for job in project.jobs()}
     made, linked = project.kinds_made_by_jobs(), project.sources_of_jobs()
+    n_done = project.n_done_by_job()
     nodes: dict[int, JobNode] = {}
     sources: dict[int, set[int]] = {}
     for number, job in jobs.items():
-        n_done = sum(task.status == Status.DONE for task in project.tasks(number))
-        nodes[number] = JobNode(job, n_done, made.get(number, {}))
+        nodes[number] = JobNode(job, n_done.get(number, 0), made.get(number, {}))
         sources[number] = (linked.get(number, set()) | set(job.after)) & set(jobs)
     nearest = {number: nearest_of(number, sources) for number in sources}
     uses: dict[int, list[int]] = {number: [] for number in jobs}

@@ -155,7 +155,7 @@ class JobsReader:
         """Read all jobs, newest first."""
         lines = [self._line(project, job, agent_lives) for job in reversed(project.jobs())]
         self._any_active = any(line.job.status.is_active for line in lines)
-        return JobsSnapshot(tuple(lines), count(lines))
+        return JobsSnapshot(tuple(lines), read_counts(project))
 
     def _line(self, project: Project, job: Job, agent_lives: bool | None) -> JobLine:
         known = self._finished.get(job.id)
@@ -175,12 +175,15 @@ class JobsReader:
 
 
 def read_counts(project: Project) -> Counts:
-    """Count the tasks that run, wait or have failed."""
-    return count(
-        [
-            line_of(job, project.tasks(job.id)) if _matters(job) else JobLine(job)
-            for job in project.jobs()
-        ]
+    """Count the tasks that run, wait or have failed.
+
+    A failure counts until a later job of the same stage works on the same target.
+    """
+    numbers = project.task_counts()
+    return Counts(
+        running=sum(n for status, n in numbers.items() if status.is_active),
+        queued=numbers.get(Status.QUEUED, 0),
+        failed=project.n_open_failures(),
     )
 
 
@@ -227,25 +230,6 @@ class JobReader:
         """Return what changes when there are other pictures, or more is known of the use."""
         usage = usage_bucket(*self._looked_at) if self._looked_at else 0
         return self._pictures.modified_ns(), usage
-
-
-def count(lines: Sequence[JobLine]) -> Counts:
-    """Add up the tasks of jobs.
-
-    A failure counts until a later job of the same stage works on the same target.
-    """
-
-    def total(*wanted: Status) -> int:
-        return sum(line.n_by_status.get(status, 0) for line in lines for status in wanted)
-
-    failed, superseded = 0, set[tuple[str, str]]()
-    for line in sorted(lines, key=lambda line: -line.job.id):
-        stage = line.job.stage
-        failed += sum((stage, target) not in superseded for target in line.failed_targets)
-        superseded |= {(stage, target) for target in line.job.targets}
-    return Counts(
-        running=total(Status.RUNNING, Status.STARTING), queued=total(Status.QUEUED), failed=failed
-    )
 
 
 def line_of(job: Job, tasks: Sequence[Task], agent_lives: bool | None = None) -> JobLine:
@@ -313,7 +297,3 @@ def _most_interesting(tasks: Sequence[Task]) -> str:
             if task.status in statuses:
                 return task.target
     return tasks[0].target
-
-
-def _matters(job: Job) -> bool:
-    return not job.status.is_finished or job.status in (Status.FAILED, Status.LOST)
