@@ -77,6 +77,7 @@ def test_the_parameters_of_a_plan_are_those_of_the_stage(call: Call, raw: Path) 
     assert set(plan["parameters"]) == set(get("import").parameters_type.model_fields) - {
         "alignment",
         "ctf",
+        "tomogram",
     }
     assert (plan["pixel_size_angstrom"], plan["tilt_axis_deg"]) == (9.5, 0.0)
     assert plan["facts"]["voltage_kv"] == {"value": 200.0, "from": "given"}

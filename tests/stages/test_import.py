@@ -12,10 +12,10 @@ import pytest
 from tomotui.formats.aretomo_ctf import write_ctf_text
 from tomotui.formats.imod_defocus import write_imod_defocus
 from tomotui.formats.mdoc_writing import write_mdoc
-from tomotui.formats.mrc import write_stack
+from tomotui.formats.mrc import write_stack, write_volume
 from tomotui.formats.stacks import sha256
 from tomotui.formats.tilts import write_angles
-from tomotui.records import Alignment, Ctf, TiltCtf, TiltSeries
+from tomotui.records import Alignment, Ctf, TiltCtf, TiltSeries, Tomogram
 from tomotui.resources import sample_data_folder
 from tomotui.stages import get
 from tomotui.stages.base import Cancelled, StageError
@@ -316,3 +316,35 @@ def test_cancelling_stops_before_anything_is_copied(
         stage_runner.run_stage("import", task, (), {"stack": str(stack), "copy_stack": True})
     assert list(task.folder.iterdir()) == []
     assert len(task.fractions) < len(ANGLES)
+
+
+def test_a_tomogram_comes_along_with_its_alignment(
+    run_import: Import, stack: Path, tmp_path: Path
+) -> None:
+    volume = np.random.default_rng(1).normal(0, 1, (8, 12, 16)).astype(np.float32)
+    write_volume(tmp_path / "vol.mrc", volume, 20.0)
+    with pytest.raises(StageError, match=r"vol.mrc cannot be taken over without the alignment"):
+        run_import(stack, tomogram=str(tmp_path / "vol.mrc"))
+    np.savetxt(tmp_path / "ts.xf", np.tile([0.0, 1, -1, 0, 2, 3], (len(ANGLES), 1)))
+    write_angles(tmp_path / "ts.tlt", ANGLES)
+    done, task = run_import(stack, tomogram=str(tmp_path / "vol.mrc"))
+    series, alignment, tomogram = done.records
+    assert isinstance(tomogram, Tomogram)
+    assert (tomogram.series_uid, tomogram.alignment_uid) == (series.uid, alignment.uid)
+    assert (tomogram.size_xyz, tomogram.pixel_size_angstrom) == ((16, 12, 8), 20.0)
+    assert task.resolve(tomogram.path) == tmp_path / "vol.mrc"
+    assert task.resolve(tomogram.thumbnail_path).is_file()
+    assert tomogram.window_low < 0 < tomogram.window_high
+
+
+def test_a_tomogram_of_something_else_is_refused(
+    run_import: Import, stack: Path, tmp_path: Path
+) -> None:
+    np.savetxt(tmp_path / "ts.xf", np.tile([0.0, 1, -1, 0, 2, 3], (len(ANGLES), 1)))
+    path = tmp_path / "vol.mrc"
+    write_volume(path, np.zeros((8, 12, 16), np.float32), 200.0)
+    with pytest.raises(StageError, match=r"vol.mrc is 3200 A wide, the images of .* are 320 A"):
+        run_import(stack, tomogram=str(path))
+    path.write_bytes(path.read_bytes()[:2000])
+    with pytest.raises(StageError, match=r"vol.mrc"):
+        run_import(stack, tomogram=str(path))

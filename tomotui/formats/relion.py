@@ -248,7 +248,8 @@ class RelionTomogram:
     size_xyz
         Of the tomogram, in pixels of the images.
     scales
-        By section of the stack: what the CTF is multiplied with, RELION's scale factor.
+        By section of the stack: what the CTF is multiplied with, RELION's scale factor. Its own
+        one, the cosine of the tilt, where it is ``None``.
     exposures_e_per_a2
         By section of the stack: what RELION's exposure weights were made for. Those before each
         image where it is ``None``.
@@ -361,8 +362,10 @@ def _series_columns(
             continue
         if more is not None and more.exposures_e_per_a2 is not None:
             row["rlnMicrographPreExposure"] = more.exposures_e_per_a2.get(tilt.index, 0.0)
-        if more is not None and more.scales is not None:
-            row["rlnCtfScalefactor"] = more.scales[tilt.index]
+        if more is not None:
+            # What RELION's own import takes: less of the beam comes through a tilted specimen.
+            thinned = float(np.cos(np.deg2rad(tilt.tilt_deg)))
+            row["rlnCtfScalefactor"] = thinned if more.scales is None else more.scales[tilt.index]
         for key, value in row.items():
             columns.setdefault(key, []).append(value)
     return columns

@@ -15,7 +15,7 @@ from tomotui.formats.errors import FormatError
 from tomotui.formats.import_plan import Fact, FoundTomogram, Given, ImportPlan, Source
 from tomotui.formats.imported import ImportedAlignment
 from tomotui.formats.mdoc import Mdoc, exposure, read_mdoc
-from tomotui.formats.mrc import read_header
+from tomotui.formats.mrc import MrcStack
 from tomotui.formats.pairing import series_name
 from tomotui.formats.said import Said, said_beside
 from tomotui.formats.stacks import open_stack
@@ -406,11 +406,11 @@ class Reading:
             self.warnings.append(f"{error}; it is left out")
 
     def read_tomogram(self, path: Path, is_aligned: bool) -> None:
-        """Look at the header of a tomogram."""
-        header = read_header(path)
-        z, y, x = header.shape
-        pixel = header.pixel_size_angstrom
-        if min(header.shape) < 2 or not pixel > 0:
+        """Look at a tomogram: its header, and whether it is whole."""
+        with MrcStack(path) as volume:
+            z, y, x = volume.shape
+            pixel = volume.pixel_size_angstrom
+        if min(x, y, z) < 2 or not pixel > 0:
             raise FormatError(
                 f"{path} is no tomogram: it has {x} x {y} x {z} voxels of {pixel:g} A",
                 "give a volume whose header tells the size of its voxels",
