@@ -27,11 +27,13 @@ from terminal_projects import aligned, tilt_series  # noqa: E402
 
 from tomotui.project import Project  # noqa: E402
 from tomotui.records import (  # noqa: E402
+    Ctf,
     Event,
     JobRequest,
     ParticleSet,
     Status,
     Target,
+    TiltCtf,
     Tomogram,
 )
 from tomotui.records.particle_table import ParticleTable  # noqa: E402
@@ -66,7 +68,23 @@ def fill(project: Project, n_series: int, n_events: int) -> None:
         for one in alignments
     ]
     targets = tuple(Target(name=one.name) for one in series)
-    made = {"import": series, "align": alignments, "reconstruct": volumes}
+    ctfs = [
+        Ctf(
+            series_uid=one.series_uid,
+            fit_resolution_angstrom=9.0,
+            tilts=tuple(
+                TiltCtf(
+                    index=tilt.index,
+                    defocus_u_angstrom=30_000.0,
+                    defocus_v_angstrom=29_000.0,
+                    score=0.9,
+                )
+                for tilt in one.tilts
+            ),
+        )
+        for one in alignments
+    ]
+    made = {"import": series, "align": alignments, "ctf": ctfs, "reconstruct": volumes}
     each = max(1, n_events // (len(STAGES) * n_series))
     before: tuple[int, ...] = ()
     for stage in STAGES:
@@ -78,11 +96,10 @@ def fill(project: Project, n_series: int, n_events: int) -> None:
                 events = [Event(kind="log", at=time.time(), message=f"step {n}")
                           for n in range(each)]  # fmt: skip
                 project.ingest_events(task, events, 100)
-                records = made[stage][number : number + 1] if stage in made else []
                 project.finish_task(
                     project.task(job.id, task.target),
                     Status.DONE,
-                    records=records,
+                    records=made[stage][number : number + 1],
                     summary="4.0 A",
                     metrics={"residual": 4.0},
                 )

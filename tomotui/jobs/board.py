@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
 from tomotui.jobs.figures import NOTHING, Figures, read_figures
-from tomotui.project import Project
-from tomotui.records import Status, Task
+from tomotui.project import Project, TaskState
+from tomotui.records import Status
 from tomotui.stages import ENTRANCES
 
 State = Literal["queued", "running", "done", "held", "failed"]
@@ -68,9 +68,9 @@ class Totals(NamedTuple):
 
 def read_board(project: Project) -> tuple[BoardRow, ...]:
     """Return a row for each tilt series and each that is being imported, the newest first."""
-    series = {one.name: one for one in project.tilt_series()}
-    tasks: dict[str, list[Task]] = {}
-    for task in project.newest_tasks():
+    series = {one.name: one for one in project.series_sizes()}
+    tasks: dict[str, list[TaskState]] = {}
+    for task in sorted(project.newest_states(), key=lambda task: task.id):
         if task.target in series or task.stage in ENTRANCES:
             tasks.setdefault(task.target, []).append(task)
     figures = read_figures(project)
@@ -79,7 +79,7 @@ def read_board(project: Project) -> tuple[BoardRow, ...]:
     for name in {**tasks, **series}:
         row = _state_row(name, arrived.get(name, 0.0), tasks.get(name, []))
         if (one := series.get(name)) is not None:
-            row = _with_figures(replace(row, n_tilts=one.n_tilts), figures.get(name, NOTHING))
+            row = _with_figures(row, one.n_tilts, figures.get(name, NOTHING))
         rows.append(row)
     # Of those that came together the last is the newest.
     rows.sort(key=lambda row: row.arrived_at)
@@ -87,7 +87,7 @@ def read_board(project: Project) -> tuple[BoardRow, ...]:
     return tuple(rows)
 
 
-def _state_row(name: str, arrived_at: float, tasks: Sequence[Task]) -> BoardRow:
+def _state_row(name: str, arrived_at: float, tasks: Sequence[TaskState]) -> BoardRow:
     """Say where a series is; one failed stage outweighs what else goes on.
 
     But for a failure that a later stage did without, as of an optional step: it is only noted.
@@ -119,7 +119,7 @@ def _state_row(name: str, arrived_at: float, tasks: Sequence[Task]) -> BoardRow:
     return BoardRow(name, arrived_at, "done", stage, note=note, odd=odd, finished_at=ended)
 
 
-def _is_overcome(task: Task, tasks: Sequence[Task]) -> bool:
+def _is_overcome(task: TaskState, tasks: Sequence[TaskState]) -> bool:
     """Return whether a task came to nothing and a later one of the series succeeded."""
     if task.status not in (Status.FAILED, Status.LOST, Status.SKIPPED, Status.CANCELLED):
         return False
@@ -129,9 +129,10 @@ def _is_overcome(task: Task, tasks: Sequence[Task]) -> bool:
     )
 
 
-def _with_figures(row: BoardRow, found: Figures) -> BoardRow:
+def _with_figures(row: BoardRow, n_tilts: int, found: Figures) -> BoardRow:
     return replace(
         row,
+        n_tilts=n_tilts,
         residual_angstrom=found.residual_angstrom,
         axis_deg=found.axis_deg,
         thickness_angstrom=found.thickness_angstrom,

@@ -6,9 +6,9 @@ import math
 import statistics
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from tomotui.project import Project
-from tomotui.records import Alignment, Ctf, Tomogram
 
 FEWEST_TO_COMPARE = 5
 OUTLIER_SIGMA = 3.5
@@ -69,44 +69,57 @@ def read_figures(project: Project) -> dict[str, Figures]:
 
     The number of queries does not depend on the number of series.
     """
-    newest = {kind: _newest_by_series(project, kind) for kind in ("alignment", "ctf", "tomogram")}
+    alignments = project.distilled("alignment", _of_alignment)
+    ctfs = project.distilled("ctf", _of_ctf)
+    thicknesses = project.distilled("tomogram", _thickness)
     found = {
-        series.name: figures_of(*(records.get(series.uid) for records in newest.values()))
-        for series in project.tilt_series()
+        one.name: _joined(alignments.get(one.uid), ctfs.get(one.uid), thicknesses.get(one.uid))
+        for one in project.series_sizes()
     }
     return dict(zip(found, with_outliers(list(found.values())), strict=True))
 
 
-def _newest_by_series(project: Project, kind: str) -> dict[str, object]:
-    return {getattr(r, "series_uid", ""): r for r in project.records(kind)}
+def _of_alignment(fields: dict[str, Any]) -> Figures:
+    return Figures(
+        residual_angstrom=fields.get("residual_angstrom"),
+        axis_deg=statistics.fmean(tilt["axis_deg"] for tilt in fields["tilts"]),
+        thickness_angstrom=fields.get("thickness_angstrom"),
+        verdict=fields.get("verdict", "good"),
+    )
 
 
-def figures_of(*records: object) -> Figures:
-    """Return what an alignment, a CTF and a tomogram say, in this order."""
-    found = NOTHING
-    verdicts = []
-    for record in records:
-        if isinstance(record, Alignment):
-            verdicts.append(record.verdict)
-            found = replace(
-                found,
-                residual_angstrom=record.residual_angstrom,
-                axis_deg=record.axis_deg,
-                thickness_angstrom=record.thickness_angstrom,
-            )
-        elif isinstance(record, Ctf):
-            verdicts.append(record.verdict)
-            defocus = [(t.defocus_u_angstrom + t.defocus_v_angstrom) / 2 for t in record.tilts]
-            found = replace(
-                found,
-                defocus_angstrom=statistics.median(defocus) if defocus else None,
-                handedness=record.handedness,
-                fit_resolution_angstrom=record.fit_resolution_angstrom,
-            )
-        elif isinstance(record, Tomogram) and record.thickness_angstrom is not None:
-            found = replace(found, thickness_angstrom=record.thickness_angstrom)
-    worst = max(verdicts, key=("good", "poor", "bad").index, default="")
-    return replace(found, verdict=worst)
+def _of_ctf(fields: dict[str, Any]) -> Figures:
+    defocus = [(t["defocus_u_angstrom"] + t["defocus_v_angstrom"]) / 2 for t in fields["tilts"]]
+    return Figures(
+        defocus_angstrom=statistics.median(defocus) if defocus else None,
+        handedness=fields.get("handedness"),
+        fit_resolution_angstrom=fields.get("fit_resolution_angstrom"),
+        verdict=fields.get("verdict", "good"),
+    )
+
+
+def _thickness(fields: dict[str, Any]) -> float | None:
+    found: float | None = fields.get("thickness_angstrom")
+    return found
+
+
+def _joined(
+    alignment: Figures | None, ctf: Figures | None, thickness_angstrom: float | None
+) -> Figures:
+    """Put together what the alignment, the CTF and the tomogram of a series say."""
+    verdicts = [one.verdict for one in (alignment, ctf) if one is not None]
+    alignment, ctf = alignment or NOTHING, ctf or NOTHING
+    return Figures(
+        residual_angstrom=alignment.residual_angstrom,
+        axis_deg=alignment.axis_deg,
+        thickness_angstrom=(
+            alignment.thickness_angstrom if thickness_angstrom is None else thickness_angstrom
+        ),
+        defocus_angstrom=ctf.defocus_angstrom,
+        handedness=ctf.handedness,
+        fit_resolution_angstrom=ctf.fit_resolution_angstrom,
+        verdict=max(verdicts, key=("good", "poor", "bad").index, default=""),
+    )
 
 
 def with_outliers(found: Sequence[Figures]) -> list[Figures]:
@@ -118,7 +131,7 @@ def with_outliers(found: Sequence[Figures]) -> list[Figures]:
             odd[at].add(name)
     for at in _other_hands(one.handedness for one in found):
         odd[at].add("hand")
-    return [replace(one, odd=frozenset(o)) for one, o in zip(found, odd, strict=True)]
+    return [replace(one, odd=frozenset(o)) if o else one for one, o in zip(found, odd, strict=True)]
 
 
 def _other_hands(hands: Iterable[int | None]) -> list[int]:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
-from tomotui.project.database import Row
 from tomotui.project.records import RecordPart
 from tomotui.records import Status, TiltSeries
 from tomotui.stages import ENTRANCES
 
+_STATUSES = {status.value: status for status in Status}
 _DIGITS = re.compile(r"(\d+)")
 _ENTRANCES = ", ".join(f"'{stage}'" for stage in ENTRANCES)
 
@@ -37,6 +38,29 @@ class Cell:
     job_id: int | None = None
 
 
+class TaskState(NamedTuple):
+    """What tables show of a task, where there are thousands; see `tomotui.records.Task`.
+
+    Attributes
+    ----------
+    dataset
+        Where the series goes that an import is about to make; ``None`` for other stages.
+    """
+
+    id: int
+    job_id: int
+    stage: str
+    target: str
+    status: Status
+    progress: float
+    summary: str
+    message: str
+    error: str
+    started_at: float | None
+    finished_at: float | None
+    dataset: str | None
+
+
 @dataclass(frozen=True)
 class SeriesRow:
     """One tilt series, or one that an import is about to make (``series`` is ``None``)."""
@@ -60,13 +84,13 @@ class MatrixPart(RecordPart):
         for row in self._from_outside():
             cells[row["name"]][row["stage"]] = Cell(Status.DONE, "from outside", 1.0)
         coming: dict[str, str] = {}
-        for row in self._newest_tasks():
-            name = row["target"]
+        for state in self.newest_states():
+            name = state.target
             if name not in series:
-                if row["stage"] not in ENTRANCES:
+                if state.stage not in ENTRANCES:
                     continue
-                coming[name] = row["dataset"] or "default"
-            cells.setdefault(name, {})[row["stage"]] = _cell(row)
+                coming[name] = state.dataset or "default"
+            cells.setdefault(name, {})[state.stage] = _cell(state)
         rows = [SeriesRow(name, one.dataset, one, cells[name]) for name, one in series.items()]
         rows += [SeriesRow(name, dataset, None, cells[name]) for name, dataset in coming.items()]
         return sorted(rows, key=lambda row: (row.dataset, _natural(row.name)))
@@ -83,16 +107,19 @@ class MatrixPart(RecordPart):
         )
         return {row["name"]: row["at"] for row in rows}
 
-    def _newest_tasks(self) -> list[Row]:
+    def newest_states(self) -> list[TaskState]:
+        """Return how the newest task of each target and stage stands, by target and stage."""
         # SQLite takes the other columns from the row that has the maximum.
-        return self._db.query(
-            f"""SELECT target, stage, status, progress, job_id, summary, message, error,
-                      CASE WHEN stage IN ({_ENTRANCES})
-                          THEN json_extract(parameters, '$.dataset') END AS dataset, max(id)
-               FROM tasks GROUP BY target, stage ORDER BY target, stage"""
+        rows = self._db.tuples(
+            f"""SELECT max(id), job_id, stage, target, status, progress, summary, message, error,
+                       started_at, finished_at,
+                       CASE WHEN stage IN ({_ENTRANCES})
+                           THEN json_extract(parameters, '$.dataset') END
+                FROM tasks GROUP BY target, stage ORDER BY target, stage"""
         )
+        return [TaskState._make((*row[:4], _STATUSES[row[4]], *row[5:])) for row in rows]
 
-    def _from_outside(self) -> list[Row]:
+    def _from_outside(self) -> list[dict[str, str]]:
         """Return the stages whose work came with the data, such as a foreign alignment."""
         stages = {"alignment": "align", "ctf": "ctf", "tomogram": "reconstruct"}
         rows = self._db.query(
@@ -104,11 +131,10 @@ class MatrixPart(RecordPart):
         return [{"name": row["name"], "stage": stages[row["kind"]]} for row in rows]
 
 
-def _cell(row: Row) -> Cell:
-    status = Status(row["status"])
-    done = status == Status.DONE
-    text = row["summary"] if done else (row["error"] or row["message"])
-    return Cell(status, text, 1.0 if done else row["progress"], row["job_id"])
+def _cell(state: TaskState) -> Cell:
+    done = state.status == Status.DONE
+    text = state.summary if done else (state.error or state.message)
+    return Cell(state.status, text, 1.0 if done else state.progress, state.job_id)
 
 
 def _natural(name: str) -> list[tuple[int, str]]:

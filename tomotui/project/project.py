@@ -31,6 +31,7 @@ class Project(LedgerPart, MatrixPart, ExclusionPart, ParticlePart, InputPart):
         self.folder = folder
         self._db = database
         self._parsed = {}
+        self._distilled = {}
         self._known_targets = {}
 
     @classmethod

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NamedTuple, TypeVar, cast
+
+from pydantic_core import from_json
 
 from tomotui.project.base import Part
 from tomotui.project.database import Row
@@ -59,10 +61,16 @@ _TABLES: dict[str, tuple[str, tuple[str, ...]]] = {
 PER_SERIES = frozenset({"tilt_series", "alignment", "ctf", "tomogram"})
 """Kinds that belong to one tilt series."""
 
+_AT_ONCE = 500
+"""Records that one query reads."""
+
 # A series that was imported again is a new record of the same name; the newest is the one meant.
 CURRENT_SERIES = """
     SELECT max(id) FROM records WHERE kind = 'tilt_series' GROUP BY name
 """
+
+
+T = TypeVar("T")
 
 
 class Ancestor(NamedTuple):
@@ -73,10 +81,19 @@ class Ancestor(NamedTuple):
     job_id: int | None
 
 
+class SeriesSize(NamedTuple):
+    """What is asked most often of a tilt series, without its tilts."""
+
+    uid: str
+    name: str
+    n_tilts: int
+
+
 class RecordPart(Part):
     """Adding, finding and tracing records."""
 
     _parsed: dict[int, tuple[int, AnyRecord]]
+    _distilled: dict[tuple[int, str], tuple[int, object]]
 
     def add_records(
         self,
@@ -191,6 +208,14 @@ class RecordPart(Part):
         found = self._load(f"id IN ({CURRENT_SERIES})")
         return [record for record in found if isinstance(record, TiltSeries)]
 
+    def series_sizes(self) -> list[SeriesSize]:
+        """Return what `tilt_series` does, without reading the tilts."""
+        rows = self._db.tuples(
+            f"""SELECT r.uid, r.name, t.n_tilts FROM records r JOIN tilt_series t ON t.uid = r.uid
+                WHERE r.id IN ({CURRENT_SERIES}) ORDER BY r.id"""
+        )
+        return [SeriesSize(*row) for row in rows]
+
     def series_named(self, name: str) -> TiltSeries | None:
         """Return the tilt series of a name, or ``None``."""
         found = self._load(
@@ -287,6 +312,33 @@ class RecordPart(Part):
             found.setdefault(row["job_id"], {})[row["kind"]] = row["n"]
         return found
 
+    def distilled(self, kind: str, distil: Callable[[dict[str, Any]], T]) -> dict[str, T]:
+        """Return by series what a function makes of the newest record of a kind.
+
+        Parameters
+        ----------
+        distil
+            Gets the fields as they were written: of thousands of records validating each would
+            take most of the time. What it returns is kept as long as the record stays the same.
+        """
+        rows = self._db.tuples(
+            """SELECT series_uid, id, revision FROM records WHERE id IN (
+                   SELECT max(id) FROM records WHERE kind = ? GROUP BY series_uid)""",
+            (kind,),
+        )
+        known, what = self._distilled, distil.__qualname__
+        unknown = [i for _, i, revision in rows if known.get((i, what), (0,))[0] != revision]
+        for start in range(0, len(unknown), _AT_ONCE):
+            for number, revision, text in self._json_of(unknown[start : start + _AT_ONCE]):
+                known[number, what] = revision, distil(from_json(text))
+        return {uid: cast("T", known[number, what][1]) for uid, number, _ in rows}
+
+    def _json_of(self, numbers: Sequence[int]) -> list[tuple[int, int, str]]:
+        places = ", ".join("?" * len(numbers))
+        return self._db.tuples(
+            f"SELECT id, revision, json FROM records WHERE id IN ({places})", numbers
+        )
+
     def _load(self, where: str, values: Sequence[Any] = ()) -> list[AnyRecord]:
         """Return records, oldest first, parsing only those not seen in their present revision.
 
@@ -295,13 +347,9 @@ class RecordPart(Part):
         """
         rows = self._db.query(f"SELECT id, revision FROM records WHERE {where} ORDER BY id", values)
         unknown = [row["id"] for row in rows if not self._is_parsed(row)]
-        for start in range(0, len(unknown), 500):
-            some = unknown[start : start + 500]
-            places = ", ".join("?" * len(some))
-            for row in self._db.query(
-                f"SELECT id, revision, json FROM records WHERE id IN ({places})", some
-            ):
-                self._parsed[row["id"]] = (row["revision"], RECORD.validate_json(row["json"]))
+        for start in range(0, len(unknown), _AT_ONCE):
+            for number, revision, text in self._json_of(unknown[start : start + _AT_ONCE]):
+                self._parsed[number] = (revision, RECORD.validate_json(text))
         return [self._parsed[row["id"]][1] for row in rows]
 
     def _is_parsed(self, row: Row) -> bool:
