@@ -164,3 +164,11 @@ def test_real_imod_and_relion_alignments_of_one_series_agree(shared_data: Path) 
     np.testing.assert_allclose(a.axis_deg, b.axis_deg, atol=0.2)
     for axis in range(2):
         assert np.corrcoef(a.shift_angstrom[:, axis], b.shift_angstrom[:, axis])[0, 1] > 0.9
+
+
+def test_a_transform_of_impossible_numbers_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.xf"
+    for word in ("nan", "inf", "1e300"):
+        path.write_text(f"{word} 0 0 1 0 0\n")
+        with pytest.raises(FormatError, match=r"a.xf, line 1: not the six numbers"):
+            read_xf(path)

@@ -9,7 +9,8 @@ import pytest
 from tests.formats.series_folders import Sample, make_sample
 from tomotui.formats.alignments import read_alignment
 from tomotui.formats.ctfs import read_ctf
-from tomotui.formats.relion import RelionTomogram
+from tomotui.formats.errors import FormatError
+from tomotui.formats.relion import RelionTomogram, read_relion
 from tomotui.formats.relion_particles import read_relion_particles
 from tomotui.formats.relion_set import RelionEntry, write_relion_set
 from tomotui.formats.star import read_star
@@ -108,3 +109,23 @@ def test_the_columns_are_those_of_relions_own_project(sample: Sample, tmp_path: 
     angles = [f"rlnAngle{name}" for name in ("Rot", "Tilt", "Psi")]
     origins = [f"rlnOrigin{axis}Angst" for axis in "XYZ"]
     assert {"rlnTomoName", "rlnOpticsGroup", *axes, *angles, *origins} <= mine.keys()
+
+
+@pytest.mark.parametrize("named", ["/etc/passwd", "../../etc/passwd", "../other/particles.star"])
+def test_paths_of_other_files_are_not_followed(tmp_path: Path, named: str) -> None:
+    leader = tmp_path / "optimisation_set.star"
+    leader.write_text(
+        f"data_\n\n_rlnTomoParticlesFile {named}\n_rlnTomoTomogramsFile {named}\n"
+    )  # fmt: skip
+    with pytest.raises(FormatError, match="no STAR file of a project; give the optimisation set"):
+        read_relion_particles(leader, {"TS_1": "t"})
+    with pytest.raises(FormatError, match="no STAR file of a project; give the list"):
+        read_relion(leader)
+
+
+def test_a_hand_that_is_no_number_is_refused(sample: Sample, tmp_path: Path) -> None:
+    _write(tmp_path / "job", sample, {})
+    path = tmp_path / "job/tomograms.star"
+    path.write_text(path.read_text().replace("-1.000000", "inf"))
+    with pytest.raises(FormatError, match=r"tomograms.star: rlnTomoHand is inf; correct it"):
+        read_relion(path)

@@ -403,9 +403,12 @@ def _read_series(
     def value(column: str, default: float) -> float:
         said = table[column][row] if column in table else default
         try:
-            return float(said)
+            number = float(said)
         except (TypeError, ValueError):
-            raise FormatError(f"{path}: {column} is {said!r}", "correct it: a number") from None
+            number = np.nan
+        if not np.isfinite(number):
+            raise FormatError(f"{path}: {column} is {said!r}", "correct it: a number")
+        return number
 
     pixel_size = value("rlnTomoTiltSeriesPixelSize", 0.0)
     return RelionSeries(
@@ -421,7 +424,15 @@ def _read_series(
 
 
 def _found(listing: Path, relative: Path, project_folder: Path | str | None) -> Path:
-    """Find a file named from a RELION project's folder, or moved along with the listing."""
+    """Find a file named from a RELION project's folder, or moved along with the listing.
+
+    Only STAR files are looked for: a list must not make other files be read.
+    """
+    if relative.suffix != ".star" or ".." in relative.parts:
+        raise FormatError(
+            f"{listing} names {relative}, which is no STAR file of a project",
+            "give the list as RELION has written it",
+        )
     starts = [Path(project_folder)] if project_folder else list(listing.absolute().parents)
     candidates = [start / relative for start in starts]
     candidates += [listing.parent / "tilt_series" / relative.name]

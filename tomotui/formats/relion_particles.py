@@ -143,6 +143,11 @@ def _follow(path: Path) -> tuple[Path, dict[str, Corner]]:
 
 def _beside(path: Path, named: str) -> Path:
     """Return a file that RELION names from its project's folder, one of those above ``path``."""
+    if not named.endswith(".star") or ".." in Path(named).parts:
+        raise FormatError(
+            f"{path} names {named}, which is no STAR file of a project",
+            "give the optimisation set as RELION has written it",
+        )
     for folder in path.absolute().parents:
         if os.path.isfile(folder / named):
             return folder / named
