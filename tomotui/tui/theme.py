@@ -269,12 +269,12 @@ def read_theme(path: Path) -> Look:
     try:
         values: Mapping[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
         look = Look.model_validate(values)
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ThemeError(f"{path} cannot be read: {error}") from error
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])
         raise ThemeError(f"{path}: {place}: {first['msg']}") from error
+    except (OSError, ValueError, RecursionError) as error:
+        raise ThemeError(f"{path} cannot be read: {error}") from error
     missing = [mood for mood in MOODS if mood not in look.status]
     if missing:
         raise ThemeError(f"{path}: [status] says nothing of {', '.join(missing)}")
