@@ -70,7 +70,7 @@ def _read(name: str, path: Path, project_folder: Path) -> SavedRecipe:
         place = "project"
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         return SavedRecipe(name, path, place, problem=f"{path} cannot be read: {error}")
     tables = values.get("step")
     if not isinstance(tables, list):
