@@ -12,6 +12,7 @@ from textual.notifications import SeverityLevel
 
 from tomotui.tui import keymap, session
 from tomotui.tui.actions import bindings
+from tomotui.tui.ascii_filter import AsciiOnly
 from tomotui.tui.colour_filters import FewerColours
 from tomotui.tui.raster.capability import Capability
 from tomotui.tui.screens.base import Frame, Modal
@@ -74,7 +75,7 @@ class Appearance(FrameAcknowledgements, App[int], inherit_bindings=False):
         self.set_reactive(App.theme, wanted.name)
         self.stylesheet.set_variables(self.get_css_variables())
         self._show_in_fewer_colours()
-        self.set_class(self.ascii_only, "-ascii")
+        self.show_in_characters()
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
         """Return values of our own variables for themes that lack them."""
@@ -129,6 +130,12 @@ class Appearance(FrameAcknowledgements, App[int], inherit_bindings=False):
         others = [each for each in self._filters if not isinstance(each, ours)]
         self._filters = [*others, FewerColours(self.look, depth)]
         self.set_class(depth == "mono", "-mono")
+
+    def show_in_characters(self) -> None:
+        """Let everything be drawn in ASCII, or no longer, as the terminal has characters."""
+        others = [each for each in self._filters if not isinstance(each, AsciiOnly)]
+        self._filters = [*others, AsciiOnly()] if self.ascii_only else others
+        self.set_class(self.ascii_only, "-ascii")
 
     def use_theme(self, name: str, keep: bool = True) -> None:
         """Put on a theme; ``keep`` remembers it for the next time."""

@@ -246,6 +246,7 @@ class Linking(TypeAhead):
     def keep_glyphs(self, name: GlyphName) -> None:
         """Draw with these from now on, in this terminal and at the next start as well."""
         self.capability = with_glyphs(self.capability, name)
+        self.show_in_characters()
         if self.preferences.glyphs.get(self.terminal.key) != name:
             self.preferences.glyphs[self.terminal.key] = name
             session.save_preferences(self.preferences)

@@ -95,8 +95,8 @@ class Capability:
 
     @property
     def ascii_only(self) -> bool:
-        """True when no character beyond ASCII is safe."""
-        return self.available == ("ascii",)
+        """True when no character beyond ASCII is safe, or none is wished."""
+        return self.glyphs == "ascii" or self.available == ("ascii",)
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from tomotui.tui.raster.ascii_twins import in_ascii
 from tomotui.tui.raster.emit import Frame, to_frame
 from tomotui.tui.raster.glyphs import GLYPHS, GlyphSet
 from tomotui.tui.raster.lines import dot_cells, polyline
@@ -188,7 +189,8 @@ def draw_marks(
                 frame.write(row, left + 1, arm, mark.role, ground=None)
                 frame.write(row, right - 1, arm, mark.role, ground=None)
         if mark.label:
-            frame.write(top, right + 1, mark.label, mark.role)
+            label = in_ascii(mark.label) if ascii_only else mark.label
+            frame.write(top, right + 1, label, mark.role)
 
 
 def draw_trails(
@@ -202,7 +204,7 @@ def draw_trails(
         if trail.mark:
             for y, x in zip(down.tolist(), across.tolist(), strict=True):
                 if math.isfinite(y) and math.isfinite(x):
-                    mark = _ASCII_MARKS.get(trail.mark, trail.mark) if ascii_only else trail.mark
+                    mark = _marked(trail.mark, ascii_only)
                     frame.write(math.floor(y), math.floor(x), mark, trail.role, ground=None)
             continue
         x_dots, y_dots = polyline(across * dots.columns - 0.5, down * dots.rows - 0.5)
@@ -234,3 +236,8 @@ _STRONG_CORNERS = "┏┓┗┛"
 _ROOM_FOR_ARMS = 4
 """Cells across a bracket from which its corners have arms."""
 _ASCII_MARKS = {"●": "o", "○": ".", "◆": "#", "✗": "x", "━": "-", "┃": "|"}
+
+
+def _marked(mark: str, ascii_only: bool) -> str:
+    """Return a sign, or words, at a point."""
+    return _ASCII_MARKS.get(mark, in_ascii(mark)) if ascii_only else mark
