@@ -416,3 +416,21 @@ async def test_a_missing_volume_is_named_and_decisions_go_on(
         await until(pilot, lambda: "ts_1.mrc" in _text(screen, "#picks-status"))
         await pilot.press("a")
         assert _decisions(place)["accepted"] == 1
+
+
+async def test_the_list_is_narrowed_by_words(make_app: AppMaker, place: Path) -> None:
+    app = _app(make_app, place)
+    async with app.run_test(size=WIDE) as pilot:
+        screen = await _review(pilot)
+        review = screen.review
+        await pilot.press("x", "/", *"ts_2")
+        await until(pilot, lambda: len(review) == N)
+        await pilot.press("enter")
+        assert {review.series_at(int(row)) for row in review.rows} == {"ts_2"}
+        assert screen.series_name == "ts_2"
+        await pilot.press("/", "end", *["backspace"] * 4, *"!rej", "enter")
+        await until(pilot, lambda: len(review) == 2 * N - 1)
+        assert app.session.filters["picks"] == "!rej"
+        await pilot.press("escape")
+        assert len(review) == 2 * N
+        assert isinstance(app.screen, PicksMode)

@@ -15,6 +15,12 @@ PICK_ACTIONS = (
     Action(
         "pick.previous_open", "undecided before", "To the undecided one before.", "step_open(-1)"
     ),
+    Action(
+        "pick.filter",
+        "filter",
+        "List only candidates whose series, decision or class match; ! inverts.",
+        "filter_list",
+    ),
     Action("pick.undo", "undo", "Take the last act back.", "undo_act", True),
     Action("pick.redo", "redo", "Make again what was taken back.", "redo_act"),
     *(

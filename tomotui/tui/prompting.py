@@ -16,7 +16,7 @@ from tomotui.tui.navigation import Navigation
 from tomotui.tui.screens.base import Frame
 from tomotui.tui.widgets.status_bar import LineInput
 
-OPENS_A_LINE = frozenset({"app.command", "list.filter", "log.search"})
+OPENS_A_LINE = frozenset({"app.command", "list.filter", "log.search", "pick.filter"})
 """Actions after which words are typed."""
 
 

@@ -15,6 +15,7 @@ from tomotui.project.curation import ORDERS, Act, Curation, Order, Rows
 from tomotui.project.decisions import Entry
 from tomotui.records import Verdict
 from tomotui.records.particle_table import ParticleTable
+from tomotui.tui.filtering import RowFilter
 from tomotui.tui.wording import duration
 
 Show = Literal["all", "undecided", "accepted", "rejected", "unsure"]
@@ -46,6 +47,8 @@ class Review:
         Where in the list one is.
     scope
         Only candidates in these series; all when empty.
+    filter
+        Only candidates whose series, decision and class match.
     threshold
         The score from which candidates are to be kept.
     in_audit
@@ -58,6 +61,7 @@ class Review:
         self.order: Order = "priority"
         self.show: Show = "all"
         self.scope: tuple[str, ...] = ()
+        self.filter = RowFilter()
         self.in_audit = False
         self.seed = 0
         self.place = 0
@@ -90,7 +94,26 @@ class Review:
             shown &= self.curation.table.decisions[rows] == self.show
         if self.scope:
             shown &= np.isin(self.curation.table.tomogram_uids[rows], self.uids_of(self.scope))
+        if not self.filter.is_empty:
+            shown &= self._matching(rows)
         return shown
+
+    def _matching(self, rows: Rows) -> np.ndarray:
+        """Return which candidates the filter leaves; each kind of them is looked at once."""
+        table = self.curation.table
+        columns = (table.tomogram_uids[rows], table.decisions[rows], table.classes[rows])
+        kinds = list(zip(*(column.tolist() for column in columns), strict=True))
+        matches = {kind: self.filter.matches(self._words_of(*kind)) for kind in set(kinds)}
+        return np.array([matches[kind] for kind in kinds], dtype=bool)
+
+    def _words_of(self, tomogram_uid: str, decision: str, class_number: int) -> str:
+        words = f"{self.series_of.get(tomogram_uid, '')} {decision}"
+        return f"{words} class {class_number}" if class_number > 0 else words
+
+    def narrow(self, words: str) -> None:
+        """List only those that match; all for no words."""
+        self.filter, self.in_audit = RowFilter(words), False
+        self.arrange()
 
     def uids_of(self, series: Sequence[str]) -> list[str]:
         """Return the tomograms of series."""

@@ -18,7 +18,7 @@ from tomotui.tui.actions import bindings
 from tomotui.tui.memory import place_of, view_of
 from tomotui.tui.raster.volume import SliceSource
 from tomotui.tui.review import SHOWS
-from tomotui.tui.screens.picks_training import PicksTraining
+from tomotui.tui.screens.picks_filter import PicksFilter
 from tomotui.tui.screens.places import looking_at
 from tomotui.tui.screens.slice_choices import Choice
 from tomotui.tui.session import PicksWish
@@ -27,19 +27,20 @@ from tomotui.tui.widgets.slice_view import SliceView
 from tomotui.tui.widgets.status_bar import StatusBar
 
 _ON_SETS = frozenset({"insert", "mark", "curve", "audit", "retrain", "wanted_precision"})
-_ON_SETS |= {"gallery", "sort", "show", "scope", "undo_act", "redo_act", "apply_threshold"}
+_ON_SETS |= {"gallery", "sort", "show", "scope", "filter_list"}
+_ON_SETS |= {"undo_act", "redo_act", "apply_threshold"}
 _ON_CANDIDATES = frozenset({"decide", "step", "step_open", "drop"})
 _ON_CANDIDATES |= {"threshold_here", "nudge_threshold"}
 
 
-class PicksMode(PicksTraining):
+class PicksMode(PicksFilter):
     """Reviews the candidates of a set."""
 
     PROSE = (
         "Candidates are judged one by one, the most informative first: a accepts, x rejects, s is "
         "unsure; the picture follows. Digits give classes; esc leaves the review. The keys of "
-        "slices work as everywhere. To begin from "
-        "nothing: S begins a set, M steers a crosshair, i marks. ctrl+r trains the network on "
+        "slices work as everywhere; / lists those of a series, a decision or a class. To begin "
+        "from nothing: S begins a set, M steers a crosshair, i marks. ctrl+r trains the network on "
         "what was decided and searches all tomograms meanwhile. e asks about a random sample and "
         "tells the precision with its interval; % finds the threshold for a precision, T applies "
         "it. While one steers, hjkl move and , . go through the slices."
@@ -109,6 +110,7 @@ class PicksMode(PicksTraining):
                 low, high = review.score_range
                 review.threshold = min(max(kept.threshold, low), high)
             review.in_audit = kept.in_audit and review.curation.audit is not None
+        review.narrow(self.tomotui.session.filters.get("picks", ""))
         review.arrange(keep=False)
         row = review.curation.row(kept.particle or "")
         if kept.particle_set == held and row is not None:
@@ -116,6 +118,7 @@ class PicksMode(PicksTraining):
         self._granted()
         self.look_elsewhere()
         super().begun()
+        self.update_right()
         self._offer_keys()
         if kept.as_tiles and kept.particle_set == held:
             self.call_later(self.action_gallery)
