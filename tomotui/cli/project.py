@@ -15,7 +15,7 @@ from tomotui.cli.options import (
     print_table,
     refuse_spectators,
 )
-from tomotui.project import Project, SeriesRow
+from tomotui.project import Project, StageRow
 from tomotui.stages import all_stages, get
 from tomotui.stages.base import Stage
 
@@ -61,7 +61,7 @@ def status(*, project: ProjectOption = None, watch: bool = False, json: JsonOpti
             from tomotui.cli.watching import watch_project
 
             return watch_project(opened, json)
-        rows = opened.matrix()
+        rows = opened.stage_rows()
         jobs = [job for job in opened.jobs() if not job.status.is_finished]
         agent = agent_status(opened.folder)
         if json:
@@ -80,7 +80,7 @@ def status(*, project: ProjectOption = None, watch: bool = False, json: JsonOpti
     return 0
 
 
-def _print_matrix(rows: Sequence[SeriesRow]) -> None:
+def _print_matrix(rows: Sequence[StageRow]) -> None:
     stages = [stage.name for stage in all_stages() if stage.scope == "series"]
     stages += sorted({name for row in rows for name in row.cells} - set(stages))
     table = [
@@ -95,7 +95,7 @@ def _print_matrix(rows: Sequence[SeriesRow]) -> None:
 
 
 def _status_json(
-    project: Project, rows: Sequence[SeriesRow], agent_is_alive: bool
+    project: Project, rows: Sequence[StageRow], agent_is_alive: bool
 ) -> dict[str, Any]:
     return {
         "name": project.name,

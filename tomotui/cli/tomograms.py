@@ -14,20 +14,25 @@ if TYPE_CHECKING:
 
 def known_tomograms(project: Project) -> dict[str, KnownTomogram]:
     """Return the newest measured tomogram of each series, by the series' name."""
-    found = {}
-    for series in project.tilt_series():
-        tomogram = project.newest_tomogram(series.uid)
-        if tomogram is not None:
-            found[series.name] = known_tomogram(project, series, tomogram)
-    return found
+    newest = {
+        one.series_uid: one
+        for one in project.records("tomogram")
+        if isinstance(one, Tomogram) and not one.restored
+    }
+    return {
+        series.name: known_tomogram(project, series, newest[series.uid])
+        for series in project.tilt_series()
+        if series.uid in newest
+    }
 
 
 def written_tomograms(project: Project) -> dict[str, KnownTomogram]:
     """Return `known_tomograms`, and the newest of series that were imported again since then."""
     found = {}
+    owners = {one.uid: one for one in project.records("tilt_series")}
     for tomogram in project.records("tomogram"):
         if isinstance(tomogram, Tomogram) and not tomogram.restored:
-            owner = project.record(tomogram.series_uid)
+            owner = owners.get(tomogram.series_uid)
             if isinstance(owner, TiltSeries):
                 found[owner.name] = known_tomogram(project, owner, tomogram)
     return {**found, **known_tomograms(project)}
@@ -53,12 +58,7 @@ def needed_tomograms(project: Project, name: str | None = None) -> dict[str, Kno
 
 def names_of_tomograms(project: Project) -> dict[str, str]:
     """Return the name of every tomogram's series by the tomogram's identity, old ones included."""
-    names = {}
-    for tomogram in project.records("tomogram"):
-        if isinstance(tomogram, Tomogram):
-            owner = project.record(tomogram.series_uid)
-            names[tomogram.uid] = owner.name if isinstance(owner, TiltSeries) else ""
-    return names
+    return project.series_of_tomograms()
 
 
 def known_tomogram(project: Project, series: TiltSeries, tomogram: Tomogram) -> KnownTomogram:

@@ -6,7 +6,7 @@ from tomotui.project.decisions import Judged, Judgement, fold
 from tomotui.project.errors import MissingInput, ProjectError, RefusedChange
 from tomotui.project.exclusion import TiltChoice
 from tomotui.project.inputs import InputWish
-from tomotui.project.matrix import Cell, SeriesRow, TaskState
+from tomotui.project.matrix import Cell, SeriesRow, StageRow, TaskState
 from tomotui.project.project import Project
 from tomotui.project.records import Ancestor
 
@@ -21,6 +21,7 @@ __all__ = [
     "ProjectError",
     "RefusedChange",
     "SeriesRow",
+    "StageRow",
     "TaskState",
     "TiltChoice",
     "fold",

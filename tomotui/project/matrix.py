@@ -61,6 +61,14 @@ class TaskState(NamedTuple):
     dataset: str | None
 
 
+class StageRow(NamedTuple):
+    """What the stages have made of one tilt series, or of one that an import is about to make."""
+
+    name: str
+    dataset: str
+    cells: dict[str, Cell]
+
+
 @dataclass(frozen=True)
 class SeriesRow:
     """One tilt series, or one that an import is about to make (``series`` is ``None``)."""
@@ -80,19 +88,27 @@ class MatrixPart(RecordPart):
         The number of queries does not depend on the number of series.
         """
         series = {one.name: one for one in self.tilt_series()}
-        cells: dict[str, dict[str, Cell]] = {name: {} for name in series}
+        return [
+            SeriesRow(row.name, row.dataset, series.get(row.name), row.cells)
+            for row in self.stage_rows()
+        ]
+
+    def stage_rows(self) -> list[StageRow]:
+        """Return the rows of `matrix` without reading the tilt series."""
+        dataset_of = {one.name: one.dataset for one in self.series_sizes()}
+        cells: dict[str, dict[str, Cell]] = {name: {} for name in dataset_of}
         for row in self._from_outside():
             cells[row["name"]][row["stage"]] = Cell(Status.DONE, "from outside", 1.0)
         coming: dict[str, str] = {}
         for state in self.newest_states():
             name = state.target
-            if name not in series:
+            if name not in dataset_of:
                 if state.stage not in ENTRANCES:
                     continue
                 coming[name] = state.dataset or "default"
             cells.setdefault(name, {})[state.stage] = _cell(state)
-        rows = [SeriesRow(name, one.dataset, one, cells[name]) for name, one in series.items()]
-        rows += [SeriesRow(name, dataset, None, cells[name]) for name, dataset in coming.items()]
+        rows = [StageRow(name, dataset, cells[name]) for name, dataset in
+                (*dataset_of.items(), *coming.items())]  # fmt: skip
         return sorted(rows, key=lambda row: (row.dataset, _natural(row.name)))
 
     def arrival_times(self) -> dict[str, float]:

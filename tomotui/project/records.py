@@ -86,6 +86,7 @@ class SeriesSize(NamedTuple):
 
     uid: str
     name: str
+    dataset: str
     n_tilts: int
 
 
@@ -211,10 +212,20 @@ class RecordPart(Part):
     def series_sizes(self) -> list[SeriesSize]:
         """Return what `tilt_series` does, without reading the tilts."""
         rows = self._db.tuples(
-            f"""SELECT r.uid, r.name, t.n_tilts FROM records r JOIN tilt_series t ON t.uid = r.uid
+            f"""SELECT r.uid, r.name, t.dataset, t.n_tilts
+                FROM records r JOIN tilt_series t ON t.uid = r.uid
                 WHERE r.id IN ({CURRENT_SERIES}) ORDER BY r.id"""
         )
         return [SeriesSize(*row) for row in rows]
+
+    def series_of_tomograms(self) -> dict[str, str]:
+        """Return the name of each tomogram's series by the tomogram's identity, oldest first."""
+        return dict(
+            self._db.tuples(
+                """SELECT r.uid, s.name FROM records r JOIN records s ON s.uid = r.series_uid
+                   WHERE r.kind = 'tomogram' ORDER BY r.id"""
+            )
+        )
 
     def series_named(self, name: str) -> TiltSeries | None:
         """Return the tilt series of a name, or ``None``."""
