@@ -27,6 +27,7 @@ STAGES = (
     "WholeStage",
     "GreedyStage",
     "CrowdedStage",
+    "TogetherStage",
     "BrokenRecordStage",
     "OrphanStage",
     "AverageStage",

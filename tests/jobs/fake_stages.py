@@ -154,6 +154,37 @@ class CrowdedStage(Stage):
         return StageResult(summary="fitted")
 
 
+class TogetherParameters(Parameters):
+    act: Literal["sum", "fail", "wait"] = parameter("sum", "What to do.")
+
+
+class TogetherStage(Stage):
+    """Adds up the numbers of the processes that share it, counted from 1."""
+
+    name = "together"
+    title = "Together"
+    summary = "Is done by several processes."
+    parameters_type = TogetherParameters
+    scope = "sample"
+    shares_work = True
+
+    def run(self, task: Task, inputs: Inputs, parameters: TogetherParameters) -> StageResult:
+        import torch
+
+        from tomotui.algorithms.parallel import Ranks
+
+        ranks = Ranks()
+        if parameters.act == "fail" and ranks.rank == 1:
+            raise StageError("the second process finds no room.", "Make some.")
+        task.progress(0.5, "begun")
+        while parameters.act == "wait":
+            task.raise_if_cancelled()
+            time.sleep(0.02)
+        total = torch.tensor([ranks.rank + 1.0])
+        ranks.sum_(total)
+        return StageResult(summary=f"{total.item():.0f} of {ranks.count}, {task.threads} threads")
+
+
 class BrokenRecordStage(Stage):
     """Makes a record that cannot be stored."""
 

@@ -25,6 +25,7 @@ from tomotui.jobs.launch import specify, write_job_file, write_task_folder
 from tomotui.jobs.liveness import this_host
 from tomotui.jobs.local import CPU, Slots, SlotState, spawn_worker
 from tomotui.jobs.presence import AGENT_FILE, AGENT_LOCK, AGENT_LOG, agent_status, announce
+from tomotui.jobs.processes import processes_in, why_too_many
 from tomotui.jobs.recipe_running import why_not
 from tomotui.jobs.settings import AgentSettings
 from tomotui.jobs.specification import TaskSpecification
@@ -190,11 +191,17 @@ class Agent:
 
     def _start(self, task: Task) -> None:
         """Start one task when a device is free for it, and its recipe wants it done."""
-        device = self._place_for(task)
+        job = self._project.job(task.job_id)
+        try:
+            processes = processes_in(job.profile)
+        except ProjectError as error:
+            self._finish(task, Outcome(Status.FAILED, str(error)))
+            return
+        device = self._place_for(task, processes)
         if device is None:
             return
-        job = self._project.job(task.job_id)
-        specification = self._specify(task, job, self._slots.visible(device), self._slots.threads)
+        visible, threads = self._slots.visible(device), self._slots.threads
+        specification = self._specify(task, job, visible, threads, processes)
         if specification is None or not self._project.mark_starting(task, device, this_host()):
             return
         folder = self._project.folder / task.folder
@@ -211,14 +218,18 @@ class Agent:
         self._project.note_process(task, process.pid)
         log.info("%s: started as process %d on %s", _name(task), process.pid, device)
 
-    def _place_for(self, task: Task) -> str | None:
+    def _place_for(self, task: Task, processes: int) -> str | None:
         try:
-            return self._slots.place_for(get(task.stage).needs, lambda: self._gpu_need(task))
+            stage = get(task.stage)
         except UnknownStage:
             return CPU  # Said when its inputs are gathered.
+        if reason := why_too_many(stage, processes, len(self._slots.gpus)):
+            self._finish(task, Outcome(Status.FAILED, f"{reason} Clone the job for fewer."))
+            return None
+        return self._slots.place_for(stage.needs, lambda: self._gpu_need(task), processes)
 
     def _specify(
-        self, task: Task, job: Job, gpu: str = "", threads: int = 1
+        self, task: Task, job: Job, gpu: str = "", threads: int = 1, processes: int = 1
     ) -> TaskSpecification | None:
         """Gather what a task needs; ``None`` when it was finished instead, with the reason."""
         if reason := why_not(self._project, job, task):
@@ -231,6 +242,7 @@ class Agent:
                 get(task.stage),
                 gpu=gpu,
                 threads=threads,
+                processes=processes,
                 heartbeat_seconds=self._settings.heartbeat,
                 kill_after_seconds=self._settings.kill_after,
             )

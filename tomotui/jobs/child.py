@@ -90,7 +90,12 @@ def _attempt(task: RunningTask, specification: TaskSpecification, folder: Path) 
         stage = get(specification.stage)
         parameters = stage.validate(specification.parameters)
         task.raise_if_cancelled()
-        made = _run_twice_if_need_be(stage, task, inputs_of(folder, specification), parameters)
+        inputs = inputs_of(folder, specification)
+        if specification.is_shared:
+            # All processes would have to begin again together.
+            made = stage.run(task, inputs, parameters)
+        else:
+            made = _run_twice_if_need_be(stage, task, inputs, parameters)
         _check_storable(made)
         particles = write_particles(folder, made)
         candidates = write_candidates(folder, made)

@@ -66,11 +66,11 @@ class GpuSlots:
     most_tasks: int = MOST_TASKS
     look: Callable[[str], GpuUsage | None] = gpu_usage
     _tenants: dict[str, dict[int, Tenant]] = field(default_factory=dict)
-    _kept_free: str = ""
+    _kept_free: frozenset[str] = frozenset()
 
     def begin_round(self) -> None:
         """Look at the waiting tasks anew, from the first."""
-        self._kept_free = ""
+        self._kept_free = frozenset()
 
     def tenants(self, label: str) -> dict[int, Tenant]:
         """Return the tasks that have a GPU."""
@@ -81,13 +81,20 @@ class GpuSlots:
         """Whether any task might get a GPU in this round."""
         return any(map(self._is_open, self.gpus))
 
-    def place_for(self, need: Need) -> str | None:
+    def place_for(self, need: Need, n_gpus: int = 1) -> str | None:
         """Return the GPU for the next waiting task, or ``None``: it has to wait.
 
-        GPUs that nobody of ours has are given first.
+        GPUs that nobody of ours has are given first. A task that wants several gets such alone,
+        and their names are put together, as in ``gpu 0,3``.
         """
         open_now = [gpu for gpu in self.gpus if self._is_open(gpu)]
-        if empty := [gpu for gpu in open_now if not self.tenants(gpu.label)]:
+        empty = [gpu for gpu in open_now if not self.tenants(gpu.label)]
+        if n_gpus > 1:
+            if len(empty) >= n_gpus:
+                return label_of(empty[:n_gpus])
+            self._keep_free(n_gpus)
+            return None
+        if empty:
             return max(empty, key=self._free_bytes).label if len(empty) > 1 else empty[0].label
         if not open_now:
             return None
@@ -98,17 +105,28 @@ class GpuSlots:
         label = max(rooms, key=rooms.__getitem__)
         if wanted is not None and wanted <= rooms[label]:
             return label
-        if not self._kept_free:
-            self._kept_free = min(self.gpus, key=lambda gpu: len(self.tenants(gpu.label))).label
+        self._keep_free(1)
         return None
 
+    def _keep_free(self, n_gpus: int) -> None:
+        """Let nobody come to those GPUs with the fewest tasks, for the first that has to wait."""
+        if not self._kept_free:
+            fewest = sorted(self.gpus, key=lambda gpu: len(self.tenants(gpu.label)))[:n_gpus]
+            self._kept_free = frozenset(gpu.label for gpu in fewest)
+
     def take(self, task_id: int, label: str, need_bytes: int | None) -> None:
-        """Give a GPU to a task."""
-        here = self.tenants(label)
-        here[task_id] = Tenant(need_bytes, had_company=bool(here))
-        if len(here) > 1:
-            for tenant in here.values():
-                tenant.had_company = True
+        """Give a GPU, or several, to a task."""
+        for gpu in self.named(label):
+            here = self.tenants(gpu.label)
+            here[task_id] = Tenant(need_bytes, had_company=bool(here))
+            if len(here) > 1:
+                for tenant in here.values():
+                    tenant.had_company = True
+
+    def named(self, label: str) -> list[Gpu]:
+        """Return the GPUs that the device of a task names."""
+        numbers = label.removeprefix("gpu ").split(",")
+        return [gpu for gpu in self.gpus if str(gpu.number) in numbers]
 
     def free(self, task_id: int) -> None:
         """Take a task's GPU back."""
@@ -126,7 +144,7 @@ class GpuSlots:
 
     def _is_open(self, gpu: Gpu) -> bool:
         """Whether another task might come to a GPU, if it fits."""
-        if gpu.label == self._kept_free:
+        if gpu.label in self._kept_free:
             return False
         here = self.tenants(gpu.label).values()
         if self.tasks_per_gpu is not None:
@@ -147,6 +165,11 @@ class GpuSlots:
         strangers = max(usage.memory_bytes - sum(tenant.held_bytes for tenant in here), 0)
         promised = sum(tenant.share_bytes for tenant in here)
         return int((1 - SPARE) * gpu.memory_bytes) - strangers - promised
+
+
+def label_of(gpus: Sequence[Gpu]) -> str:
+    """Return how the device of a task is called that has several GPUs."""
+    return f"gpu {','.join(str(gpu.number) for gpu in gpus)}"
 
 
 def tasks_per_gpu_from_environment() -> int | None:

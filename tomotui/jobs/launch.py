@@ -33,6 +33,7 @@ def specify(
     *,
     gpu: str,
     threads: int,
+    processes: int = 1,
     heartbeat_seconds: float,
     kill_after_seconds: float,
 ) -> TaskSpecification:
@@ -57,6 +58,7 @@ def specify(
         has_particles=stage.takes_particles,
         gpu=gpu,
         threads=threads,
+        processes=processes,
         project_folder=project.folder,
         heartbeat_seconds=heartbeat_seconds,
         kill_after_seconds=kill_after_seconds,

@@ -7,6 +7,7 @@ the process was started, the boot of the machine and the host it names one proce
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 import signal
 import socket
@@ -15,6 +16,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tomotui.records import Value
+
+_PR_SET_PDEATHSIG = 1
+
+
+def die_with_parent() -> None:
+    """Ask the kernel to kill this process when its parent dies, however that happens."""
+    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
 
 
 class ProcessIdentity(Value):

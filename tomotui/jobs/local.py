@@ -116,7 +116,9 @@ class Slots:
         """Look at the waiting tasks anew, from the first."""
         self._on_gpu.begin_round()
 
-    def place_for(self, needs: Needs, gpu_need: Need = lambda: None) -> str | None:
+    def place_for(
+        self, needs: Needs, gpu_need: Need = lambda: None, processes: int = 1
+    ) -> str | None:
         """Return the device for the next waiting task, or ``None``: it has to wait.
 
         On a machine with GPUs a stage that needs one waits for one; elsewhere it takes a
@@ -126,9 +128,11 @@ class Slots:
         ----------
         gpu_need
             Tells how much of a GPU's memory it will need; asked only where it would not be alone.
+        processes
+            That work on it together, each on a GPU of its own.
         """
         if needs == "gpu" and self.gpus:
-            return self._on_gpu.place_for(gpu_need)
+            return self._on_gpu.place_for(gpu_need, processes)
         return CPU if len(self._on_cpu) < self.cpu_slots else None
 
     @property
@@ -155,7 +159,9 @@ class Slots:
 
     def visible(self, device: str) -> str:
         """Return how CUDA_VISIBLE_DEVICES names a device; empty for the processors."""
-        return next((gpu.visible for gpu in self.gpus if gpu.label == device), "")
+        if not device.startswith(GPU):
+            return ""
+        return ",".join(gpu.visible for gpu in self._on_gpu.named(device))
 
     def tenant(self, task_id: int) -> Tenant | None:
         """Return what is known of a task that has a GPU."""

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import psutil
 
-WORKER_MODULE = "tomotui.jobs.worker"
+WORKER_MODULES = ("tomotui.jobs.worker", "tomotui.jobs.ranks")
 
 
 class Owner(NamedTuple):
@@ -66,10 +66,11 @@ def owner_of(pid: int) -> Owner:
 
 def job_in(words: list[str]) -> tuple[Path | None, int | None]:
     """Return the project and the job that the command line of a worker names."""
-    if WORKER_MODULE not in words[:-1]:
+    places = [words.index(module) for module in WORKER_MODULES if module in words[:-1]]
+    if not places:
         return None, None
     # PROJECT/jobs/0012-align/TASK
-    task_folder = Path(words[words.index(WORKER_MODULE) + 1])
+    task_folder = Path(words[places[0] + 1])
     number = task_folder.parent.name.partition("-")[0]
     if not number.isdecimal() or len(task_folder.parents) < 3:
         return None, None

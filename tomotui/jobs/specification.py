@@ -73,9 +73,11 @@ class TaskSpecification(JobFile):
     inputs
         The records to work on, by kind.
     gpu
-        The GPU to use, as CUDA_VISIBLE_DEVICES names it; empty for none.
+        The GPU to use, or several, as CUDA_VISIBLE_DEVICES names them; empty for none.
     threads
         How many threads the libraries may use.
+    processes, nodes
+        How many processes share the task on each node, and how many nodes there are.
     has_particles
         Whether the particles to work on lie beside, in ``particles.npz``.
     """
@@ -88,11 +90,18 @@ class TaskSpecification(JobFile):
     inputs: dict[str, list[AnyRecord]] = Field(default_factory=dict)
     gpu: str = ""
     threads: int = 1
+    processes: int = 1
+    nodes: int = 1
     project_folder: Path
     heartbeat_seconds: float = 2.0
     kill_after_seconds: float = 10.0
     has_particles: bool = False
     version: str
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether several processes work on it together."""
+        return self.processes * self.nodes > 1
 
     @property
     def input_uids(self) -> list[str]:

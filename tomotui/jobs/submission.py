@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tomotui.jobs.cluster.profiles import read_profiles
 from tomotui.jobs.presence import ensure_agent
+from tomotui.jobs.processes import check_processes
 from tomotui.jobs.slurm import has_slurm
 from tomotui.project import Project, ProjectError
 from tomotui.records import Job, JobRequest, Target
@@ -70,11 +71,14 @@ def submit(project: Project, request: JobRequest, start_agent: bool = True) -> J
     ParameterError
         When the stage does not accept the parameters; nothing was submitted.
     ProjectError
-        When the project refuses the job, or no agent can be started (the job waits then).
+        When the project refuses the job, it cannot be shared by as many processes as it asks for,
+        or no agent can be started (the job waits then).
     """
     stage = get(request.stage)
     if request.executor == "slurm":
         check_cluster(project, request.profile)
+    else:
+        check_processes(stage, request.profile)
     if stage.scope == "sample":
         request = for_sample(project, request)
     own = [target.parameters for target in request.targets if target.parameters]

@@ -88,12 +88,13 @@ class FamilySampler:
     Parameters
     ----------
     gpu
-        The GPU, as CUDA_VISIBLE_DEVICES names it; empty for none.
+        The GPU or several, as CUDA_VISIBLE_DEVICES names them; empty for none. Of several the mean
+        of the percentages and the sum of the memory is told.
     """
 
     def __init__(self, pid: int, gpu: str = "") -> None:
         self._process = psutil.Process(pid)
-        self._gpu = gpu
+        self._gpus = [name for name in gpu.split(",") if name]
         self._known: dict[psutil.Process, psutil.Process] = {}
 
     def read(self) -> Reading:
@@ -106,11 +107,17 @@ class FamilySampler:
                 memory += process.memory_info().rss
             except psutil.Error:
                 continue
-        usage = gpu_usage(self._gpu) if self._gpu else None
-        if usage is None:
+        usages = [usage for name in self._gpus if (usage := gpu_usage(name)) is not None]
+        if not usages:
             return Reading(cpu, memory)
-        own = usage.memory_of(process.pid for process in family)
-        return Reading(cpu, memory, usage.percent, usage.memory_bytes, own)
+        pids = [process.pid for process in family]
+        return Reading(
+            cpu,
+            memory,
+            sum(usage.percent for usage in usages) / len(usages),
+            sum(usage.memory_bytes for usage in usages),
+            sum(usage.memory_of(pids) for usage in usages),
+        )
 
     def _family(self) -> list[psutil.Process]:
         """Return the living members, each the object that has counted its time before."""

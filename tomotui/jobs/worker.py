@@ -7,7 +7,6 @@ when the system kills it for lack of memory. The child dies with its supervisor.
 
 from __future__ import annotations
 
-import ctypes
 import os
 import signal
 import sys
@@ -19,7 +18,8 @@ from pathlib import Path
 from tomotui.jobs.child import run_task
 from tomotui.jobs.failures import explain_exit, memory_kills
 from tomotui.jobs.files import Lock, UnreadableFile, read_model, write_model
-from tomotui.jobs.liveness import kill_session, own_identity
+from tomotui.jobs.liveness import die_with_parent, kill_session, own_identity
+from tomotui.jobs.processes import torchrun_command
 from tomotui.jobs.specification import (
     CANCEL_FILE,
     EXIT_FILE,
@@ -36,7 +36,6 @@ from tomotui.jobs.specification import (
 )
 from tomotui.jobs.usage import USAGE_FILE, FamilySampler, Reading, Sampler, UsageRecorder
 
-_PR_SET_PDEATHSIG = 1
 _LOCK_PATIENCE_SECONDS = 1.0
 _STOP = {signal.SIGTERM, signal.SIGINT}
 _WATCHED = {signal.SIGCHLD, *_STOP}
@@ -160,12 +159,15 @@ def _become_child(folder: Path, specification: TaskSpecification, supervisor: in
     """Run the task in the process just forked, and end it."""
     code = 1
     try:
-        _die_with_parent()
+        die_with_parent()
         if os.getppid() == supervisor:
             for number in (signal.SIGCHLD, signal.SIGTERM):
                 signal.signal(number, signal.SIG_DFL)
             signal.signal(signal.SIGINT, signal.SIG_IGN)
             signal.pthread_sigmask(signal.SIG_UNBLOCK, _WATCHED)
+            if specification.is_shared:
+                command = torchrun_command(folder, specification, os.environ)
+                os.execvp(command[0], command)
             code = run_task(folder, specification)
     except BaseException:
         traceback.print_exc()
@@ -176,15 +178,13 @@ def _become_child(folder: Path, specification: TaskSpecification, supervisor: in
         os._exit(code)
 
 
-def _die_with_parent() -> None:
-    """Ask the kernel to kill this process when its parent dies, however that happens."""
-    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-
-
 def _prepare_environment(specification: TaskSpecification) -> None:
     """Tell the numerical libraries, none of which is loaded yet, what they may use."""
+    threads = max(1, specification.threads // specification.processes)
     for name in ("OMP", "MKL", "OPENBLAS", "NUMEXPR"):
-        os.environ[f"{name}_NUM_THREADS"] = str(specification.threads)
+        os.environ[f"{name}_NUM_THREADS"] = str(threads)
+    # A stray file in the working folder must not shadow a module in processes that are started.
+    os.environ["PYTHONSAFEPATH"] = "1"
     # Jobs may share the cores, of which a thread that waits busily takes one from another job.
     for name, value in _PATIENCE.items():
         os.environ.setdefault(name, value)
@@ -223,7 +223,8 @@ def work_on(
     Parameters
     ----------
     granted
-        What a scheduler has granted in place of what the task's file says: ``gpu``, ``threads``.
+        What a scheduler has granted in place of what the task's file says: ``gpu``, ``threads``,
+        ``processes``, ``nodes``.
     """
     try:
         specification = read_model(folder / TASK_FILE, TaskSpecification)

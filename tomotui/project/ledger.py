@@ -56,9 +56,9 @@ class LedgerPart(JobPart, SearchPart):
         )
 
     def done_on_gpu(self, stage: str, limit: int) -> list[Task]:
-        """Return the newest tasks of a stage that have succeeded on a GPU of this machine."""
+        """Return the newest tasks of a stage that have succeeded on one GPU of this machine."""
         newest = """SELECT id FROM tasks WHERE stage = ? AND status = 'done'
-                    AND device LIKE 'gpu %' ORDER BY id DESC LIMIT ?"""
+                    AND device LIKE 'gpu %' AND device NOT LIKE '%,%' ORDER BY id DESC LIMIT ?"""
         return self._tasks_where(f"id IN ({newest})", (stage, limit))
 
     def skip_blocked(self) -> list[Task]:

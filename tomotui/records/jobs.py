@@ -93,7 +93,8 @@ class JobRequest(Value):
     optional_after
         Those of ``after`` that need not succeed: they are waited for, whatever comes of them.
     executor, profile
-        Where to run: on this machine, or through SLURM with what a profile asks for.
+        Where to run: on this machine, perhaps with ``2 processes`` as its profile, or through
+        SLURM with what a profile of the cluster asks for.
     step
         Where the wish belongs in a recipe; ``None`` for one that was made by hand.
     """

@@ -246,6 +246,8 @@ class Stage(ABC):
     scope
         ``series`` when each tilt series is a task of its own; ``sample`` when one task works on
         several together: its parameters are a `SampleParameters`.
+    shares_work
+        Whether several processes may work on one of its tasks together, each on a GPU of its own.
     takes_restored
         Whether it may work on tomograms that a network has changed. By default stages get the
         newest tomogram as it was measured, also where a restored one is newer.
@@ -266,6 +268,7 @@ class Stage(ABC):
     gives: ClassVar[tuple[str, ...]] = ()
     needs: ClassVar[Needs] = "cpu"
     scope: ClassVar[Scope] = "series"
+    shares_work: ClassVar[bool] = False
     takes_restored: ClassVar[bool] = False
     uses_network: ClassVar[str] = ""
     takes_particles: ClassVar[bool] = False

@@ -109,6 +109,7 @@ class LandscapeStage(Stage):
     gives = ("landscape", "map")
     needs = "gpu"
     scope = "sample"
+    shares_work = True
     takes_particles = True
 
     def run(self, task: Task, inputs: Inputs, parameters: LandscapeParameters) -> StageResult:

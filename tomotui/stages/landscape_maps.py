@@ -66,6 +66,7 @@ class LandscapeMapsStage(Stage):
     gives = ("map",)
     needs = "gpu"
     scope = "sample"
+    shares_work = True
     takes_particles = True
 
     def run(self, task: Task, inputs: Inputs, parameters: LandscapeMapsParameters) -> StageResult:

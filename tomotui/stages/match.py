@@ -52,6 +52,7 @@ class MatchStage(Stage):
     optional = ("ctf",)
     gives = ("particle_set",)
     needs = "gpu"
+    shares_work = True
 
     def outlook(self, parameters: MatchParameters) -> str:
         """Say how many orientations are tried, where the choices tell."""

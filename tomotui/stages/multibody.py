@@ -123,6 +123,7 @@ class MultibodyStage(Stage):
     gives = ("map", "particle_set", "landscape")
     needs = "gpu"
     scope = "sample"
+    shares_work = True
     takes_particles = True
 
     def run(self, task: Task, inputs: Inputs, parameters: MultibodyParameters) -> StageResult:

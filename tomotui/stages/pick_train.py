@@ -65,6 +65,7 @@ class PickTrainStage(Stage):
     gives = ("network",)
     needs = "gpu"
     scope = "sample"
+    shares_work = True
     uses_network = PURPOSE
     takes_particles = True
 

@@ -157,6 +157,7 @@ class RefineStage(Stage):
     gives = ("map", "particle_set", "alignment", "ctf")
     needs = "gpu"
     scope = "sample"
+    shares_work = True
     takes_particles = True
 
     def run(self, task: Task, inputs: Inputs, parameters: RefineParameters) -> StageResult:

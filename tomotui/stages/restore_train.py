@@ -132,6 +132,7 @@ class RestoreTrainStage(Stage):
     gives = ("network",)
     needs = "gpu"
     scope = "sample"
+    shares_work = True
 
     def batch_of(self, parameters: RestoreTrainParameters, device: str) -> int:
         """Return the batch that was asked for, or that of the preset."""

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tomotui.jobs.cluster.array import script_text
+from tomotui.jobs.cluster.array import ArrayFile, script_text
 from tomotui.jobs.cluster.commands import is_passing, options_of
 from tomotui.jobs.cluster.element import granted
 from tomotui.jobs.cluster.profiles import Profile, ProfileError, read_profiles
@@ -132,9 +132,26 @@ def test_the_agents_own_job_does_not_limit_others() -> None:
 
 def test_what_was_granted() -> None:
     given = {"SLURM_CPUS_PER_TASK": "6", "CUDA_VISIBLE_DEVICES": "2,3"}
-    assert granted(given, wants_gpu=True) == {"threads": 6, "gpu": "2,3"}
-    assert granted(given, wants_gpu=False) == {"threads": 6, "gpu": ""}
-    assert granted({"SLURM_CPUS_ON_NODE": "4"}, wants_gpu=True) == {"threads": 4, "gpu": ""}
+    on_gpu = ArrayFile(token="t", folders=("a",), wants_gpu=True)
+    on_cpu = on_gpu.model_copy(update={"wants_gpu": False})
+    assert granted(given, on_gpu) == {"threads": 6, "gpu": "2,3"}
+    assert granted(given, on_cpu) == {"threads": 6, "gpu": ""}
+    assert granted({"SLURM_CPUS_ON_NODE": "4"}, on_gpu) == {"threads": 4, "gpu": ""}
+
+
+def test_what_can_be_shared_has_a_process_for_each_gpu_of_each_node(own: Path) -> None:
+    own.write_text("[profiles.many]\nnodes = 3\ngpus = 2\n")
+    profile = read_profiles().find("many")
+    assert profile.words == "nodes 3, gpus 2"
+    shared = options_of(profile, wants_gpu=True, is_shared=True)
+    assert shared == ["--nodes=3", "--ntasks-per-node=1", "--gres=gpu:2"]
+    assert options_of(profile, wants_gpu=True) == ["--gres=gpu:2"]
+    array = ArrayFile(token="t", folders=("a",), wants_gpu=True, is_shared=True, nodes=3)
+    given = {"SLURM_CPUS_PER_TASK": "8", "CUDA_VISIBLE_DEVICES": "0,1"}
+    wanted = {"threads": 8, "gpu": "0,1", "processes": 2, "nodes": 3}
+    assert granted(given, array) == wanted
+    four = array.model_copy(update={"processes": 4})
+    assert granted({"SLURM_CPUS_PER_TASK": "8"}, four)["processes"] == 4
 
 
 @pytest.mark.parametrize(

@@ -32,6 +32,9 @@ class ArrayFile(JobFile):
         The folders of the tasks, relative to that of their job, by the index of the element.
     wants_gpu
         Whether the tasks use the GPUs that they are granted.
+    is_shared
+        Whether several processes may work on a task together: one for each of ``nodes`` and its
+        GPUs, or ``processes`` on each node.
     """
 
     token: str
@@ -39,6 +42,9 @@ class ArrayFile(JobFile):
     profile: str = ""
     folders: tuple[str, ...]
     wants_gpu: bool = False
+    is_shared: bool = False
+    nodes: int = 1
+    processes: int = 0
 
 
 class ElementFile(JobFile):

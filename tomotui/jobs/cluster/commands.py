@@ -29,12 +29,20 @@ class Refused(Exception):
     """The scheduler does not take a job, and will not take it later as it is."""
 
 
-def options_of(profile: Profile, wants_gpu: bool) -> list[str]:
+def options_of(profile: Profile, wants_gpu: bool, is_shared: bool = False) -> list[str]:
     """Return the options of sbatch that a profile stands for.
 
     Each is one word of a command line that no shell reads, so it may hold any character.
+
+    Parameters
+    ----------
+    is_shared
+        Whether several nodes may share a task.
     """
+    has_nodes = is_shared and profile.nodes > 1
     wishes = {
+        "nodes": str(profile.nodes) if has_nodes else "",
+        "ntasks-per-node": "1" if has_nodes else "",
         "partition": profile.partition,
         "account": profile.account,
         "qos": profile.qos,
@@ -53,6 +61,7 @@ def submit_array(
     profile: Profile,
     *,
     wants_gpu: bool,
+    is_shared: bool = False,
     patience_seconds: float,
 ) -> str:
     """Give an array of ``count`` elements to the scheduler; returns the number of its job.
@@ -63,6 +72,8 @@ def submit_array(
         What each element runs; what it prints lies beside it.
     token
         Name of the job, by which it is found again when the answer got lost.
+    is_shared
+        Whether several nodes may share a task.
 
     Raises
     ------
@@ -81,8 +92,8 @@ def submit_array(
         "--chdir=/",
         "--output=/dev/null",
         "--requeue",
-        "--ntasks=1",
-        *options_of(profile, wants_gpu),
+        f"--ntasks={profile.nodes if is_shared else 1}",
+        *options_of(profile, wants_gpu, is_shared),
         str(script),
     ]
     try:
@@ -102,9 +113,11 @@ def submit_array(
 def would_take(profile: Profile, patience_seconds: float = 15.0) -> str:
     """Return why SLURM would not take a job of a profile; empty when it would.
 
-    The job is one that needs a GPU, if the profile has some. Nothing is submitted.
+    The job is one that needs a GPU, if the profile has some, and all of its nodes. Nothing is
+    submitted.
     """
-    command = ["sbatch", "--test-only", "--ntasks=1", *options_of(profile, True), "--wrap=true"]
+    command = ["sbatch", "--test-only", f"--ntasks={profile.nodes}"]
+    command += [*options_of(profile, True, True), "--wrap=true"]
     try:
         ask(command, patience_seconds)
     except SlurmTrouble as error:

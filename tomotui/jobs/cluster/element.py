@@ -22,12 +22,20 @@ _LOCK_PATIENCE_SECONDS = 60.0
 """The worker before this one may take a while to go, on a host that is being taken away."""
 
 
-def granted(environment: Mapping[str, str], wants_gpu: bool) -> dict[str, object]:
-    """Return what SLURM has granted: threads, and GPUs as CUDA_VISIBLE_DEVICES names them."""
+def granted(environment: Mapping[str, str], array: ArrayFile) -> dict[str, object]:
+    """Return what SLURM has granted: threads, GPUs as CUDA_VISIBLE_DEVICES names them, and nodes.
+
+    A task that can be shared has a process for each of the GPUs, on every node.
+    """
     words = environment.get("SLURM_CPUS_PER_TASK") or environment.get("SLURM_CPUS_ON_NODE") or ""
     threads = int(words) if words.isdecimal() and int(words) else 1
-    gpu = environment.get("CUDA_VISIBLE_DEVICES", "") if wants_gpu else ""
-    return {"threads": threads, "gpu": "" if gpu == "NoDevFiles" else gpu}
+    gpu = environment.get("CUDA_VISIBLE_DEVICES", "") if array.wants_gpu else ""
+    gpu = "" if gpu == "NoDevFiles" else gpu
+    found: dict[str, object] = {"threads": threads, "gpu": gpu}
+    if array.is_shared:
+        n_gpus = len(gpu.split(",")) if gpu else 0
+        found |= {"processes": array.processes or max(1, n_gpus), "nodes": array.nodes}
+    return found
 
 
 def put_away_interruption(folder: Path) -> bool:
@@ -72,7 +80,7 @@ def main(arguments: list[str]) -> int:
         os.chdir(folder)
         _print_into(folder / LOG_FILE)
         put_away_interruption(folder)
-        code = work_on(folder, granted(os.environ, array.wants_gpu), _LOCK_PATIENCE_SECONDS)
+        code = work_on(folder, granted(os.environ, array), _LOCK_PATIENCE_SECONDS)
         put_away_interruption(folder)
     except OSError as error:
         return _refuse(f"{folder} cannot be worked in: {error}.")

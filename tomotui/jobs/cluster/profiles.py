@@ -11,6 +11,10 @@ memory = "64G"
 array_limit = 20
 extra = ["--constraint=a100"]
 setup = ["module load cuda"]
+
+[profiles.many]
+nodes = 2
+gpus = 4
 """
 
 from __future__ import annotations
@@ -48,7 +52,12 @@ class Profile(BaseModel):
     time
         As SLURM writes it: ``90`` minutes, ``12:00:00``, ``2-00:00:00``.
     gpus
-        Number, or kind and number as in ``a100:1``; asked for by stages that need a GPU only.
+        Number, or kind and number as in ``a100:1``; asked for by stages that need a GPU only. Of
+        several, on each node, every one has a process of the task where its stage can be shared.
+    nodes
+        That share a task where its stage can be shared; others get one.
+    processes
+        On each node, where that is not as many as there are GPUs.
     memory
         Of the node, such as ``64G``.
     array_limit
@@ -70,6 +79,8 @@ class Profile(BaseModel):
     qos: str = ""
     time: str = ""
     gpus: str = ""
+    nodes: int = Field(default=1, ge=1)
+    processes: int = Field(default=0, ge=0)
     cpus: int = Field(default=0, ge=0)
     memory: str = ""
     array_limit: int = Field(default=0, ge=0)
@@ -130,7 +141,8 @@ class Profile(BaseModel):
             f"{label} {value}"
             for label, value in (
                 ("partition", self.partition), ("account", self.account), ("qos", self.qos),
-                ("time", self.time), ("gpus", self.gpus), ("cpus", self.cpus),
+                ("time", self.time), ("nodes", self.nodes if self.nodes > 1 else 0),
+                ("gpus", self.gpus), ("processes", self.processes), ("cpus", self.cpus),
                 ("memory", self.memory), ("at once", self.array_limit),
             )
             if value
@@ -219,10 +231,10 @@ def _read(path: Path) -> _File | None:
         return _File.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
     except FileNotFoundError:
         return None
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ProfileError(f"{path} cannot be read: {error}.", "Correct the file.") from error
     except ValidationError as error:
         raise ProfileError(f"{path}: {_first_of(error)}.", "Correct the file.") from error
+    except (OSError, ValueError, RecursionError) as error:
+        raise ProfileError(f"{path} cannot be read: {error}.", "Correct the file.") from error
 
 
 def _profile(name: str, values: dict[str, Any], path: Path) -> Profile:

@@ -195,22 +195,31 @@ class Submitter:
 
     def _hand_over(self, job: Job, ready: list[Task], token: str, profile: Profile) -> None:
         """Give an array to the scheduler, which may take a while to answer."""
-        wants_gpu = get(job.stage).needs == "gpu"
+        stage = get(job.stage)
+        wants_gpu, is_shared = stage.needs == "gpu", stage.shares_work
         array = ArrayFile(
             token=token,
             profile=job.profile,
             folders=tuple(Path(task.folder).name for task in ready),
             wants_gpu=wants_gpu,
+            is_shared=is_shared,
+            nodes=profile.nodes,
+            processes=profile.processes,
         )
         try:
             script = write_array(self._project.folder / job.folder, array, profile)
         except OSError as error:
             self._finish_all(ready, f"{job.folder} could not be prepared: {error}. Check the disk.")
             return
-        patience, count = self._settings.slurm_patience, len(ready)
         call = Call(
             lambda: submit_array(
-                script, token, count, profile, wants_gpu=wants_gpu, patience_seconds=patience
+                script,
+                token,
+                len(ready),
+                profile,
+                wants_gpu=wants_gpu,
+                is_shared=is_shared,
+                patience_seconds=self._settings.slurm_patience,
             )
         )
         ids = frozenset(task.id for task in ready)
