@@ -91,6 +91,9 @@ def test_a_job_runs_where_the_stage_ran_last(call: Call, program: Program, folde
         (("--where", "slurm", "--profile", "big"), 1, "there is no cluster profile big"),
         (("--where", "slurm"), 1, "none is the default (cpu, gpu)"),
         (("--where", "local", "--profile", "gpu"), 2, "--profile is for --where slurm"),
+        (("--processes", "2"), 1, "align is done by one process."),
+        (("--processes", "0"), 2, "--processes 0: give 1 or more"),
+        (("--processes", "2", "--where", "slurm"), 2, "write nodes, gpus or processes into the"),
     ],
 )
 def test_wrong_places_submit_nothing(
@@ -103,6 +106,20 @@ def test_wrong_places_submit_nothing(
     assert named in said.err
     with Project.open(folder) as project:
         assert project.jobs() == []
+
+
+def test_several_processes_share_a_task_and_the_next_of_its_stage(call: Call, folder: Path) -> None:
+    assert (
+        "restore-train on 1 tilt series with 2 processes"
+        in call.well("run", "restore-train", "-p", folder, "--processes", "2").out
+    )
+    assert "with 2 processes" in call.well("run", "restore-train", "-p", folder).out
+    assert (
+        "processes" not in call.well("run", "restore-train", "-p", folder, "--processes", "1").out
+    )
+    with Project.open(folder) as project:
+        profiles = [job.profile for job in project.jobs()]
+    assert profiles == ["2 processes", "2 processes", ""]
 
 
 def test_the_doctor_asks_the_scheduler(program: Program) -> None:

@@ -177,6 +177,7 @@ def _no_slurm(monkeypatch: pytest.MonkeyPatch) -> None:
     """Show the same forms on every machine."""
     for screen in ("cluster", "launch_place"):
         monkeypatch.setattr(f"tomotui.tui.screens.{screen}.has_slurm", lambda: False)
+    monkeypatch.setattr("tomotui.tui.screens.launch_place.gpus", list)
 
 
 @pytest.fixture

@@ -8,8 +8,10 @@ from textual.pilot import Pilot
 from textual.widgets import Static
 
 from tests.tui.conftest import AppMaker, request, until
+from tomotui.jobs.devices import Gpu
 from tomotui.project import Project
 from tomotui.records import Job, JobRequest
+from tomotui.stages import get
 from tomotui.tui.app import TomotuiApp
 from tomotui.tui.screens.launch import LaunchScreen
 from tomotui.tui.screens.launch_place import PlaceRow
@@ -74,3 +76,22 @@ async def test_without_slurm_there_is_nothing_to_choose(
 
 def _words(static: Static) -> str:
     return " ".join(str(static.content).split())
+
+
+async def test_a_form_offers_as_many_processes_as_there_are_gpus(
+    make_app: AppMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cards = [Gpu(number, f"GPU-{number}", "H100", 1 << 36) for number in range(3)]
+    monkeypatch.setattr("tomotui.tui.screens.launch_place.gpus", lambda: cards)
+    monkeypatch.setattr("tomotui.tui.screens.launch_place.get", lambda name: get("match"))
+    app = make_app(submitter=submitter)
+    async with app.run_test(size=(120, 40)) as pilot:
+        form = await opened(pilot, app, "align")
+        row = form.query_one(PlaceRow)
+        await until(pilot, lambda: row.display)
+        labels = row.query_one(Choice).labels
+        assert labels == ["this machine", "this machine: 2 processes", "this machine: 3 processes"]
+        row.query_one(Choice).focus()
+        await pilot.press("right")
+        outlook = form.query_one("#outlook", Static)
+        await until(pilot, lambda: "--processes 2" in _words(outlook))

@@ -39,6 +39,7 @@ def run(
     after: Annotated[list[int] | None, Parameter(consume_multiple=True)] = None,
     where: Annotated[str | None, Parameter(name=["--where", "--executor"])] = None,
     profile: str | None = None,
+    processes: int | None = None,
     label: str = "",
     wait: WaitOption = False,
     json: JsonOption = False,
@@ -63,6 +64,10 @@ def run(
         Where to run: local or slurm; as the last job of the stage by default.
     profile
         What to ask of SLURM; `tomotui cluster profiles` lists them.
+    processes
+        So many processes of this machine share the work of one task, each on a GPU of its own
+        where there are some; as the last job of the stage by default. Trainings, refinements and
+        searches can be shared.
     label
         A note of your own.
     wait
@@ -81,6 +86,13 @@ def run(
         raise WrongWords(f"--where {where}: there are local and slurm")
     if where == "local" and profile:
         raise WrongWords("--profile is for --where slurm")
+    if processes is not None and processes < 1:
+        raise WrongWords(f"--processes {processes}: give 1 or more")
+    if processes is not None and (where == "slurm" or profile):
+        raise WrongWords(
+            "--processes is for this machine; for SLURM write nodes, gpus or processes into the "
+            "profile, in cluster.toml"
+        )
     parameters = parse_assignments(set_ or [], fields)
     with open_project(project) as opened:
         names = _targets(opened, on or [], after or [])
@@ -89,7 +101,7 @@ def run(
             parameters=parameters,
             targets=tuple(Target(name=name) for name in names),
             after=tuple(after or ()),
-            **_place(opened, stage, where, profile),
+            **_place(opened, stage, where, profile, processes),
             label=label,
         )
         job = submit(opened, request)
@@ -98,17 +110,23 @@ def run(
 
 
 def _through(job: Job) -> str:
-    """Say when a job does not run on this machine."""
+    """Say when a job does not run on this machine, or several processes share it."""
     if job.executor == "local":
-        return ""
+        return f" with {job.profile}" if job.profile else ""
     return f" through {job.executor}{f', profile {job.profile}' if job.profile else ''}"
 
 
-def _place(project: Project, stage: str, where: str | None, profile: str | None) -> dict[str, str]:
+def _place(
+    project: Project, stage: str, where: str | None, profile: str | None, processes: int | None
+) -> dict[str, str]:
     """Return where to run: as it is said, and otherwise where the stage ran last."""
+    from tomotui.jobs.processes import profile_of
+
+    if processes is not None:
+        return {"executor": "local", "profile": profile_of(processes)}
     before = project.last_place(stage)
     executor = where or ("slurm" if profile else before.executor)
-    if executor == "local":
+    if executor == "local" and where is not None:
         return {"executor": executor}
     kept = before.profile if before.executor == executor else ""
     return {"executor": executor, "profile": kept if profile is None else profile}

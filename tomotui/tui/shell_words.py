@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from tomotui.jobs.processes import processes_in
 from tomotui.jobs.submission import SAMPLE
 from tomotui.records import JobRequest
 from tomotui.stages import get
@@ -71,7 +72,9 @@ def _run_words(
         words += ["--after", *(str(each) for each in request.after)]
     if request.executor != "local":
         words += ["--where", request.executor]
-    if request.profile:
+    if request.executor == "local" and request.profile:
+        words += ["--processes", str(processes_in(request.profile))]
+    elif request.profile:
         words += ["--profile", request.profile]
     if request.label:
         words += ["--label", request.label]

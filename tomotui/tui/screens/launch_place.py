@@ -1,4 +1,4 @@
-"""The row of a form that says where the job shall run; there only where SLURM is."""
+"""The row of a form that says where the job shall run; there only where one may choose."""
 
 from __future__ import annotations
 
@@ -9,10 +9,13 @@ from textual.message import Message
 from textual.widgets import Static
 
 from tomotui.jobs.cluster.profiles import ProfileError, read_profiles
+from tomotui.jobs.devices import gpus
+from tomotui.jobs.processes import profile_of
 from tomotui.jobs.slurm import has_slurm
 from tomotui.project import Project
 from tomotui.project.jobs import Place
 from tomotui.records import Job, JobRequest
+from tomotui.stages import get
 from tomotui.tui.widgets.fields import Choice
 from tomotui.tui.widgets.marked_row import MarkedRow, RowMark
 
@@ -31,27 +34,39 @@ class Places(NamedTuple):
 
 def read_places(project: Project, stage: str) -> Places:
     """Return where a job of a stage may run; a wrong file of profiles offers none of them."""
-    if not has_slurm():
-        return Places()
-    try:
-        profiles = read_profiles(project.folder)
-    except ProfileError:
-        profiles = None
-    names = list(profiles.by_name) if profiles is not None else []
-    through = [Place("slurm", name) for name in names or [""]]
     last = project.last_place(stage)
-    return Places((HERE, *through), last if last in through else HERE)
+    choices = [HERE, *_together(stage, last), *(_through(project) if has_slurm() else ())]
+    return Places(tuple(choices), last if last in choices else HERE)
+
+
+def _together(stage: str, last: Place) -> list[Place]:
+    """Return the numbers of processes that may share a task here: as many as there are GPUs."""
+    if not get(stage).shares_work:
+        return []
+    most = len(gpus())
+    numbers = {n for n in (2, 4, 8, most) if 1 < n <= most}
+    places = [Place("local", profile_of(n)) for n in sorted(numbers)]
+    is_other = last.executor == "local" and last not in (HERE, *places)
+    return [*places, last] if is_other else places
+
+
+def _through(project: Project) -> list[Place]:
+    try:
+        names = list(read_profiles(project.folder).by_name)
+    except ProfileError:
+        names = []
+    return [Place("slurm", name) for name in names or [""]]
 
 
 def place_words(place: Place) -> str:
     """Return how a place is called."""
     if place.executor == "local":
-        return "this machine"
+        return f"this machine: {place.profile}" if place.profile else "this machine"
     return f"{place.executor}: {place.profile}" if place.profile else place.executor
 
 
 class PlaceRow(MarkedRow):
-    """Chooses between this machine and the profiles of the cluster; kept for each stage."""
+    """Chooses between this machine, several of its GPUs and the cluster; kept for each stage."""
 
     DEFAULT_CSS: ClassVar[str] = """
     PlaceRow { height: 1; display: none; }
