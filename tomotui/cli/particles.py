@@ -9,9 +9,9 @@ from tomotui.cli.errors import WorkFailed, WrongWords
 from tomotui.cli.options import JsonOption, ProjectOption, open_project, print_json, print_table
 from tomotui.cli.tomograms import names_of_tomograms
 from tomotui.project import Project
-from tomotui.records import ParticleSet
+from tomotui.records import ParticleSet, Verdict
 
-_VERDICTS = ("accepted", "unsure", "undecided", "rejected")
+_VERDICTS: tuple[Verdict, ...] = ("accepted", "unsure", "undecided", "rejected")
 
 
 def list_sets(*, project: ProjectOption = None, json: JsonOption = False) -> int:
@@ -173,10 +173,9 @@ def known_set(project: Project, name: str) -> ParticleSet:
 
 
 def _summary(project: Project, one: ParticleSet, series: dict[str, str]) -> dict[str, Any]:
-    decisions: Counter[str] = Counter()
+    decisions, n_in = project.particle_totals(one.uid)
     tomograms: Counter[str] = Counter()
-    for (tomogram_uid, decision), n in project.particle_counts(one.uid).items():
-        decisions[decision] += n
+    for tomogram_uid, n in n_in.items():
         tomograms[series[tomogram_uid]] += n
     return {
         "uid": one.uid,
@@ -186,7 +185,7 @@ def _summary(project: Project, one: ParticleSet, series: dict[str, str]) -> dict
         "symmetry": one.symmetry,
         "made_by": one.made_by,
         "parent_uid": one.parent_uid,
-        "particles": decisions.total(),
+        "particles": sum(decisions.values()),
         "decisions": {verdict: decisions[verdict] for verdict in _VERDICTS},
         "tomograms": tomograms,
     }
