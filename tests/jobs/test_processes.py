@@ -9,6 +9,7 @@ import pytest
 
 from tests.jobs.fake_nvml import GIB
 from tomotui.jobs.devices import Gpu, GpuUsage
+from tomotui.jobs.liveness import this_host
 from tomotui.jobs.local import Slots
 from tomotui.jobs.owners import job_in
 from tomotui.jobs.processes import check_processes, processes_in, profile_of, torchrun_command
@@ -79,11 +80,11 @@ def test_processes_meet_on_one_host_or_on_the_nodes_of_a_job() -> None:
     spread = torchrun_command(
         folder,
         specification(processes=4, nodes=2, threads=8),
-        {"SLURM_JOB_ID": "41", "SLURMD_NODENAME": "n1"},
+        {"SLURM_JOB_ID": "41"},
     )
     assert spread[:3] == ["srun", "--nodes=2", "--ntasks=2"]
     assert "--cpus-per-task=8" in spread
-    assert spread[spread.index("--rdzv-endpoint") + 1] == "n1:20041"
+    assert spread[spread.index("--rdzv-endpoint") + 1] == f"{this_host()}:20041"
 
 
 def shared(bench: Bench, act: str) -> Job:

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from tomotui.jobs.devices import gpus
+from tomotui.jobs.liveness import this_host
 from tomotui.jobs.specification import TaskSpecification
 from tomotui.project import ProjectError
 from tomotui.stages.base import Stage
@@ -86,12 +87,11 @@ def torchrun_command(
     if specification.nodes == 1:
         return [*torchrun, "--standalone", *each]
     number = environment.get("SLURM_JOB_ID", "0")
-    head = environment.get("SLURMD_NODENAME", "localhost")
     port = _FIRST_PORT + (int(number) if number.isdecimal() else 0) % _N_PORTS
     nodes = str(specification.nodes)
     # Since SLURM 22.05 a step gets one processor unless it asks for those of its job.
     step = ["srun", f"--nodes={nodes}", f"--ntasks={nodes}", "--ntasks-per-node=1",
             f"--cpus-per-task={specification.threads}", "--kill-on-bad-exit=1"]  # fmt: skip
     meeting = ["--nnodes", nodes, "--rdzv-backend", "c10d", "--rdzv-id", f"tomotui-{number}",
-               "--rdzv-endpoint", f"{head}:{port}"]  # fmt: skip
+               "--rdzv-endpoint", f"{this_host()}:{port}"]  # fmt: skip
     return [*step, *torchrun, *meeting, *each]

@@ -43,6 +43,7 @@ def project(tmp_path: Path, fake_stages: None, scheduler: None) -> Project:
     (folder / "cluster.toml").write_text(
         "[profiles.small]\ncpus = 1\nmemory = 200\ntime = 5\narray_limit = 4\n"
         "[profiles.closed]\nmemory = 200\npartition = 'closed'\n"
+        "[profiles.pair]\nmemory = 200\ntime = 5\npartition = 'pair'\nnodes = 2\n"
     )
     yield made
     for job in made.jobs():
@@ -142,3 +143,11 @@ def test_a_task_that_slurm_puts_back_goes_on(project: Project) -> None:
     subprocess.run(wish, check=True, timeout=30)
     wait_for(project, job, Status.DONE, "a")
     assert project.task(job.id, "a").attempt == 1
+
+
+def test_two_nodes_share_a_task(project: Project) -> None:
+    targets = (Target(name="all"),)
+    wish = JobRequest(stage="together", targets=targets, executor="slurm", profile="pair")
+    job = submit(project, wish)
+    wait_for(project, job, Status.DONE, "all")
+    assert project.task(job.id, "all").summary == "3 of 2, 1 threads"
