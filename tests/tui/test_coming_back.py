@@ -22,6 +22,7 @@ from tomotui.tui.raster.window import Window
 from tomotui.tui.screens.gallery import GalleryScreen
 from tomotui.tui.screens.job_detail import JobDetailScreen
 from tomotui.tui.screens.maps import MapsScreen
+from tomotui.tui.screens.ortho import OrthoScreen
 from tomotui.tui.screens.picks_mode import PicksMode
 from tomotui.tui.screens.quality import QualityScreen
 from tomotui.tui.screens.slices_mode import SlicesMode
@@ -72,6 +73,29 @@ async def test_slices_come_back_with_place_contrast_and_volume(tmp_path: Path) -
         # Going to another series and back shows the newest, as always.
         await pilot.press("full_stop")
         await until(pilot, lambda: screen.crumbs() == ("ts_1",))
+
+
+async def test_what_was_shown_with_a_slice_comes_back(tmp_path: Path) -> None:
+    make_project(tmp_path / "p", with_set=False)
+    app = opened(tmp_path / "p")
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: app.screen.query_one(Table).total == 2)
+        app.show_slices("ts_2")
+        await until(pilot, lambda: loaded(app, SlicesMode) and app.screen.slice_view.pictures)
+        await pilot.press("g", "right", "down", "F", "O")
+        await until(pilot, lambda: isinstance(app.screen, OrthoScreen))
+        cross = app.screen_stack[-2].cross
+        await pilot.press("left", "K")
+        planes = app.screen.triple.state.cursor
+        await pilot.press("q")
+    again = opened(tmp_path / "p")
+    async with again.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: isinstance(again.screen, OrthoScreen))
+        await until(pilot, lambda: again.screen.triple.state.cursor == planes)
+        await pilot.press("escape")
+        await until(pilot, lambda: loaded(again, SlicesMode))
+        assert again.screen.cross == cross
+        assert again.screen.beside == "spectrum"
 
 
 async def test_a_review_comes_back_as_near_and_in_the_same_contrast(tmp_path: Path) -> None:

@@ -150,3 +150,37 @@ async def test_other_output_beside_the_log_is_shown_in_turn(tmp_path: Path) -> N
         assert log.state.startswith("12_0.err")
         await pilot.press("o")
         await until(pilot, lambda: rows(log)[0] == "the log")
+
+
+async def test_a_log_that_was_held_is_held_there_again(tmp_path: Path) -> None:
+    path = tmp_path / "log.txt"
+    write_huge(path)
+    app = LogApp(path)
+    async with app.run_test(size=(80, 24)) as pilot:
+        log = app.query_one(LogView)
+        await at_end(pilot, log, "end 001999")
+        assert log.held_at is None
+        await pilot.press("pageup", "pageup")
+        held, top = log.held_at, log.top_line
+        assert held
+        log.show(None)
+        log.hold_at(held)
+        log.show(path)
+        await until(pilot, lambda: log.held_at == held)
+        assert log.top_line == top
+        assert not log.following
+
+
+async def test_of_an_empty_log_it_is_said_what_is_true(tmp_path: Path) -> None:
+    path = tmp_path / "log.txt"
+    path.touch()
+    app = LogApp(path)
+    async with app.run_test(size=(80, 24)) as pilot:
+        log = app.query_one(LogView)
+        await until(pilot, lambda: rows(log)[0] == "nothing said yet")
+        log.show(path, "done; nothing was written to the log")
+        assert rows(log)[0] == "done; nothing was written to the log"
+        log.show(tmp_path / "none.txt", "")
+        await until(pilot, lambda: rows(log)[0] == "no log yet")
+        log.show(tmp_path / "none.txt", "failed; nothing was written to the log")
+        assert rows(log)[0] == "failed; nothing was written to the log"

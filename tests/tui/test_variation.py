@@ -375,3 +375,22 @@ def test_pages_use_the_room_there_is() -> None:
     assert page_of(3, 4, 58, 10) == (2, 4, 2, 1)
     assert page_of(3, 4, 90, 31) == (0, 4, 2, 2)
     assert page_of(2, 4, 20, 8) == (2, 3, 1, 1)
+
+
+async def test_the_place_on_a_plane_and_the_panel_come_back(
+    make_app: AppMaker, place: Path
+) -> None:
+    app = make_app(place, stages=STAGES)
+    async with app.run_test(size=(110, 30)) as pilot:
+        screen = await opened(pilot)
+        screen.plane.action_move(7, 2)
+        cursor = screen.plane.state.cursor
+        await pilot.press("tab", "q")
+    again = make_app(place, stages=STAGES)
+    async with again.run_test(size=(110, 30)) as pilot:
+        await until(pilot, lambda: isinstance(again.screen, VariationScreen))
+        screen = again.screen
+        assert isinstance(screen, VariationScreen)
+        await until(pilot, lambda: screen.plane.state.cursor == pytest.approx(cursor))
+        await until(pilot, lambda: screen.focused is screen.shape)
+        assert (screen.panel, screen.in_list) == (1, False)

@@ -184,7 +184,9 @@ class Navigation(Touring):
             def found(jobs: Sequence[Job]) -> None:
                 # Whoever has gone elsewhere meanwhile is not called back.
                 if len(self.screen_stack) == 1 and any(job.id == number for job in jobs):
-                    self.push_screen(JobDetailScreen(number, opened.target, opened.metric))
+                    self.push_screen(
+                        JobDetailScreen(number, opened.target, opened.metric, opened.log_at)
+                    )
 
             self.change(lambda project: project.jobs(), found, opens=True)
 

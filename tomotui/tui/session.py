@@ -23,6 +23,8 @@ MOST_REPAIRS = 8
 
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 Row3 = tuple[Finite, Finite, Finite]
+Voxel = tuple[int, int, int]
+"""Along (z, y, x)."""
 
 
 class Bookmark(BaseModel):
@@ -101,15 +103,54 @@ class MapPlace(BaseModel):
     quantity: int = Field(0, ge=0)
 
 
+class PlanePlace(BaseModel):
+    """Where one was on the plane of a landscape.
+
+    Attributes
+    ----------
+    key
+        Of the landscape; places on one mean nothing on another.
+    axes
+        Directions across and up.
+    """
+
+    model_config = ConfigDict(extra="ignore", frozen=True, defer_build=True)
+
+    key: str
+    axes: tuple[Annotated[int, Field(ge=0)], Annotated[int, Field(ge=0)]] = (0, 1)
+    cursor: tuple[Finite, Finite] = (0.0, 0.0)
+
+
+class SliceSight(BaseModel):
+    """What was shown with a slice.
+
+    Attributes
+    ----------
+    cross
+        Voxel (z, y, x) of the crosshair; ``None`` when it was not shown.
+    beside, couple
+        What stood beside it, and the identities of the two volumes.
+    """
+
+    model_config = ConfigDict(extra="ignore", frozen=True, defer_build=True)
+
+    cross: Voxel | None = None
+    beside: Literal["", "spectrum", "volume"] = ""
+    couple: tuple[str, str] | None = None
+
+
 class OpenScreen(BaseModel):
     """A screen that was open above a mode.
 
     Attributes
     ----------
     kind, name
-        One job, by its number, or the quality of a series.
-    target, metric
-        Of the job: the task under the cursor, and what was plotted.
+        One job, by its number, or the quality of a series, or the planes of a volume of one.
+    target, metric, log_at
+        Of the job: the task under the cursor, what was plotted, and where the line began at which
+        the log was held; ``None`` when it was followed.
+    voxel
+        Of the planes: where they met.
     panel, image, is_zoomed
         Of the quality: the panel with the focus, whether it was enlarged, and the tilt image
         under the cursor.
@@ -117,10 +158,12 @@ class OpenScreen(BaseModel):
 
     model_config = ConfigDict(extra="ignore", frozen=True, defer_build=True)
 
-    kind: Literal["job", "quality"]
+    kind: Literal["job", "quality", "planes"]
     name: str
     target: str | None = None
     metric: str = ""
+    log_at: int | None = Field(None, ge=0)
+    voxel: Voxel | None = None
     panel: int = Field(0, ge=0)
     image: int | None = None
     is_zoomed: bool = False
@@ -196,6 +239,8 @@ class Session(BaseModel):
         What was seen in the slices, and how each volume was looked at, the last one last.
     maps, shapes
         How maps were looked at, and how conformations.
+    sight, plane
+        What was shown with a slice, and the place in a landscape.
     opened
         What was open above the mode.
     unfinished
@@ -219,6 +264,8 @@ class Session(BaseModel):
     places: dict[str, SlicePlace] = Field(default_factory=dict)
     maps: MapPlace = Field(default_factory=MapPlace)
     shapes: MapPlace = Field(default_factory=MapPlace)
+    sight: SliceSight | None = None
+    plane: PlanePlace | None = None
     opened: OpenScreen | None = None
     unfinished: list[int] = Field(default_factory=list)
 

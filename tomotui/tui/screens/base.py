@@ -17,7 +17,7 @@ from textual.worker import Worker
 from tomotui.tui.actions import bindings
 from tomotui.tui.feeds import Rounds
 from tomotui.tui.screens.next_key import NextKeyScreen
-from tomotui.tui.session import OpenScreen, PicksWish
+from tomotui.tui.session import OpenScreen, PicksWish, Session
 from tomotui.tui.snapshots import Counts
 from tomotui.tui.widgets.header import MODES, HeaderLine, HeaderState
 from tomotui.tui.widgets.log_view import LogView
@@ -79,7 +79,7 @@ class Frame(NextKeyScreen):
         fit_at_once(self, self.app.size)
         self.feeds: list[Rounds] = []
         self.counts = Counts()
-        self.kept_session = self.tomotui.session
+        self.kept_session: Session = self.tomotui.session
         self._alarm = ""
         self._rest: Timer | None = None
 

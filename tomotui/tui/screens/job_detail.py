@@ -65,8 +65,15 @@ class JobDetailScreen(JobKeysFrame):
             super().__init__()
             self.observation = observation
 
-    def __init__(self, job_id: int, target: str | None = None, metric: str = "") -> None:
+    def __init__(
+        self,
+        job_id: int,
+        target: str | None = None,
+        metric: str = "",
+        log_at: int | None = None,
+    ) -> None:
         super().__init__()
+        self._log_at = log_at
         self.job_id = job_id
         self.detail: JobDetail | None = None
         self._target = target
@@ -94,7 +101,9 @@ class JobDetailScreen(JobKeysFrame):
     def on_mount(self) -> None:
         """Begin to watch the job."""
         self.table.focus()
-        if self.kept_session.opened == self.as_opened():
+        self.query_one(LogView).hold_at(self._log_at)
+        opened = self.kept_session.opened
+        if opened is not None and (opened.kind, opened.name) == ("job", str(self.job_id)):
             self.table.set_filter(self.kept_session.filters.get("tasks", ""))
         folder = self.tomotui.folder
         assert folder is not None
@@ -130,8 +139,13 @@ class JobDetailScreen(JobKeysFrame):
 
     def as_opened(self) -> OpenScreen:
         """Return what opens the job again."""
+        held = self.query_one(LogView).held_at if self.is_mounted else self._log_at
         return OpenScreen(
-            kind="job", name=str(self.job_id), target=self._target, metric=self._metric
+            kind="job",
+            name=str(self.job_id),
+            target=self._target,
+            metric=self._metric,
+            log_at=held,
         )
 
     # ---- showing

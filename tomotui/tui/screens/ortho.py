@@ -16,6 +16,7 @@ from tomotui.tui.raster.filters import band_preset
 from tomotui.tui.raster.volume import SliceSource
 from tomotui.tui.screens.base import NO_BREAKPOINTS, Frame
 from tomotui.tui.screens.places import from_voxel
+from tomotui.tui.session import OpenScreen
 from tomotui.tui.widgets.ortho_triple import OrthoTriple, TripleState
 
 
@@ -89,6 +90,11 @@ class OrthoScreen(Frame):
     def crumbs(self) -> tuple[str, ...]:
         """Return the series and what is seen of it."""
         return (*self._crumbs, "three planes")
+
+    def as_opened(self) -> OpenScreen:
+        """Return what opens the planes again: the slices do that, once they have the volume."""
+        z, y, x = self.triple.state.cursor
+        return OpenScreen(kind="planes", name="/".join(self._crumbs), voxel=(z, y, x))
 
     @property
     def triple(self) -> OrthoTriple:

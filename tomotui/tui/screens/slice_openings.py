@@ -12,6 +12,7 @@ from tomotui.tui.raster.sharp import sharp_picture
 from tomotui.tui.raster.stills import Grey
 from tomotui.tui.raster.volume import AXES
 from tomotui.tui.screens.slices import SlicesScreen
+from tomotui.tui.session import Voxel
 from tomotui.tui.slice_actions import MODE_ACTIONS
 from tomotui.tui.widgets.ortho_triple import TripleState
 
@@ -25,8 +26,6 @@ class SliceOpening(SlicesScreen):
 
     def action_ortho(self) -> None:
         """Show XY, XZ and YZ through one point."""
-        from tomotui.tui.screens.ortho import OrthoScreen
-
         source, view = self.slice_view.source, self.slice_view.view
         if source is None or self._shown is None:
             return
@@ -40,10 +39,18 @@ class SliceOpening(SlicesScreen):
             here = self.cross.moved_to(**{view.axis: view.index})
             middle = [here.z, here.y, here.x]
         z, y, x = (min(max(at, 0), n - 1) for at, n in zip(middle, source.shape, strict=True))
-        look = replace(view, zoom=None, centre=None)
-        state = TripleState((z, y, x), look)
-        series = (self._shown.series.name,)
-        screen = OrthoScreen(source, self._shown.label, state, series, self.particle_diameters())
+        self.open_planes((z, y, x))
+
+    def open_planes(self, voxel: Voxel) -> None:
+        """Show the planes through a voxel of the volume that is seen."""
+        from tomotui.tui.screens.ortho import OrthoScreen
+
+        source, shown = self.slice_view.source, self._shown
+        if source is None or shown is None:
+            return
+        state = TripleState(voxel, replace(self.slice_view.view, zoom=None, centre=None))
+        series = (shown.series.name,)
+        screen = OrthoScreen(source, shown.label, state, series, self.particle_diameters())
         self.app.push_screen(screen, self._left_planes)
 
     def action_still(self) -> None:

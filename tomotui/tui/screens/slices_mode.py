@@ -21,8 +21,8 @@ from tomotui.tui.raster.tilt_stack import TiltStack
 from tomotui.tui.raster.view import SliceViewState
 from tomotui.tui.screens.base import NO_BREAKPOINTS, Frame
 from tomotui.tui.screens.slice_choices import Choice
-from tomotui.tui.screens.slice_overlays import SliceOverlays
 from tomotui.tui.screens.slices import SlicesScreen
+from tomotui.tui.screens.slices_again import SlicesAgain
 from tomotui.tui.screens.tilt_choices import launch_again, toggle_tilt
 from tomotui.tui.session import PicksWish
 from tomotui.tui.snapshots import Counts, read_counts
@@ -31,7 +31,7 @@ Seen = tuple[Counts, str | None, tuple[str, ...]]
 """The queue, a series, what is left out of it, and its alignments and tomograms."""
 
 
-class SlicesMode(SliceOverlays, Frame):
+class SlicesMode(SlicesAgain, Frame):
     """The slices screen with header, status bar and command line."""
 
     mode = "slices"
@@ -122,6 +122,7 @@ class SlicesMode(SliceOverlays, Frame):
         views[shown.uid] = views.pop(shown.uid)
         self.kept_session.keep_places({uid: place_of(view) for uid, view in views.items()})
         self.kept_session.volume = shown.uid
+        self.keep_sight()
 
     def crumbs(self) -> tuple[str, ...]:
         """Return the series."""

@@ -114,7 +114,11 @@ class VariationScreen(PlayingScreen):
         """Keep the filter of the list, and from where conformations are seen."""
         if self.is_mounted:
             self.kept_session.filters["variation"] = self.table.filter.text
-            keep_surface(self.kept_session.shapes, self.shape.state)
+            place = self.kept_session.shapes
+            keep_surface(place, self.shape.state)
+            place.panel, place.in_list = self.panel, self.in_list
+            place.is_zoomed = self.has_class("-zoomed")
+            self.keep_plane()
 
     def crumbs(self) -> tuple[str, ...]:
         """Return the landscape or the classes."""
@@ -133,10 +137,24 @@ class VariationScreen(PlayingScreen):
         self.counts = seen.value.counts
         self._show_rows()
         if first and self.snapshot.chosen.key:
-            self.table.go_to_key(self.snapshot.chosen.key)
+            self._last = self.snapshot.chosen.key
+            self.table.go_to_key(self._last)
         if before.chosen != self.snapshot.chosen or first:
             self._show_chosen()
+        if first:
+            self._panel_as_it_was()
         self.update_header()
+
+    def _panel_as_it_was(self) -> None:
+        """Go to the panel that had the focus when the program was left."""
+        place = self.kept_session.shapes
+        if self.entry is None or (place.in_list and not place.is_zoomed):
+            return
+        self.panel = min(place.panel, len(self.panel_names) - 1)
+        self.in_list = False
+        self.set_class(place.is_zoomed, "-zoomed")
+        self.lay_out()
+        self.focus_panel()
 
     def _show_rows(self) -> None:
         look, ascii_only = self.tomotui.look, self.tomotui.ascii_only

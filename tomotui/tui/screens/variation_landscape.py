@@ -24,6 +24,7 @@ from tomotui.tui.screens.variation_charts import (
 )
 from tomotui.tui.screens.variation_panels import VariationPanels
 from tomotui.tui.screens.variation_words import landscape_verdict, motion_rows
+from tomotui.tui.session import PlanePlace
 from tomotui.tui.widgets.latent_plane import Label, LatentPlane, PlanePicture, PlaneState
 from tomotui.tui.widgets.table import Table
 
@@ -115,7 +116,28 @@ class LandscapeScreen(VariationPanels):
     def work_here(self) -> LandscapeWork:
         """What is being done with the landscape."""
         key = self.entry.key if self.entry is not None else ""
-        return self.works.setdefault(key, LandscapeWork())
+        if key not in self.works:
+            kept = self.kept_session.plane
+            known = kept is not None and kept.key == key
+            self.works[key] = LandscapeWork(kept.axes) if kept and known else LandscapeWork()
+        return self.works[key]
+
+    def keep_plane(self) -> None:
+        """Keep where one is on the plane."""
+        entry = self.entry
+        if entry is not None and self.landscape is not None and self.work_here.state is not None:
+            across, up = self.plane.state.cursor
+            cursor = (float(across), float(up))
+            self.kept_session.plane = PlanePlace(
+                key=entry.key, axes=self.work_here.axes, cursor=cursor
+            )
+
+    def _begun_state(self, space: LatentSpace) -> PlaneState:
+        """Return how the plane is looked at first: where one was when the program was left."""
+        span, kept = span_of(*self.places(space)), self.kept_session.plane
+        if kept is None or self.entry is None or kept.key != self.entry.key:
+            return PlaneState(span=span)
+        return PlaneState(kept.cursor, span.containing(kept.cursor))
 
     def show_landscape(self) -> None:
         """Draw everything of the landscape that is chosen."""
@@ -137,7 +159,7 @@ class LandscapeScreen(VariationPanels):
                 work.selected, work.clusters = None, None
         work.axes = _known(work.axes, space)
         if work.state is None:
-            work.state = PlaneState(span=span_of(*self.places(space)))
+            work.state = self._begun_state(space)
         self.plane.state = work.state
         self.show_verdict(*landscape_verdict(landscape, len(space)))
         rows = motion_rows(

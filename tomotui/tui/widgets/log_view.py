@@ -65,6 +65,8 @@ class LogView(LogSearching, can_focus=True):
         self.times: Times = "clock"
         self._texts: list[str] = []
         self._left = 0
+        self._goal: int | None = None
+        """Where the line begins that is to be gone to once the file is read."""
         self._owed = 0
         """Rows still to be gone once there are lines."""
         self._said = ""
@@ -89,6 +91,15 @@ class LogView(LogSearching, can_focus=True):
         if path is not None:
             self._ask_for_end()
         self._changed()
+
+    @property
+    def held_at(self) -> int | None:
+        """Where the line at the top begins; ``None`` while the end is followed."""
+        return None if self.following or not self._rows else self._place_of_top()[0]
+
+    def hold_at(self, place: int | None) -> None:
+        """Stay where one was held before, as soon as the file is read."""
+        self._goal = place
 
     def hide(self, hidden: bool) -> None:
         """Read nothing while nobody looks."""
@@ -160,10 +171,15 @@ class LogView(LogSearching, can_focus=True):
                 self._ask_for_end()
             return
         place = self._place_of_top()
+        if self._goal is not None and wish.kind == "place":
+            place, self._goal = (self._goal, 0), None
         self.page = answer.page
         self._lay_out()
         if wish.kind == "end":
             self._top = self._last_top
+            if self._goal is not None:
+                self.following = False
+                self._ask(Wish("place", self._n_lines, self._goal))
         elif wish.kind == "place":
             self._top = self._row_at(*place) + self._owed
         else:
