@@ -148,12 +148,15 @@ def judge(target: Target, path: Path, content: bytes) -> Verdict:
 
 def targets(interop: Path) -> list[Target]:
     """Return every reader; real files of other programs add to the seeds where there are any."""
+    from tests.formats.fuzzing_folders import folder_targets
+
     real = _RealFiles(interop)
     return [
         *_text_targets(real),
         *_alignment_targets(real),
         *_particle_targets(real),
         *_image_targets(),
+        *folder_targets(real),
         *_own_targets(),
     ]
 

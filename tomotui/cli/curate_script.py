@@ -145,7 +145,7 @@ def _json_words(line: str, where: str) -> list[str]:
     """Return the words of a JSON line: a list of them, or an object with names."""
     try:
         value = json.loads(line)
-    except json.JSONDecodeError as error:
+    except (ValueError, RecursionError) as error:
         raise WrongWords(f"{where}: this is no JSON: {error}") from None
     if isinstance(value, list):
         return [str(word) for word in value]

@@ -30,6 +30,7 @@ from tomotui.records import Particle
 Floats = NDArray[np.float64]
 
 _N_COLUMNS = 36
+_MOST_DIGITS = 9
 _SHIFT, _ANGLES, _SCORE, _TOMOGRAM, _CLASS, _PLACE, _PIXEL = 3, 6, 9, 19, 21, 23, 35
 """First column of each, counted from 0."""
 _MAP_NAME = "indices_column20.doc"
@@ -140,7 +141,7 @@ def read_dynamo_map(path: Path) -> dict[int, str]:
         words = line.split(maxsplit=1)
         if not words:
             continue
-        if len(words) != 2 or not words[0].isdecimal():
+        if len(words) != 2 or not words[0].isdecimal() or len(words[0]) > _MOST_DIGITS:
             raise FormatError(
                 f"{path}, line {number}: not a number and the file of a tomogram",
                 "give the map of tomogram numbers that belongs to the table",

@@ -9,6 +9,7 @@ which after ``trimvol -rx`` is the falling z: a point p of the rotated volume li
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -109,7 +110,7 @@ class EtomoFolder:
         folder = self.path.parent
         letter = self.axis.lower()
         lettered = folder / f"{name}{letter}.com"
-        return lettered if lettered.is_file() else folder / f"{name}.com"
+        return lettered if os.path.isfile(lettered) else folder / f"{name}.com"
 
     def numbers(self, name: str, entry: str) -> list[float]:
         """Return the numbers of an entry of a command file; at least one.
@@ -132,8 +133,8 @@ class EtomoFolder:
 
     def beside(self, ending: str) -> Path | None:
         """Return a file of this axis by its ending, where it is there."""
-        path = self.path.with_name(self.base + ending)
-        return path if path.is_file() else None
+        path = self.path.parent / (self.base + ending)
+        return path if os.path.isfile(path) else None
 
     def named(self, name: str, entry: str, *endings: str) -> Path | None:
         """Return a file that a command file names, or the first there is with such an ending.
@@ -141,9 +142,9 @@ class EtomoFolder:
         Only its name counts: a path may be of another machine, or lead out of the folder.
         """
         for said in getattr(self, name).get(entry, []):
-            file = self.path.with_name(said.replace("\\", "/").rsplit("/", 1)[-1] or ".")
-            if file.is_file():
-                return file
+            name = said.replace("\\", "/").rsplit("/", 1)[-1].strip()
+            if name not in ("", ".", "..") and os.path.isfile(self.path.parent / name):
+                return self.path.parent / name
         return next((file for file in map(self.beside, endings) if file is not None), None)
 
 

@@ -9,12 +9,14 @@ are numbered from 0 by ``z_index``; those that were left out are not listed.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from tomotui.formats.eman import read_json
 from tomotui.formats.errors import FormatError
 from tomotui.formats.imported import ImportedAlignment, edge_centre_offset_px, left_out_tilt
 from tomotui.records import Alignment, TiltAlignment
@@ -123,12 +125,7 @@ def write_portal_alignment(
 
 
 def _object(path: Path) -> dict[str, Any]:
-    try:
-        whole = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise FormatError(f"{path} does not exist", "check the path") from None
-    except (OSError, ValueError) as error:
-        raise FormatError(f"{path} cannot be read as JSON: {error}", "check the file") from error
+    whole = read_json(path)
     if not isinstance(whole, dict) or not isinstance(whole.get(_SECTIONS), list):
         raise FormatError(
             f"{path} has no {_SECTIONS}", "give the alignment_metadata.json of an alignment"
@@ -143,12 +140,12 @@ def _section(path: Path, section: Any) -> tuple[int, float, float, float, float,
         numbers = [
             float(section["tilt_angle"]),
             float(section.get("volume_x_rotation") or 0.0),
-            float(np.rad2deg(np.arctan2(c, a))),
+            math.degrees(math.atan2(c, a)),
             float(section["x_offset"]),
             float(section["y_offset"]),
         ]
         index = int(section["z_index"])
-    except (KeyError, TypeError, ValueError) as error:
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
         raise FormatError(f"{path}: a section is malformed: {error!r}", "check it") from error
     if index < 0 or not np.isfinite(numbers).all():
         raise FormatError(f"{path}: section {index} holds impossible numbers", "check the file")

@@ -25,10 +25,10 @@ from tomotui.records import Particle
 
 Array = NDArray[np.float64]
 _NAMES = ("rlnTomoName", "rlnMicrographName")
-_CENTRED = [f"rlnCenteredCoordinate{axis}Angst" for axis in "XYZ"]
+CENTRED = [f"rlnCenteredCoordinate{axis}Angst" for axis in "XYZ"]
 _CORNER = [f"rlnCoordinate{axis}" for axis in "XYZ"]
-_ORIGIN = [f"rlnOrigin{axis}Angst" for axis in "XYZ"]
-_ANGLES = ["rlnAngleRot", "rlnAngleTilt", "rlnAnglePsi"]
+ORIGIN = [f"rlnOrigin{axis}Angst" for axis in "XYZ"]
+ANGLES = ["rlnAngleRot", "rlnAngleTilt", "rlnAnglePsi"]
 _SUBTOMOGRAM = ["rlnTomoSubtomogramRot", "rlnTomoSubtomogramTilt", "rlnTomoSubtomogramPsi"]
 
 
@@ -72,9 +72,9 @@ def read_relion_particles(
         given = Corner(corner_size_xyz, corner_pixel_size_angstrom)
         corners = dict.fromkeys(said, given)
     positions = _positions(path, table, said, corners)
-    angles = _block(path, table, _ANGLES)
+    angles = _block(path, table, ANGLES)
     subtomogram = _block(path, table, _SUBTOMOGRAM)
-    origin = _block(path, table, _ORIGIN)
+    origin = _block(path, table, ORIGIN)
     if subtomogram is not None:
         angles, turned = _combined(subtomogram, angles, origin)
         positions = positions - turned
@@ -111,11 +111,11 @@ def write_relion_particles(
 def particle_columns(particles: Sequence[Particle], tomogram_names: Mapping[str, str]) -> Columns:
     """Return particles as RELION's columns; see `write_relion_particles`."""
     columns: Columns = {"rlnTomoName": [tomogram_names[p.tomogram_uid] for p in particles]}
-    for name, attribute in zip(_CENTRED, ("x_angstrom", "y_angstrom", "z_angstrom"), strict=True):
+    for name, attribute in zip(CENTRED, ("x_angstrom", "y_angstrom", "z_angstrom"), strict=True):
         columns[name] = [getattr(p, attribute) for p in particles]
-    for name, attribute in zip(_ANGLES, ("rot_deg", "tilt_deg", "psi_deg"), strict=True):
+    for name, attribute in zip(ANGLES, ("rot_deg", "tilt_deg", "psi_deg"), strict=True):
         columns[name] = [getattr(p, attribute) or 0.0 for p in particles]
-    for name in _ORIGIN:
+    for name in ORIGIN:
         columns[name] = [0.0] * len(particles)
     if all(p.half is not None for p in particles):
         columns["rlnRandomSubset"] = [(p.half or 0) + 1 for p in particles]
@@ -172,7 +172,7 @@ def _corners(path: Path) -> dict[str, Corner]:
 
 def _table(path: Path) -> Columns:
     blocks = read_star(path)
-    for column in (*_NAMES, _CENTRED[0]):
+    for column in (*_NAMES, CENTRED[0]):
         if any(column in columns for columns in blocks.values()):
             return only_block(path, blocks, "particles", column)
     return only_block(path, blocks, "particles", _CORNER[0])
@@ -198,13 +198,13 @@ def _said(path: Path, table: Columns, tomogram: str | None) -> list[str]:
 def _positions(
     path: Path, table: Columns, said: Sequence[str], corners: Mapping[str, Corner]
 ) -> Array:
-    centred = _block(path, table, _CENTRED)
+    centred = _block(path, table, CENTRED)
     if centred is not None:
         return centred
     corner = _block(path, table, _CORNER)
     if corner is None:
         raise FormatError(
-            f"{path} has neither {_CENTRED[0]} nor {_CORNER[0]}", "give a particle STAR file"
+            f"{path} has neither {CENTRED[0]} nor {_CORNER[0]}", "give a particle STAR file"
         )
     if not set(said) <= set(corners):
         raise FormatError(

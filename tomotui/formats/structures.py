@@ -40,7 +40,7 @@ def read_atoms(path: Path) -> Atoms:
     """
     try:
         structure = gemmi.read_structure(str(path))
-    except (RuntimeError, ValueError, OSError) as error:
+    except (RuntimeError, ValueError, OSError, LookupError) as error:
         raise FormatError(f"{path}: not a readable PDB or mmCIF file ({error})") from error
     no_atoms = f"{path}: holds no atoms; give a PDB or mmCIF coordinate file"
     if len(structure) == 0:
@@ -129,14 +129,14 @@ def write_moved_models(path: Path, shifts: Sequence[Any], target: Path) -> None:
         moved.add_model(model)
     try:
         moved.write_pdb(str(target))
-    except (RuntimeError, ValueError, OSError) as error:
+    except (RuntimeError, ValueError, OSError, LookupError) as error:
         raise FormatError(f"{target}: cannot be written ({error})") from error
 
 
 def _first_model(path: Path) -> Any:
     try:
         structure = gemmi.read_structure(str(path))
-    except (RuntimeError, ValueError, OSError) as error:
+    except (RuntimeError, ValueError, OSError, LookupError) as error:
         raise FormatError(f"{path}: not a readable PDB or mmCIF file ({error})") from error
     if len(structure) == 0 or structure[0].count_atom_sites() == 0:
         raise FormatError(f"{path}: holds no atoms; give a PDB or mmCIF coordinate file")

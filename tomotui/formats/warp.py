@@ -309,7 +309,7 @@ def _root(path: Path) -> ElementTree.Element:
         root = ElementTree.parse(path).getroot()
     except FileNotFoundError:
         raise FormatError(f"{path} does not exist", "check the path") from None
-    except (OSError, ElementTree.ParseError) as error:
+    except (OSError, ValueError, LookupError, RecursionError, ElementTree.ParseError) as error:
         raise FormatError(f"{path} cannot be read as XML: {error}", "check the file") from error
     if root.tag != "TiltSeries":
         raise FormatError(
