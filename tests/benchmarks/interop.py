@@ -23,10 +23,14 @@ from report import figure
 from tomotui.formats.alignments import read_alignment
 from tomotui.formats.aretomo import write_aln
 from tomotui.formats.aretomo_ctf import write_ctf_text
+from tomotui.formats.aretomo_folder import write_aretomo_folder
 from tomotui.formats.ctfs import read_ctf
+from tomotui.formats.etomo_writing import write_etomo
 from tomotui.formats.imod import write_imod
 from tomotui.formats.imod_defocus import write_imod_defocus
 from tomotui.formats.known_tomograms import KnownTomogram
+from tomotui.formats.mrc_header import make_header
+from tomotui.formats.pairing import find_stacks, pair_files
 from tomotui.formats.particle_files import (
     ReadingWords,
     WritingWords,
@@ -34,7 +38,11 @@ from tomotui.formats.particle_files import (
     read_particles,
 )
 from tomotui.formats.portal import write_portal_alignment
-from tomotui.formats.relion import write_relion
+from tomotui.formats.portal_series import write_series_metadata
+from tomotui.formats.portal_writing import WrittenRun, write_portal_run
+from tomotui.formats.relion import RelionTomogram, write_relion
+from tomotui.formats.relion_set import RelionEntry, write_relion_set
+from tomotui.formats.understanding import understand
 from tomotui.formats.warp_writing import write_warp
 from tomotui.geometry.poses import matrices_of_angles
 from tomotui.geometry.tilt import TiltGeometry
@@ -152,9 +160,11 @@ def difference(
 def ctf_files(truth: Truth, folder: Path) -> dict[str, Path]:
     write_imod_defocus(truth.ctf, folder / f"{NAME}.defocus", tilt_deg=truth.nominal)
     write_ctf_text(truth.ctf, folder / f"{NAME}_CTF.txt")
+    write_series_metadata(folder / "tiltseries_metadata.json", truth.series, ctf=truth.ctf)
     return {
         "IMOD .defocus": folder / f"{NAME}.defocus",
         "AreTomo, CTFFIND .txt": folder / f"{NAME}_CTF.txt",
+        "CryoET portal .json": folder / "tiltseries_metadata.json",
         "RELION 5 .star": folder / "relion" / "aligned_tilt_series.star",
         "Warp .xml": folder / f"{NAME}.xml",
     }
@@ -177,7 +187,7 @@ def particle_differences(truth: Truth, folder: Path) -> None:
     endings = {"csv": ".csv", "relion": ".star", "dynamo": ".tbl"}
     known = {NAME: TOMOGRAM}
     words = WritingWords(truth.particles, {TOMOGRAM.uid: NAME}, known, "ribosome", 270.0)
-    for kind in ("csv", "relion", "dynamo", "eman", "imod", "copick"):
+    for kind in ("csv", "relion", "dynamo", "eman", "imod", "copick", "portal"):
         place = folder / f"particles{endings.get(kind, '')}" / ("" if kind in endings else kind)
         written = particle_writers(place, kind, words)
         for path, write in written.items():
@@ -203,6 +213,67 @@ def particle_differences(truth: Truth, folder: Path) -> None:
         figure(f"{kind} particles: turn", float(np.rad2deg(chord)), "deg", f"<= {MOST_DEG}")
 
 
+def folder_writers(truth: Truth, place: Path) -> dict[str, Callable[[], object]]:
+    """Return what writes the series as the folder of each program, by its name there."""
+    series, alignment, ctf = truth.series, truth.alignment, truth.ctf
+    stack = Path(series.stack_path)
+    words: dict[str, Any] = {"stack": stack, "thickness_px": 1200}
+    run = WrittenRun(series, stack, alignment, ctf)
+    return {
+        "etomo": lambda: write_etomo(place / "etomo", series, alignment, ctf, **words),
+        "AreTomo": lambda: write_aretomo_folder(place / "AreTomo", series, alignment, ctf, **words),
+        "portal": lambda: write_portal_run(place / "portal", run),
+    }
+
+
+def whole_folders(truth: Truth, folder: Path) -> None:
+    """Write the series as whole folders, and import each as one gives it to the program."""
+    place = folder / "folders"
+    place.mkdir()
+    # Only the header is read: the images take no room.
+    stack = place / "raw.mrc"
+    shape = (truth.series.n_tilts, SIZE[1], SIZE[0])
+    header = make_header(
+        shape, np.dtype("int8"), PIXEL, is_stack=True, statistics=(0.0, 0.0, 0.0, 0.0), labels=()
+    )
+    with stack.open("wb") as file:
+        file.write(header)
+        file.truncate(file.tell() + int(np.prod(shape)))
+    truth = truth._replace(series=truth.series.replace(stack_path=str(stack)))
+    left_out = {t.index for t in truth.alignment.tilts if t.excluded}
+    for name, write in folder_writers(truth, place).items():
+        write()
+        (files,) = pair_files(find_stacks([place / name]))
+        plan = understand(
+            files.stack, files.mdoc, files.tilts, files.alignment, files.ctf, files.found_ctf
+        )
+        assert plan.alignment is not None, plan.problems
+        assert plan.ctf is not None, plan.warnings
+        assert {t.index for t in plan.alignment.tilts if t.excluded} == left_out, name
+        px, deg = difference(truth.alignment, plan.alignment, PIXEL)
+        figure(f"{name} folder: shift", px, "px", f"<= {MOST_PX}")
+        figure(f"{name} folder: angles", deg, "deg", f"<= {MOST_DEG}")
+        defocus, angle = ctf_difference(truth.ctf, plan.ctf, left_out)
+        figure(f"{name} folder: defocus", defocus, "A", "<= 1")
+        figure(f"{name} folder: astigmatism angle", angle, "deg", "<= 0.01")
+    relion_set(truth, place / "RELION", stack)
+
+
+def relion_set(truth: Truth, folder: Path, stack: Path) -> None:
+    x, y, z = (round(n * TOMOGRAM.pixel_size_angstrom / PIXEL) for n in TOMOGRAM.size_xyz)
+    tomogram = RelionTomogram((x, y, z), binning=TOMOGRAM.pixel_size_angstrom / PIXEL)
+    entry = RelionEntry(truth.series, stack, truth.alignment, truth.ctf, tomogram)
+    written = write_relion_set(folder, [entry], {"a": truth.particles}, {TOMOGRAM.uid: NAME})
+    px, deg = difference(truth.alignment, read(written[-1], truth.nominal, SIZE, PIXEL), PIXEL)
+    figure("RELION set: shift", px, "px", f"<= {MOST_PX}")
+    figure("RELION set: angles", deg, "deg", f"<= {MOST_DEG}")
+    found = read_particles(written[-1], "relion", {NAME: TOMOGRAM}, ReadingWords())
+    worst = max(
+        abs(a.x_angstrom - b.x_angstrom) for a, b in zip(truth.particles, found, strict=True)
+    )
+    figure("RELION set: place of particles", worst / PIXEL, "px", f"<= {MOST_PX}")
+
+
 def round_trips(truth: Truth, folder: Path) -> None:
     for name, path in alignment_files(truth, folder).items():
         px, deg = difference(truth.alignment, read(path, truth.nominal, SIZE, PIXEL), PIXEL)
@@ -214,6 +285,7 @@ def round_trips(truth: Truth, folder: Path) -> None:
         defocus, angle = ctf_difference(truth.ctf, found, left_out)
         figure(f"{name}: defocus", defocus, "A", "<= 1")
         figure(f"{name}: astigmatism angle", angle, "deg", "<= 0.01")
+    whole_folders(truth, folder)
     particle_differences(truth, folder)
 
 
@@ -231,6 +303,7 @@ _ETOMO, _CETS = "etomofiles/test_data/TS_001/TS_001", "cets_imod/test_data"
 _EMAN = "emanjson2imodxf/tests/example"
 REAL = (
     RealFile("etomo", f"{_ETOMO}.xf", f"{_ETOMO}.rawtlt", (4092, 5760), 1.0),
+    RealFile("etomo folder", f"{_ETOMO}.edf", f"{_ETOMO}.rawtlt", (4092, 5760), 6.192),
     RealFile(
         "IMOD",
         f"{_CETS}/alignment_files/TS_03.xf",

@@ -190,3 +190,24 @@ def test_real_file(shared_data: Path) -> None:
     assert (aln.alpha_offset_deg, aln.beta_offset_deg) == (0.0, 0.0)
     np.testing.assert_allclose(aln.rows, frame.to_numpy())
     np.testing.assert_allclose(aln.local, alnfile.read(folder / "test.aln", "local").to_numpy())
+
+
+def test_dark_frames_tell_how_sections_are_numbered(tmp_path: Path) -> None:
+    """Tilts a whole step from the nominal ones would fit the neighbours."""
+    nominal = [-3.0, 0.0, 3.0, 6.0]
+    geometry = TiltGeometry.of(
+        np.array(nominal) + 2.9, 85.0, 0.0, [[1.0, 2], [3, 4], [5, 6], [7, 8]]
+    )
+    tilts = list(geometry.to_tilt_alignments())
+    tilts[3] = tilts[3].replace(excluded=True)
+    path = tmp_path / "a.aln"
+    write_aln(
+        Alignment(series_uid="s", tilts=tuple(tilts)), path, image_size_px=(64, 48),
+        pixel_size_angstrom=1.0,
+    )  # fmt: skip
+    found = read_aretomo(
+        path, series_uid="s", image_size_px=(64, 48), pixel_size_angstrom=1.0,
+        nominal_tilts_deg=nominal,
+    ).alignment  # fmt: skip
+    assert [tilt.excluded for tilt in found.tilts] == [False, False, False, True]
+    assert found.tilts[0].shift_x_angstrom == pytest.approx(1.0)

@@ -10,12 +10,16 @@ import pytest
 
 from tomotui.formats import conventions as page
 from tomotui.formats.aretomo import read_aln_file, write_aln
+from tomotui.formats.aretomo_folder import write_aretomo_folder
+from tomotui.formats.etomo_writing import write_etomo
 from tomotui.formats.imod import write_imod
 from tomotui.formats.imod_model import read_imod_model
 from tomotui.formats.known_tomograms import KnownTomogram
 from tomotui.formats.particle_files import WritingWords, particle_writers
 from tomotui.formats.portal import write_portal_alignment
-from tomotui.formats.relion import write_relion
+from tomotui.formats.portal_series import write_series_metadata
+from tomotui.formats.relion import RelionTomogram, write_relion
+from tomotui.formats.relion_set import RelionEntry, write_relion_set
 from tomotui.formats.star import read_star
 from tomotui.formats.warp import read_warp
 from tomotui.formats.warp_writing import write_warp
@@ -86,7 +90,7 @@ def test_the_example_as_alignments(tmp_path: Path) -> None:
 
     write_portal_alignment(alignment, tmp_path / "a.json", **IMAGES)
     (section,) = json.loads((tmp_path / "a.json").read_text())["per_section_alignment_parameters"]
-    portal = _example("CryoET data portal")
+    portal = _example("CryoET data portal al")
     found = (section["x_offset"], section["y_offset"], section["tilt_angle"])
     assert found == pytest.approx((*portal["x_offset y_offset"], *portal["tilt_angle"]))
 
@@ -100,7 +104,7 @@ def test_the_example_as_alignments(tmp_path: Path) -> None:
         tilts=(Tilt(index=0, nominal_tilt_deg=30.0),),
     )
     write_relion(tmp_path / "r", [(record, alignment, None)])
-    rows, relion = read_star(tmp_path / "r/tilt_series/a.star")["a"], _example("RELION 5")
+    rows, relion = read_star(tmp_path / "r/tilt_series/a.star")["a"], _example("RELION 5 tilt")
     assert len(relion) == 2
     for names, values in relion.items():
         for name, value in zip(names.split(), values, strict=True):
@@ -132,8 +136,54 @@ def test_the_example_as_particles(tmp_path: Path) -> None:
     assert tuple(point) == pytest.approx(_example("IMOD .mod")["x y z"])
 
 
+def test_the_example_as_folders(tmp_path: Path) -> None:
+    alignment = _alignment()
+    width, height = page.IMAGE_SIZE_PX
+    stack = tmp_path / "raw.mrc"
+    stack.touch()
+    tilt = Tilt(
+        index=0, nominal_tilt_deg=30.0, dose_e_per_a2=3.0, prior_dose_e_per_a2=0.0,
+        acquisition_order=0,
+    )  # fmt: skip
+    record = TiltSeries(
+        name="a", stack_path=str(stack), width_px=width, height_px=height,
+        pixel_size_angstrom=page.PIXEL_SIZE_ANGSTROM, tilts=(tilt,),
+    )  # fmt: skip
+    write_etomo(tmp_path / "e", record, alignment, stack=stack, thickness_px=400)
+    edf = dict(line.split("=") for line in (tmp_path / "e/a.edf").read_text().splitlines())
+    for name, values in _example("etomo").items():
+        assert (float(edf[name]),) == values
+
+    write_aretomo_folder(tmp_path / "t", record, alignment, stack=stack, thickness_px=400)
+    assert tuple(np.loadtxt(tmp_path / "t/a_TLT.txt")) == _example("AreTomo 2")["TLT"]
+
+    known = _tomogram()
+    tomogram = RelionTomogram(tuple(round(n * 4) for n in known.size_xyz))
+    write_relion_set(
+        tmp_path / "r", [RelionEntry(record, stack, alignment, None, tomogram)], {}, {}
+    )
+    relion = _example("RELION 5 optimisation set")
+    table = read_star(tmp_path / "r/tomograms.star")["global"]
+    sizes = tuple(table[f"rlnTomoSize{axis}"][0] for axis in "XYZ")
+    assert sizes == relion["SizeX SizeY SizeZ"]
+    (rows,) = read_star(tmp_path / "r/tilt_series/a.star").values()
+    assert rows["rlnCtfScalefactor"] == [pytest.approx(relion["CtfScalefactor"][0], abs=1e-6)]
+
+    portal = _example("CryoET data portal folders")
+    points = next(p for p in (_written(tmp_path / "p", "portal").parent).glob("*.ndjson"))
+    point = json.loads(points.read_text())
+    assert tuple(point["location"].values()) == portal["location"]
+    np.testing.assert_allclose(point["xyz_rotation_matrix"], page.POSE, atol=1e-4)
+    write_series_metadata(tmp_path / "m.json", record)
+    voltage = json.loads((tmp_path / "m.json").read_text())["acceleration_voltage"]
+    assert (voltage,) == portal["acceleration_voltage"]
+
+
 def test_the_page_tells_of_every_program() -> None:
     text = page.conventions()
-    for word in ("IMOD", "AreTomo", "RELION", "Warp", "Dynamo", "EMAN2", "copick", "ChimeraX"):
+    for word in (
+        "IMOD", "etomo", "AreTomo", "RELION", "Warp", "CryoET", "Dynamo", "EMAN2", "copick",
+        "ChimeraX",
+    ):  # fmt: skip
         assert f"\n{word}" in text
     assert "The example: Angles = -30; AxisAngle = 85; AxisOffsetX Y = 12, -9.25." in text

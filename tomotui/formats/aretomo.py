@@ -199,10 +199,15 @@ def sections_of(aln: AlnFile, nominal_deg: Array) -> NDArray[np.intp]:
     """Return the section of the raw stack (from 0) that each row of the table means.
 
     AreTomo 3 numbers sections from 1, AreTomo 2 from 0, and some files count only the images
-    that were kept. All readings that are possible at all are compared with the nominal tilts.
+    that were kept. Where rows and dark frames together number all images, they tell; otherwise
+    all readings that are possible at all are compared with the nominal tilts.
     """
     n = aln.raw_size[2]
     numbers = aln.rows[:, 0].astype(np.intp)
+    together = np.sort(np.concatenate([numbers, aln.dark_frames[:, 1].astype(np.intp)]))
+    for first in (0, 1):
+        if np.array_equal(together, np.arange(first, n + first)):
+            return np.asarray(numbers - first, dtype=np.intp)
     rank = aln.dark_frames[:, 0].astype(np.intp)
     by_tilt = np.argsort(nominal_deg, kind="stable")
     kept = np.sort(np.setdiff1d(by_tilt, by_tilt[rank[(rank >= 0) & (rank < n)]]))

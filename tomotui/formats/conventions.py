@@ -86,6 +86,17 @@ OTHERS = (
         {"A11 A12 A21 A22": (0.0872, 0.9962, -0.9962, 0.0872), "DX DY": (2.726, 5.559)},
     ),
     Convention(
+        "etomo .edf, newst.com, tilt.com",
+        (
+            "OFFSET adds to every tilt, XAXISTILT is taken off every x-tilt; SHIFT moves the "
+            "volume's content along x and along -z, after trimvol -rx, in pixels of the images.",
+            "Transforms are .xf, else _fid.xf, else .prexg and then .tltxf. PixelSize is in "
+            "nanometres; views are counted from 1; .edf, tilt.com and align.com leave some out.",
+            "The axis passes half a voxel before voxel n // 2 of IMOD's volumes, in x and z.",
+        ),
+        {"Setup.ImageRotationA": (85.0,), "Setup.PixelSize": (0.25,)},
+    ),
+    Convention(
         "IMOD .mod",
         (
             "Voxels of the volume; the first one's middle is (0.5, 0.5, 0). No orientations are "
@@ -109,6 +120,16 @@ OTHERS = (
         {"ROT": (85.0,), "TX TY": (5.3, -3.2), "TILT": (30.0,)},
     ),
     Convention(
+        "AreTomo 2 and 3 folders",
+        (
+            "NAME_TLT.txt has the stage's tilt, the number in order of acquisition from 1 and the "
+            "exposure of every image; NAME_CTF.txt has all images, or those of the .aln.",
+            "NAME_EVN and NAME_ODD are sums of every other frame. PixSize of the session times "
+            "McBin is the pixel of the images.",
+        ),
+        {"TLT": (30.0, 1.0, 3.0)},
+    ),
+    Convention(
         "RELION 5 tilt series",
         (
             "rlnTomoXTilt, YTilt, ZRot and the shifts in Angstrom are ours, name for name. "
@@ -127,6 +148,14 @@ OTHERS = (
         {"Angst": (100.0, -50.0, 30.0), "Rot Tilt Psi": (20.0, 40.0, -70.0)},
     ),
     Convention(
+        "RELION 5 optimisation set",
+        (
+            "Paths begin at RELION's project, the folder above the written one. rlnTomoSizeX and "
+            "so on count pixels of the images; rlnCtfScalefactor is the cosine of the tilt.",
+        ),
+        {"SizeX SizeY SizeZ": (800.0, 644.0, 400.0), "CtfScalefactor": (0.866025,)},
+    ),
+    Convention(
         "Warp, M .xml, .tomostar",
         (
             "Angles are the negative of our tilts, AxisAngle our axis, LevelAngleX our x-tilt; "
@@ -143,6 +172,16 @@ OTHERS = (
             "(n - 1) / 2, tilt_angle and volume_x_rotation our tilt and x-tilt; z_index from 0.",
         ),
         {"x_offset y_offset": (5.3, -3.2), "tilt_angle": (30.0,)},
+    ),
+    Convention(
+        "CryoET data portal folders",
+        (
+            "Points are voxels, the first of which is 0, of the tomograms in their VoxelSpacing "
+            "folder; xyz_rotation_matrix is our pose R.",
+            "tiltseries_metadata.json has volts, defocus in Angstrom, phase shifts in radians and "
+            "orders from 0; total_flux is the exposure of all images.",
+        ),
+        {"location": (110.0, 75.0, 53.0), "acceleration_voltage": (300000.0,)},
     ),
     Convention(
         "Dynamo .tbl",
