@@ -56,6 +56,8 @@ def test_a_broken_recipe_is_told_in_full(call: Call, place: Path) -> None:
     assert len(said.json["problems"]) == 2
     said = call("recipe", "run", broken, "-p", place)
     assert (said.code, len(said.err.splitlines())) == (2, 1)
+    said = call("recipe", "run", "standard", "--where", "moon", "-p", place)
+    assert (said.code, said.err) == (2, "tomotui: --where moon: there are local and slurm\n")
     with Project.open(place) as project:
         assert project.jobs() == []
 

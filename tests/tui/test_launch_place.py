@@ -13,8 +13,10 @@ from tomotui.project import Project
 from tomotui.records import Job, JobRequest
 from tomotui.stages import get
 from tomotui.tui.app import TomotuiApp
+from tomotui.tui.screens.import_stacks import ImportScreen
 from tomotui.tui.screens.launch import LaunchScreen
 from tomotui.tui.screens.launch_place import PlaceRow
+from tomotui.tui.screens.recipe_run import RecipeRunScreen
 from tomotui.tui.widgets.fields import Choice
 from tomotui.tui.widgets.table import Table
 
@@ -95,3 +97,36 @@ async def test_a_form_offers_as_many_processes_as_there_are_gpus(
         await pilot.press("right")
         outlook = form.query_one("#outlook", Static)
         await until(pilot, lambda: "--processes 2" in _words(outlook))
+
+
+async def test_a_recipe_and_an_import_go_where_it_is_said(
+    make_app: AppMaker, cluster: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tomotui.jobs.recipe_running.submit", submitter)
+    app = make_app(submitter=submitter)
+
+    async def last_choice(pilot: Pilot[Any]) -> None:
+        row = app.screen.query_one(PlaceRow)
+        await until(pilot, lambda: row.display)
+        row.query_one(Choice).focus()
+        await pilot.press("left")
+        assert row.place == ("slurm", "gpu")
+
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: app.screen.query_one(Table).total == 6)
+        app.run_command_line("recipe standard")
+        await until(pilot, lambda: isinstance(app.screen, RecipeRunScreen))
+        await last_choice(pilot)
+        await pilot.press("y")
+        assert app.project is not None
+        project = app.project
+        await until(pilot, lambda: project.jobs()[-1].executor == "slurm")
+        assert {job.profile for job in project.jobs()[3:]} == {"gpu"}
+        await pilot.press("i")
+        await until(pilot, lambda: isinstance(app.screen, ImportScreen))
+        screen = app.screen
+        assert isinstance(screen, ImportScreen)
+        await last_choice(pilot)
+        screen.plans = [{"name": "new", "stack": "/raw/new.mrc", "problems": [], "parameters": {}}]
+        wish = screen.wish()
+        assert (wish.executor, wish.profile) == ("slurm", "gpu")

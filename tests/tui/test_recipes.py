@@ -15,6 +15,7 @@ from tomotui.tui.saved_recipes import delete_recipe, list_recipes, save_values
 from tomotui.tui.screens.confirm import ConfirmScreen
 from tomotui.tui.screens.error import ErrorScreen
 from tomotui.tui.screens.launch import LaunchScreen
+from tomotui.tui.screens.recipe_run import RecipeRunScreen
 from tomotui.tui.screens.recipes import RecipeNameScreen, RecipePicker
 from tomotui.tui.widgets.table import Table
 
@@ -91,7 +92,7 @@ async def test_a_recipe_is_run_on_series_and_deleted(make_app: AppMaker, folder:
         await pilot.press("escape")
         await until(pilot, lambda: app.screen is not form)
         app.run_command_line("recipe standard")
-        await until(pilot, lambda: isinstance(app.screen, ConfirmScreen))
+        await until(pilot, lambda: isinstance(app.screen, RecipeRunScreen))
         await pilot.press("y")
         with Project.open(folder) as project:
             await until(pilot, lambda: len(project.jobs()) > 4)

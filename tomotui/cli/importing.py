@@ -20,6 +20,7 @@ from tomotui.cli.options import (
     print_json,
     print_table,
 )
+from tomotui.cli.where import place_said
 from tomotui.records import JobRequest, Target
 from tomotui.stages import ENTRANCES
 
@@ -55,6 +56,8 @@ def import_(
     gain: Path | None = None,
     set_: SetOption = None,
     dry_run: bool = False,
+    where: Annotated[str | None, Parameter(name=["--where", "--executor"])] = None,
+    profile: str | None = None,
     wait: Annotated[bool, Parameter(name="--wait", negative="--no-wait")] = True,
     json: JsonOption = False,
 ) -> int:
@@ -120,11 +123,16 @@ def import_(
         Any other parameter of movies as key=value; `tomotui stages motion` lists them.
     dry_run
         Only tell what would be understood; needs no project and writes nothing.
+    where
+        Where to run: local or slurm; on this machine by default.
+    profile
+        What to ask of SLURM; `tomotui cluster profiles` lists them.
     wait
         Wait until the import has ended (the default), or leave it to run.
     json
         Print JSON for scripts.
     """
+    place = place_said(where, profile)
     if not dry_run:
         # Before anything is read: the first thing that a new user lacks is a project.
         open_project(project).close()
@@ -157,6 +165,7 @@ def import_(
     for target in request.targets:
         if target.name in taken:
             raise WorkFailed(_already(target.name))
+    request = request.replace(executor=place.executor, profile=place.profile)
     return _submit(request, project, wait, json)
 
 

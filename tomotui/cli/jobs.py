@@ -25,6 +25,7 @@ from tomotui.cli.options import (
     print_table,
 )
 from tomotui.cli.waiting import follow_submission, job_json
+from tomotui.cli.where import check_where
 from tomotui.project import Project
 from tomotui.records import Job, JobRequest, Target, Task
 
@@ -82,10 +83,7 @@ def run(
     if stage in ENTRANCES:
         given = "STACK..." if stage == "import" else "MDOC... [--frames FOLDER]"
         raise WrongWords(f"tilt series are imported with: tomotui import {given}")
-    if where not in (None, "local", "slurm"):
-        raise WrongWords(f"--where {where}: there are local and slurm")
-    if where == "local" and profile:
-        raise WrongWords("--profile is for --where slurm")
+    check_where(where, profile)
     if processes is not None and processes < 1:
         raise WrongWords(f"--processes {processes}: give 1 or more")
     if processes is not None and (where == "slurm" or profile):

@@ -19,6 +19,7 @@ from tomotui.cli.options import (
     print_json,
     print_table,
 )
+from tomotui.cli.where import place_said
 
 
 def list_recipes(*, project: ProjectOption = None, json: JsonOption = False) -> int:
@@ -102,6 +103,8 @@ def run_recipe(
     *,
     project: ProjectOption = None,
     on: OnOption = None,
+    where: Annotated[str | None, Parameter(name=["--where", "--executor"])] = None,
+    profile: str | None = None,
     wait: WaitOption = False,
     json: JsonOption = False,
 ) -> int:
@@ -119,6 +122,10 @@ def run_recipe(
         Project folder; the present one by default.
     on
         Tilt series by name or pattern (quote it: 'ts_*'); all by default.
+    where
+        Where all steps run: local or slurm; on this machine by default.
+    profile
+        What to ask of SLURM; `tomotui cluster profiles` lists them.
     wait
         Wait until everything has ended; the exit code tells whether all was done.
     json
@@ -129,6 +136,7 @@ def run_recipe(
     from tomotui.jobs.recipe_files import find_recipe
     from tomotui.jobs.recipe_running import queue_recipe
 
+    place = place_said(where, profile)
     with open_project(project) as opened:
         found = find_recipe(file, opened.folder)
         names = [series.name for series in chosen_series(opened, on or [])]
@@ -136,7 +144,7 @@ def run_recipe(
             raise WrongWords(
                 "the project has no tilt series yet; import some: tomotui import STACK..."
             )
-        jobs = queue_recipe(opened, found, names)
+        jobs = queue_recipe(opened, found, names, place=place)
         ensure_agent(opened.folder)
         if not json:
             for job in jobs:

@@ -9,7 +9,10 @@ from tomotui.jobs.findings import found_by, values_of
 from tomotui.jobs.recipe import SERIES, Recipe, Step
 from tomotui.jobs.submission import submit
 from tomotui.project import Project
+from tomotui.project.jobs import Place
 from tomotui.records import Job, JobRequest, RecipeStep, Target, Task, new_uid
+
+HERE = Place()
 
 
 def queue_recipe(
@@ -19,6 +22,7 @@ def queue_recipe(
     *,
     after: Sequence[int] = (),
     label: str = "",
+    place: Place = HERE,
 ) -> list[Job]:
     """Put one job for each step into the queue, all of them or none.
 
@@ -31,6 +35,8 @@ def queue_recipe(
         The tilt series; they may be ones that a job in ``after`` is about to make.
     after
         Jobs that the first steps wait for.
+    place
+        Where the jobs run.
 
     Returns
     -------
@@ -57,6 +63,8 @@ def queue_recipe(
                 targets=_targets(step, names),
                 after=earlier or tuple(after),
                 optional_after=tuple(jobs[name].id for name in optional),
+                executor=place.executor,
+                profile=place.profile,
                 label=label or f"recipe {recipe.name}",
                 step=RecipeStep(
                     recipe=recipe.name,

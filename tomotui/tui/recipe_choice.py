@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 from tomotui.jobs.recipe import Recipe, RecipeError, read_recipe
 from tomotui.jobs.recipe_running import queue_recipe
 from tomotui.project import Project, ProjectError
+from tomotui.project.jobs import Place
 from tomotui.records import Job, JobRequest, Target
 from tomotui.tui.saved_recipes import SavedRecipe, list_recipes
-from tomotui.tui.wording import counted, listed
+from tomotui.tui.wording import counted
 
 if TYPE_CHECKING:
     from tomotui.tui.navigation import Navigation
@@ -52,6 +53,8 @@ def _choose_for(app: Navigation, names: list[str], name: str) -> None:
 
 def run_recipe(app: Navigation, saved: SavedRecipe, names: list[str]) -> None:
     """Open the form of a recipe with one step; ask, and queue all steps of a longer one."""
+    from tomotui.tui.screens.recipe_run import RecipeRunScreen
+
     if len(saved.steps) == 1 and not saved.problem:
         step, targets = saved.steps[0], tuple(Target(name=each) for each in names)
         parameters = {
@@ -64,26 +67,21 @@ def run_recipe(app: Navigation, saved: SavedRecipe, names: list[str]) -> None:
     except RecipeError as error:
         app.show_error("\n".join(error.problems), f"Correct {saved.path}.")
         return
-    steps = " > ".join(step.name for step in recipe.steps)
 
-    def confirmed(yes: bool | None) -> None:
-        if yes:
-            app.change(lambda project: _queued(project, recipe, names), queued)
+    def confirmed(place: Place | None) -> None:
+        if place is not None:
+            app.change(lambda project: _queued(project, recipe, names, place), queued)
 
     def queued(jobs: list[Job]) -> None:
         app.ensure_agent()
         app.say(f"{counted(len(jobs), 'job')} of {recipe.name} queued; 4 shows them")
         app.look_again()
 
-    app.confirm(
-        f"Run {recipe.name} on {counted(len(names), 'series', 'series')}?",
-        f"{listed(names, 4)}\n{steps}",
-        confirmed,
-    )
+    app.push_screen(RecipeRunScreen(recipe, names), confirmed)
 
 
-def _queued(project: Project, recipe: Recipe, names: list[str]) -> list[Job]:
+def _queued(project: Project, recipe: Recipe, names: list[str], place: Place) -> list[Job]:
     try:
-        return queue_recipe(project, recipe, names)
+        return queue_recipe(project, recipe, names, place=place)
     except RecipeError as error:
         raise ProjectError("; ".join(error.problems), "Correct the recipe.") from error

@@ -8,7 +8,7 @@ import json
 import sys
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from rich.style import Style
 from rich.text import Text
@@ -26,6 +26,9 @@ from tomotui.tui.widgets.cells import Column, Row, sign, text
 from tomotui.tui.widgets.choosing import Press
 from tomotui.tui.widgets.table import Table
 from tomotui.tui.wording import counted, one_line, short_path
+
+if TYPE_CHECKING:
+    from tomotui.tui.screens.launch_place import PlaceRow
 
 Plan = dict[str, Any]
 Preview = Callable[[Sequence[str]], Awaitable[list[Plan]]]
@@ -165,6 +168,8 @@ class ImportScreen(Modal):
 
     def compose(self) -> ComposeResult:
         """Lay out path, options, table, facts and buttons."""
+        from tomotui.tui.screens.launch_place import PlaceRow
+
         with Vertical(classes="dialog full", id="import") as dialog:
             dialog.border_title = "import tilt series"
             dialog.border_subtitle = "enter looks at the files   f1 help"
@@ -176,6 +181,7 @@ class ImportScreen(Modal):
                     with Vertical(classes="import-option"):
                         yield Static(label, classes="field-unit")
                         yield self._line(option.removeprefix("--"), hint)
+            yield PlaceRow()
             yield Table(_COLUMNS, empty="enter looks at the files", id="plans")
             with VerticalScroll(id="facts-pane"):
                 yield Static(id="plan-facts", markup=False)
@@ -193,10 +199,18 @@ class ImportScreen(Modal):
     def on_mount(self) -> None:
         """Begin with the path."""
         self.query_one("#stacks").focus()
+        self.place_row.ask(self.tomotui, "import")
         if self._words:
             self.query_one("#stacks", Input).value = self._words
             self.query_one("#gain", Input).value = self._gain
             self.look()
+
+    @property
+    def place_row(self) -> PlaceRow:
+        """Where the import shall run."""
+        from tomotui.tui.screens.launch_place import PlaceRow
+
+        return self.query_one(PlaceRow)
 
     # ---- looking
 
@@ -316,6 +330,7 @@ class ImportScreen(Modal):
                 Target(name=plan["name"], parameters=dict(plan["parameters"]))
                 for plan in self.usable()
             ),
+            **self.place_row.place._asdict(),
         )
 
     def _submitted(self, job: Job) -> None:

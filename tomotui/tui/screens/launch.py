@@ -15,6 +15,7 @@ from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.widgets import Button, Static
 
 from tomotui.project import Project
+from tomotui.project.jobs import Place
 from tomotui.records import Job, JobRequest, TiltSeries
 from tomotui.stages.base import ParameterError, Stage
 from tomotui.tui.actions import bindings
@@ -83,7 +84,10 @@ class LaunchScreen(RecipeForm):
                         yield Static("stage", classes="field-label")
                         names = [stage.name for stage in self.stages]
                         yield Choice(names, names.index(self.stage.name), id="stage")
-                    yield PlaceRow(self.request, self.cloned_from)
+                    yield PlaceRow(
+                        Place(self.request.executor, self.request.profile),
+                        self.cloned_from is not None,
+                    )
                     yield Static(self.stage.summary, id="stage-summary", markup=False)
                     yield VerticalScroll(*self._fields(), id="fields", can_focus=False)
                 with VerticalScroll(id="launch-side", can_focus=False):

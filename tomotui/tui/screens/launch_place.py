@@ -14,7 +14,6 @@ from tomotui.jobs.processes import profile_of
 from tomotui.jobs.slurm import has_slurm
 from tomotui.project import Project
 from tomotui.project.jobs import Place
-from tomotui.records import Job, JobRequest
 from tomotui.stages import get
 from tomotui.tui.widgets.fields import Choice
 from tomotui.tui.widgets.marked_row import MarkedRow, RowMark
@@ -33,9 +32,13 @@ class Places(NamedTuple):
 
 
 def read_places(project: Project, stage: str) -> Places:
-    """Return where a job of a stage may run; a wrong file of profiles offers none of them."""
-    last = project.last_place(stage)
-    choices = [HERE, *_together(stage, last), *(_through(project) if has_slurm() else ())]
+    """Return where a job of a stage may run; a wrong file of profiles offers none of them.
+
+    Without a stage it is about several of them.
+    """
+    last = project.last_place(stage) if stage else HERE
+    together = _together(stage, last) if stage else []
+    choices = [HERE, *together, *(_through(project) if has_slurm() else ())]
     return Places(tuple(choices), last if last in choices else HERE)
 
 
@@ -77,10 +80,10 @@ class PlaceRow(MarkedRow):
     class Known(Message):
         """It is known where the job may run, or another place was chosen."""
 
-    def __init__(self, request: JobRequest, cloned_from: Job | None) -> None:
+    def __init__(self, given: Place = HERE, is_given: bool = False) -> None:
         super().__init__(id="place-row")
-        self._given = Place(request.executor, request.profile)
-        self._is_given = cloned_from is not None or self._given != HERE
+        self._given = given
+        self._is_given = is_given or given != HERE
         self._places = Places()
         self._asked_for = ""
         self._shown = HERE
