@@ -234,6 +234,12 @@ def test_masks_gold_and_membranes_come_from_files(call: Call, crowd: Path) -> No
     assert call.well(*clean, "--mask", "ts_1_mask.mrc").json["reasons"]["mask"] == 4
     binned = call.well(*clean, "--mask", "binned.mrc", "--on", "ts_1", "--mask-margin", 60)
     assert binned.json["reasons"]["mask"] == 5
+    # A mask of the CryoET data portal is of the run that it lies in.
+    place = Path("data/ts_1/Reconstructions/VoxelSpacing10.000/Annotations/100")
+    place.mkdir(parents=True)
+    write_volume(place / "carbon-1.0_segmentationmask.mrc", mask, 10.0)
+    of_run = call.well(*clean, "--mask", place / "carbon-1.0_segmentationmask.mrc")
+    assert of_run.json["reasons"]["mask"] == 4
     nameless = call(*clean, "--mask", "binned.mrc")
     assert (nameless.code, nameless.out) == (2, "")
     write_volume("ts_2.mrc", mask[:, :30], 10.0)

@@ -9,7 +9,7 @@ import pytest
 from tomotui.formats import ome_zarr
 from tomotui.formats.errors import FormatError
 from tomotui.formats.mrc import write_volume
-from tomotui.formats.ome_zarr import write_ome_zarr
+from tomotui.formats.ome_zarr import read_ome_zarr, write_ome_zarr
 
 
 def a_volume(folder: Path) -> tuple[Path, np.ndarray]:
@@ -49,3 +49,19 @@ def test_the_missing_package_is_named_with_the_remedy(
     path, _ = a_volume(tmp_path)
     with pytest.raises(FormatError, match="zarr is not installed"):
         write_ome_zarr(tmp_path / "volume.ome.zarr", path)
+
+
+def test_the_finest_level_is_read_again(tmp_path: Path) -> None:
+    pytest.importorskip("zarr")
+    path, values = a_volume(tmp_path)
+    folder = write_ome_zarr(tmp_path / "volume.ome.zarr", path)
+    found, voxel = read_ome_zarr(folder)
+    np.testing.assert_array_equal(found, values)
+    assert voxel == 10.0
+    (folder / ".zattrs").write_text("{}")
+    assert read_ome_zarr(folder)[1] == 0.0
+    (folder / "0" / ".zarray").write_text("[")
+    with pytest.raises(FormatError, match=r"volume.ome.zarr cannot be read as OME-Zarr"):
+        read_ome_zarr(folder)
+    with pytest.raises(FormatError, match=r"none.zarr cannot be read as OME-Zarr"):
+        read_ome_zarr(tmp_path / "none.zarr")

@@ -79,8 +79,8 @@ def clean_particles(
     top_bottom
         The same for top and bottom alone.
     mask
-        MRC volumes that are above 0.5 where no particle should be (carbon, gold), named as the
-        tomogram that they are of.
+        Volumes (MRC, OME-Zarr) that are above 0.5 where no particle should be (carbon, gold),
+        named as the tomogram that they are of; or masks of a run of the CryoET data portal.
     mask_margin
         Angstrom to keep from the mask.
     gold
@@ -197,18 +197,27 @@ def _volumes(tomograms: Mapping[str, KnownTomogram], masks: Sequence[Path]) -> d
     """Return the tomograms to clean, with the masks that are of them."""
     from tomotui.formats.known_tomograms import meant_name, voxel_words
     from tomotui.formats.mrc import read_volume
+    from tomotui.formats.ome_zarr import read_ome_zarr
+    from tomotui.formats.portal_folder import run_of
     from tomotui.project.cleaning import Volume
 
     found = {name: Volume(one.size_xyz, one.pixel_size_angstrom) for name, one in tomograms.items()}
     for path in masks:
         alone = next(iter(tomograms)) if len(tomograms) == len(masks) == 1 else None
-        name = alone or meant_name(path.stem.removesuffix("_mask"), tomograms)
+        run = run_of(path.expanduser())
+        said = run.name if run is not None else path.stem.removesuffix("_mask")
+        name = alone or meant_name(said, tomograms)
         if name is None:
             raise WrongWords(
                 f"--mask {path}: no tomogram has that name; call it as the tomogram, or choose the "
                 "tomogram with --on"
             )
-        values, pixel = read_volume(path.expanduser(), scaled=False)
+        is_zarr = path.suffix == ".zarr"
+        values, pixel = (
+            read_ome_zarr(path.expanduser())
+            if is_zarr
+            else read_volume(path.expanduser(), scaled=False)
+        )
         size = (values.shape[2], values.shape[1], values.shape[0])
         same = tomograms[name].counted_in(size, pixel or None)
         if same is None:

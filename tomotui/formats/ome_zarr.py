@@ -1,7 +1,7 @@
 """Volumes as OME-Zarr: a pyramid of chunked arrays that viewers open piece by piece.
 
-Version 0.4 of the format on Zarr version 2, which every reader knows. The package ``zarr`` is
-asked for when it is used.
+Version 0.4 of the format on Zarr version 2, which every reader knows, is written. The package
+``zarr`` is asked for when it is used.
 """
 
 from __future__ import annotations
@@ -22,6 +22,10 @@ from tomotui.formats.mrc import MrcStack
 CHUNK = 64
 LEAST_SIDE = 64
 MOST_LEVELS = 6
+MOST_VOXELS = 2**33
+_DAMAGE = (
+    ArithmeticError, AttributeError, LookupError, OSError, RuntimeError, TypeError, ValueError
+)  # fmt: skip
 
 
 def zarr_is_there() -> bool:
@@ -68,6 +72,40 @@ def write_ome_zarr(path: Path, volume: Path) -> Path:
             "free some room or check the folder's permissions",
         ) from error
     return path
+
+
+def read_ome_zarr(path: Path) -> tuple[NDArray[Any], float]:
+    """Read the finest level of an OME-Zarr; returns ``[z, y, x]`` as stored, and Angstrom a voxel.
+
+    Raises
+    ------
+    FormatError
+        ``zarr`` is missing, or the folder is no OME-Zarr of a volume.
+    """
+    if not zarr_is_there():
+        raise FormatError(
+            f"{path} cannot be read: the Python package zarr is not installed",
+            'install it with: pip install "zarr>=3"',
+        )
+    zarr: Any = import_module("zarr")
+    remedy = "give an OME-Zarr of a volume, or the same as .mrc"
+    try:
+        group = zarr.open_group(store=str(path), mode="r")
+        scales = dict(group.attrs).get("multiscales") or [{}]
+        level = (scales[0].get("datasets") or [{"path": "0"}])[0]
+        array = group[str(level["path"])]
+        shape = tuple(int(side) for side in array.shape)
+        if len(shape) != 3 or not 0 < np.prod(shape, dtype=np.float64) <= MOST_VOXELS:
+            raise FormatError(f"{path} has the shape {shape}", remedy)
+        volume: NDArray[Any] = np.asarray(array[:])
+        steps = [step["scale"] for step in level.get("coordinateTransformations", ())
+                 if step.get("type") == "scale"]  # fmt: skip
+        voxel = float(steps[0][-1]) if steps else 0.0
+    except FormatError:
+        raise
+    except _DAMAGE as error:
+        raise FormatError(f"{path} cannot be read as OME-Zarr: {error}", remedy) from error
+    return volume, voxel if 0 < voxel < 1e4 else 0.0
 
 
 def _write(folder: Path, stack: MrcStack, name: str) -> None:

@@ -116,4 +116,6 @@ def _csv_word(word: str) -> str:
 
 
 def _star_word(word: str) -> str:
-    return word if _PLAIN_WORD.fullmatch(word) else f'"{word}"'
+    """Return a word as `starfile` writes and reads it."""
+    doubled = word.replace('"', '""')
+    return word if _PLAIN_WORD.fullmatch(word) else f'"{doubled}"'

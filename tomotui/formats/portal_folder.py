@@ -25,7 +25,7 @@ TOMOGRAMS, ANNOTATIONS = "Tomograms", "Annotations"
 ALIGNMENT_FILE, TOMOGRAM_FILE = "alignment_metadata.json", "tomogram_metadata.json"
 _SPACING = re.compile(r"^VoxelSpacing(\d+(?:\.\d+)?)$")
 _MARKS = (SERIES, RECONSTRUCTIONS, ALIGNMENTS)
-_POINTS, _MASKS = "*point.ndjson", ("*_segmentationmask.mrc", "*_segmask.mrc")
+_POINTS = "*point.ndjson"
 
 
 @dataclass(frozen=True)
@@ -102,15 +102,6 @@ class PortalRun:
                 counted = (sized or [PortalTomogram(None, spacing, None)])[0]
                 found += [(file, counted) for file in files if file.is_file()]
         return found
-
-    def masks(self) -> list[Path]:
-        """Return the masks of segmentations that are MRC volumes."""
-        return sorted(
-            file
-            for _, folder in self._spacings()
-            for pattern in _MASKS
-            for file in (folder / ANNOTATIONS).rglob(pattern)
-        )
 
     def _spacings(self) -> Iterator[tuple[float, Path]]:
         for parent in (RECONSTRUCTIONS, TOMOGRAMS):
