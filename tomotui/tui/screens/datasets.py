@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import ClassVar
 
-from textual import on
+from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
@@ -32,6 +32,9 @@ from tomotui.tui.widgets.facts import Facts
 from tomotui.tui.widgets.table import Table
 from tomotui.tui.wording import counted
 
+ROWS_AROUND = 3
+"""Frame and titles of the matrix."""
+LEAST_DETAILS = 3
 FIRST_PICTURE_SECONDS = 0.15
 """The list is drawn before anything that pictures need is imported."""
 
@@ -119,6 +122,29 @@ class DatasetsScreen(Frame):
         """Return the matrix: there is no other list here."""
         return self.table
 
+    # ---- room
+
+    def on_resize(self, event: events.Resize) -> None:
+        """Share the rows anew."""
+        super().on_resize(event)
+        self.call_after_refresh(self._share_rows)
+
+    def on_descendant_focus(self, event: events.DescendantFocus) -> None:
+        """Share the rows anew: the pane with the focus gets more."""
+        super().on_descendant_focus(event)
+        self._share_rows()
+
+    def _share_rows(self) -> None:
+        """Give the details below the matrix the rows that it does not need."""
+        side, n_rows = self.query_one("#side"), self.query_one("#body").size.height
+        one_above_the_other = self.has_class("-narrow") and not self.has_class("-short")
+        wanted = None
+        if one_above_the_other and not self.has_class("-zoomed") and n_rows:
+            least = n_rows // 2 if side.has_focus_within else LEAST_DETAILS
+            wanted = max(n_rows - len(self.table.rows) - ROWS_AROUND, least)
+        if wanted != (side.styles.inline.height and side.styles.inline.height.value):
+            side.styles.height = wanted
+
     # ---- showing
 
     def on_datasets_screen_seen(self, message: Seen) -> None:
@@ -172,6 +198,7 @@ class DatasetsScreen(Frame):
         )
         self.query_one("#main").border_subtitle = counted(len(rows), "tilt series", "tilt series")
         self.update_right()
+        self._share_rows()
 
     def on_datasets_screen_detail_seen(self, message: DetailSeen) -> None:
         """Show the details of the series under the cursor."""
@@ -219,6 +246,7 @@ class DatasetsScreen(Frame):
     @on(Table.SelectionChanged)
     def _filter_changed(self) -> None:
         self.tomotui.session.filters["datasets"] = self.table.filter.text
+        self._share_rows()
 
     # ---- order
 
