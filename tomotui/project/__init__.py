@@ -7,12 +7,14 @@ from tomotui.project.errors import MissingInput, ProjectError, RefusedChange
 from tomotui.project.exclusion import TiltChoice
 from tomotui.project.inputs import InputWish
 from tomotui.project.matrix import Cell, SeriesRow, StageRow, TaskState
+from tomotui.project.particle_columns import Chosen
 from tomotui.project.project import Project
 from tomotui.project.records import Ancestor
 
 __all__ = [
     "Ancestor",
     "Cell",
+    "Chosen",
     "InputWish",
     "Judged",
     "Judgement",

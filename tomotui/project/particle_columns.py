@@ -6,13 +6,14 @@ A million particles are a table of numbers: none of them is ever an object of it
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tomotui.project.database import Database, Row
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from tomotui.records import Verdict
     from tomotui.records.particle_table import ParticleTable
 
     Columns = dict[str, NDArray[Any]]
@@ -41,6 +42,48 @@ _IN_ONE_GO = 20_000
 """Rows that are Python's objects at a time."""
 _UNKNOWN = {**dict.fromkeys(WHOLES, -1), ORIGIN: ""}
 """What stands in memory for what the project file does not know; NaN for other numbers."""
+
+
+class Chosen(NamedTuple):
+    """Which particles of sets are meant; never those that were taken back.
+
+    Attributes
+    ----------
+    tomogram_uid
+        Only those of one tomogram.
+    decisions
+        Only those judged so.
+    classes
+        Only those of these classes.
+    min_score
+        Only those of at least this score.
+    """
+
+    set_uids: Sequence[str]
+    tomogram_uid: str | None = None
+    decisions: Sequence[Verdict] | None = None
+    classes: Sequence[int] | None = None
+    min_score: float | None = None
+
+    def condition(self) -> tuple[str, list[Any]]:
+        """Return the condition in SQL, and its values."""
+        parts: list[tuple[str, Sequence[Any]]] = [
+            (f"set_uid IN ({_places(self.set_uids)})", self.set_uids),
+            ("decision != 'removed'", ()),
+        ]
+        if self.tomogram_uid is not None:
+            parts.append(("tomogram_uid = ?", (self.tomogram_uid,)))
+        if self.decisions is not None:
+            parts.append((f"decision IN ({_places(self.decisions)})", self.decisions))
+        if self.classes is not None:
+            parts.append((f"class_number IN ({_places(self.classes)})", self.classes))
+        if self.min_score is not None:
+            parts.append(("score >= ?", (self.min_score,)))
+        return " AND ".join(words for words, _ in parts), [v for _, vs in parts for v in vs]
+
+
+def _places(values: Sequence[Any]) -> str:
+    return ", ".join("?" * len(values))
 
 
 def insert_table(db: Database, table: ParticleTable, set_uid: str | None = None) -> None:
@@ -110,13 +153,14 @@ def _is_unknown(name: str, value: Any) -> bool:
     return bool(value != value or value == _UNKNOWN.get(name))
 
 
-def read_table(db: Database, where: str, values: Sequence[Any]) -> ParticleTable:
-    """Return the particles that a condition holds for, oldest first.
+def read_table(db: Database, chosen: Chosen) -> ParticleTable:
+    """Return particles, oldest first.
 
     The arrays are the caller's own.
     """
     import numpy as np
 
+    where, values = chosen.condition()
     with db.snapshot():
         n, same = _alike(db, where, values)
         names = [name for name in NAMES if name not in same]
@@ -139,13 +183,12 @@ def read_table(db: Database, where: str, values: Sequence[Any]) -> ParticleTable
     return _table(column)
 
 
-def read_pages(
-    db: Database, where: str, values: Sequence[Any], page: int = _IN_ONE_GO
-) -> Iterator[ParticleTable]:
-    """Give the particles that a condition holds for, oldest first, a page at a time.
+def read_pages(db: Database, chosen: Chosen, page: int = _IN_ONE_GO) -> Iterator[ParticleTable]:
+    """Give particles, oldest first, a page at a time.
 
     Each page is a query of its own: nobody who writes waits for whoever reads.
     """
+    where, values = chosen.condition()
     last = -1
     while True:
         # In the order of the rows themselves: no index gives it for a whole set.
@@ -159,6 +202,14 @@ def read_pages(
             yield _table(_columns(NAMES, rows).__getitem__)
         if len(rows) < page:
             return
+
+
+def n_known(db: Database, chosen: Chosen) -> tuple[int, dict[str, int]]:
+    """Return how many particles there are, and of how many each thing is known."""
+    where, values = chosen.condition()
+    counts = ", ".join(f"count({name})" for name in _MAY_BE_UNKNOWN)
+    (row,) = db.tuples(f"SELECT count(*), {counts} FROM particles WHERE {where}", values)
+    return row[0], dict(zip(_MAY_BE_UNKNOWN, row[1:], strict=True))
 
 
 def _alike(db: Database, where: str, values: Sequence[Any]) -> tuple[int, dict[str, Any]]:

@@ -7,7 +7,13 @@ from itertools import count
 from typing import TYPE_CHECKING, Any, get_args
 
 from tomotui.project.errors import ProjectError
-from tomotui.project.particle_columns import insert_table, read_pages, read_table
+from tomotui.project.particle_columns import (
+    Chosen,
+    insert_table,
+    n_known,
+    read_pages,
+    read_table,
+)
 from tomotui.project.records import RecordPart
 from tomotui.records import AnyRecord, ParticleSet, Verdict
 
@@ -103,13 +109,15 @@ class SearchPart(RecordPart):
         decisions
             Only those judged so.
         """
-        return read_table(self._db, *_meant(set_uids, tomogram_uid, decisions))
+        return read_table(self._db, Chosen(set_uids, tomogram_uid, decisions))
 
-    def particle_pages(
-        self, set_uid: str, decisions: Sequence[Verdict] | None = None
-    ) -> Iterator[ParticleTable]:
-        """Give the same of one set, some thousands at a time: for what is written to files."""
-        return read_pages(self._db, *_meant([set_uid], None, decisions))
+    def particle_pages(self, chosen: Chosen) -> Iterator[ParticleTable]:
+        """Give particles as columns, some thousands at a time: for what is written to files."""
+        return read_pages(self._db, chosen)
+
+    def n_known(self, chosen: Chosen) -> tuple[int, dict[str, int]]:
+        """Return how many particles there are, and by column of how many each thing is known."""
+        return n_known(self._db, chosen)
 
     def first_origins(self, set_uid: str) -> dict[str, str]:
         """Return for each particle of a set the first one that it came from, or itself.
@@ -253,25 +261,6 @@ class SearchPart(RecordPart):
                psi_deg = coalesce(psi_deg, ?) WHERE uid = ?""",
             rows,
         )
-
-
-def _meant(
-    set_uids: Sequence[str], tomogram_uid: str | None, decisions: Sequence[Verdict] | None
-) -> tuple[str, list[Any]]:
-    """Return the condition for particles of sets, without those that were taken back."""
-    where = f"set_uid IN ({_places(set_uids)}) AND decision != 'removed'"
-    values: list[Any] = list(set_uids)
-    if tomogram_uid is not None:
-        where += " AND tomogram_uid = ?"
-        values.append(tomogram_uid)
-    if decisions is not None:
-        where += f" AND decision IN ({_places(decisions)})"
-        values += decisions
-    return where, values
-
-
-def _places(values: Sequence[Any]) -> str:
-    return ", ".join("?" * len(values))
 
 
 def _nearest(here: Any, there: Any, within: float) -> Any:
