@@ -40,8 +40,8 @@ from tomotui.formats.particle_files import (
 from tomotui.formats.portal import write_portal_alignment
 from tomotui.formats.portal_series import write_series_metadata
 from tomotui.formats.portal_writing import WrittenRun, write_portal_run
-from tomotui.formats.relion import RelionTomogram, write_relion
 from tomotui.formats.relion_set import RelionEntry, write_relion_set
+from tomotui.formats.relion_writing import RelionTomogram, write_relion
 from tomotui.formats.understanding import understand
 from tomotui.formats.warp_writing import write_warp
 from tomotui.geometry.poses import matrices_of_angles

@@ -18,8 +18,8 @@ from tomotui.formats.known_tomograms import KnownTomogram
 from tomotui.formats.particle_files import WritingWords, particle_writers
 from tomotui.formats.portal import write_portal_alignment
 from tomotui.formats.portal_series import write_series_metadata
-from tomotui.formats.relion import RelionTomogram, write_relion
 from tomotui.formats.relion_set import RelionEntry, write_relion_set
+from tomotui.formats.relion_writing import RelionTomogram, write_relion
 from tomotui.formats.star import read_star
 from tomotui.formats.warp import read_warp
 from tomotui.formats.warp_writing import write_warp

@@ -10,7 +10,7 @@ from tomotui.formats.aretomo_ctf import write_ctf_text
 from tomotui.formats.ctfs import read_ctf
 from tomotui.formats.errors import FormatError
 from tomotui.formats.imod_defocus import write_imod_defocus
-from tomotui.formats.relion import write_relion
+from tomotui.formats.relion_writing import write_relion
 from tomotui.records import Alignment, Ctf, Tilt, TiltAlignment, TiltCtf, TiltSeries
 
 TILTS = [-6.0, -3.0, 0.0, 3.0]

@@ -8,7 +8,12 @@ import mrcfile
 import numpy as np
 import pytest
 
+from tests.formats.series_folders import make_sample
+from tomotui.formats.aretomo_folder import write_aretomo_folder
 from tomotui.formats.found_series import scout
+from tomotui.formats.known_tomograms import KnownTomogram
+from tomotui.formats.mrc import write_volume
+from tomotui.formats.portal_writing import WrittenRun, write_portal_run
 
 
 def stack(path: Path, n: int = 3) -> Path:
@@ -84,3 +89,28 @@ def test_a_search_that_is_no_longer_wanted_ends(tmp_path: Path) -> None:
     found = scout(tmp_path, is_wanted)
     assert found.cut_short == "stopped"
     assert len(found.places) < 3
+
+
+def test_a_data_set_of_the_portal_is_one_place_without_its_tomograms(tmp_path: Path) -> None:
+    sample = make_sample(tmp_path / "raw")
+    write_volume(tmp_path / "raw/t.mrc", np.zeros((6, 9, 12), np.float32), 5.0)
+    known = KnownTomogram("t" * 16, (12, 9, 6), 5.0, path=str(tmp_path / "raw/t.mrc"))
+    root = tmp_path / "all/10001"
+    write_portal_run(root, WrittenRun(sample.series, sample.stack, sample.alignment, None, known))
+    found = scout(tmp_path / "all")
+    (place,) = found.places
+    assert (place.folder, place.kind) == (root, "stacks")
+    assert place.files == (root / "TS_1/TiltSeries/100/TS_1.mrc",)
+    assert [trace.program for trace in found.traces] == ["CryoET data portal"]
+
+
+def test_mdocs_beside_alignments_of_aretomo_are_of_its_stacks(tmp_path: Path) -> None:
+    sample = make_sample(tmp_path / "raw")
+    place = tmp_path / "aretomo"
+    write_aretomo_folder(
+        place, sample.series, sample.alignment, stack=sample.stack, thickness_px=64
+    )  # fmt: skip
+    mdoc = place / "TS_1.mdoc"
+    mdoc.write_text(mdoc.read_text().replace("TiltAngle", "SubFramePath = x\\f.tif\nTiltAngle"))
+    found = {one.folder: one.kind for one in scout(place).places}
+    assert found[place] == "stacks"

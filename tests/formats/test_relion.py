@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from tomotui.formats import FormatError
-from tomotui.formats.relion import read_relion, write_relion
+from tomotui.formats.relion import read_relion
 from tomotui.formats.relion_particles import read_relion_particles, write_relion_particles
 from tomotui.formats.relion_subtomograms import write_optimisation_set
+from tomotui.formats.relion_writing import write_relion
 from tomotui.formats.star import read_star, write_star
 from tomotui.geometry.tilt import TiltGeometry
 from tomotui.records import Alignment, Ctf, Particle, Tilt, TiltCtf, TiltSeries

@@ -10,9 +10,10 @@ from tests.formats.series_folders import Sample, make_sample
 from tomotui.formats.alignments import read_alignment
 from tomotui.formats.ctfs import read_ctf
 from tomotui.formats.errors import FormatError
-from tomotui.formats.relion import RelionTomogram, read_relion
+from tomotui.formats.relion import read_relion
 from tomotui.formats.relion_particles import read_relion_particles
 from tomotui.formats.relion_set import RelionEntry, write_relion_set
+from tomotui.formats.relion_writing import RelionTomogram
 from tomotui.formats.star import read_star
 from tomotui.geometry.tilt import TiltGeometry
 from tomotui.records import Particle

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tomotui.formats.mrc import read_header, read_volume
-from tomotui.formats.relion import RelionTomogram, read_relion, write_relion
+from tomotui.formats.relion import read_relion
 from tomotui.formats.relion_particles import read_relion_particles
 from tomotui.formats.relion_subtomograms import (
     Extracted,
@@ -15,6 +15,7 @@ from tomotui.formats.relion_subtomograms import (
     write_subtomograms,
     write_weights,
 )
+from tomotui.formats.relion_writing import RelionTomogram, write_relion
 from tomotui.formats.star import read_star
 from tomotui.records import Alignment, Particle, Tilt, TiltAlignment, TiltSeries
 

@@ -12,7 +12,7 @@ from tomotui.formats.alignments import read_alignment
 from tomotui.formats.aretomo import write_aln
 from tomotui.formats.imod import write_imod
 from tomotui.formats.portal import write_portal_alignment
-from tomotui.formats.relion import write_relion
+from tomotui.formats.relion_writing import write_relion
 from tomotui.formats.warp_writing import write_warp
 from tomotui.geometry.tilt import TiltGeometry
 from tomotui.records import Alignment, Tilt, TiltSeries

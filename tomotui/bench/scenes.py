@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tomotui.formats.relion import write_relion
+from tomotui.formats.relion_writing import write_relion
 from tomotui.simulate import (
     SimulationParameters,
     simulate_tilt_series,

@@ -234,7 +234,7 @@ def _ctf_text(project: Project, names: Sequence[str], place: Place) -> list[Path
 
 
 def _relion(project: Project, names: Sequence[str], place: Place) -> list[Path]:
-    from tomotui.formats.relion import write_relion
+    from tomotui.formats.relion_writing import write_relion
 
     entries: list[tuple[TiltSeries, Alignment, Ctf | None]] = []
     for series, alignment in _aligned(project, names):

@@ -196,8 +196,8 @@ def _relion(
     output: Path,
     particles: dict[str, list[Particle]],
 ) -> list[Path]:
-    from tomotui.formats.relion import RelionTomogram
     from tomotui.formats.relion_set import RelionEntry, write_relion_set
+    from tomotui.formats.relion_writing import RelionTomogram
 
     entries = []
     for one in known:

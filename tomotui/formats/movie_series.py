@@ -19,8 +19,8 @@ from tomotui.formats.import_plan import Given, ImportPlan
 from tomotui.formats.mdoc import Mdoc, MdocSection, read_mdoc
 from tomotui.formats.movies import MOVIE_SUFFIXES, Fractions, is_movie_name, open_movie
 from tomotui.formats.pairing import series_name
+from tomotui.formats.reading import Reading
 from tomotui.formats.tilts import read_lines
-from tomotui.formats.understanding import Reading
 from tomotui.formats.warp_rows import read_tomostar
 
 MOVIE_FOLDERS = ("", "frames", "Frames", "movies", "Movies", "../frames", "../Frames", "../movies")

@@ -13,9 +13,9 @@ from pathlib import Path
 
 from tomotui.formats.linked import put_file
 from tomotui.formats.names import file_name
-from tomotui.formats.relion import RelionTomogram, write_relion
 from tomotui.formats.relion_particles import write_relion_particles
 from tomotui.formats.relion_subtomograms import OPTIMISATION_SET, write_optimisation_set
+from tomotui.formats.relion_writing import RelionTomogram, write_relion
 from tomotui.formats.star import write_star
 from tomotui.records import Alignment, Ctf, Particle, TiltSeries
 

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from tomotui.formats.errors import FormatError
 from tomotui.formats.mrc import write_stack, write_volume
 from tomotui.formats.mrc_header import HEADER_BYTES
-from tomotui.formats.relion import RelionTomogram, write_relion
 from tomotui.formats.relion_subtomograms import (
     DATA_ENDING,
     STACK_ENDING,
@@ -24,6 +23,7 @@ from tomotui.formats.relion_subtomograms import (
     write_subtomograms,
     write_weights,
 )
+from tomotui.formats.relion_writing import RelionTomogram, write_relion
 from tomotui.records import Alignment, Ctf, Particle, TiltSeries
 from tomotui.stages.base import StageError, Task
 
