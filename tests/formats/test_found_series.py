@@ -113,4 +113,4 @@ def test_mdocs_beside_alignments_of_aretomo_are_of_its_stacks(tmp_path: Path) ->
     mdoc = place / "TS_1.mdoc"
     mdoc.write_text(mdoc.read_text().replace("TiltAngle", "SubFramePath = x\\f.tif\nTiltAngle"))
     found = {one.folder: one.kind for one in scout(place).places}
-    assert found[place] == "stacks"
+    assert found == {place: "stacks"}

@@ -196,6 +196,8 @@ class _Search:
         """Take note of what a folder holds."""
         for program, endings, _ in _TRACES:
             self.seen[program] += sum(name.lower().endswith(endings) for name in names)
+        if folder.name.endswith("_Imod"):
+            return  # AreTomo's links to the stacks beside it.
         gains = [n for n in names if _GAIN.search(n) and n.lower().endswith(_GAIN_SUFFIXES)]
         self.gains += [folder / name for name in gains]
         mdocs = [folder / name for name in names if name.lower().endswith(".mdoc")]

@@ -193,5 +193,9 @@ class Understanding(Reading):
                 f"{widest:.0f} A",
                 "give the tomogram of this series, or correct the size of its voxels",
             )
+        self.warnings.append(
+            f"the origin of {path.name} is taken to be its voxel n // 2; programs that put the "
+            "axis half a voxel before make particles in it half a voxel off"
+        )
         self.keep("tomogram_voxel_angstrom", pixel, "header")
         self.tomogram = FoundTomogram(path, (x, y, z), pixel)
