@@ -23,6 +23,7 @@ from tomotui.tui.screens.gallery import GalleryScreen
 from tomotui.tui.screens.picks_mode import PicksMode
 from tomotui.tui.screens.set_picker import SetPicker
 from tomotui.tui.widgets.slice_view import SliceView
+from tomotui.tui.widgets.status_bar import Hints
 from tomotui.tui.widgets.tile_sheet import TileSheet
 
 WIDE = (120, 26)
@@ -370,6 +371,9 @@ async def test_training_from_within_brings_its_candidates(make_app: AppMaker, pl
         screen = await _review(pilot)
         await pilot.press("ctrl+r")
         assert not wishes, "nothing is accepted yet"
+        await pilot.press("a", "a", "ctrl+r")
+        assert "accept 1 more particle" in screen.query_one(Hints).message
+        assert not wishes
         await pilot.press("a", "x", "ctrl+r")
         await until(pilot, lambda: len(wishes) == 2 and len(screen.job_ids) == 2)
         training, searching = wishes
@@ -387,8 +391,8 @@ async def test_training_from_within_brings_its_candidates(make_app: AppMaker, pl
                     project.mark_starting(task, "cpu", "here")
                     project.mark_running(project.task(job.id, task.target), 1)
                     project.finish_task(project.task(job.id, task.target), Status.DONE)
-        await until(pilot, lambda: not screen.job_ids and len(screen.review) <= 16)
-        assert screen.review.curation.counts()["accepted"] == 1
+        await until(pilot, lambda: not screen.job_ids and len(screen.review) <= 18)
+        assert screen.review.curation.counts()["accepted"] == 3
         assert screen.review.curation.is_open[screen.review.row]
         assert screen.review.order == "priority"
 

@@ -146,6 +146,15 @@ class Review:
         return len(self.rows)
 
     @property
+    def why_empty(self) -> str:
+        """What is said of a list without candidates."""
+        if not len(self.curation.table):
+            return "no particle yet"
+        if not self.filter.is_empty:
+            return f"nothing matches {self.filter.text}"
+        return "nothing in this list"
+
+    @property
     def row(self) -> int | None:
         """The row of the candidate one looks at; ``None`` when there is none."""
         return int(self.rows[self.place]) if self.place < len(self.rows) else None
@@ -263,23 +272,22 @@ class Review:
         rows = self.rows[self.place :]
         return rows[self.curation.is_open[rows]]
 
-    def undo(self) -> list[Entry]:
+    def undo(self) -> Sequence[Entry]:
         """Take the last act back and look at what it was about."""
         return self.returned(self.curation.undo())
 
-    def redo(self) -> list[Entry]:
+    def redo(self) -> Sequence[Entry]:
         """Make the last act that was taken back again, and look at what it was about."""
         return self.returned(self.curation.redo())
 
-    def returned(self, decisions: list[Entry]) -> list[Entry]:
+    def returned(self, decisions: Sequence[Entry]) -> Sequence[Entry]:
         """Look at what was taken back, or made again."""
         gone = self.curation.table.decisions[self.rows] == "removed" if decisions else None
-        come = [row for d in decisions if (row := self.curation.row(d.particle_uid)) is not None]
+        row = self.curation.row(decisions[0].particle_uid) if len(decisions) == 1 else None
         if gone is not None and gone.any():
             self.rows = self.rows[~gone]
             self.go_to(self.place)
-        if len(come) == 1:
-            row = come[0]
+        if row is not None:
             is_there = bool(self.curation.is_there[row])
             if is_there and not self.go_to_row(row):
                 self.rows = np.append(self.rows, row)

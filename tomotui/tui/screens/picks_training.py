@@ -9,10 +9,11 @@ from textual.message import Message
 from tomotui.project import Project
 from tomotui.records import Job, JobRequest, Status, Target
 from tomotui.tui.feeds import Feed, Observation
+from tomotui.tui.review import Review
 from tomotui.tui.screens.picks_acts import PicksActs
 from tomotui.tui.screens.picks_view import Candidates, read_all
 from tomotui.tui.snapshots import Counts, line_of, read_counts
-from tomotui.tui.wording import duration, one_line, percent
+from tomotui.tui.wording import counted, duration, one_line, percent
 
 TRAINING, SEARCH = "pick-train", "pick"
 """The stages that learn from a review, and find with what was learnt."""
@@ -131,7 +132,7 @@ class PicksTraining(PicksActs):
             self.look_elsewhere()
             if failed is not None:
                 glyph = self.tomotui.look.glyph("failed", self.ascii_only)
-                self._failure = f"{glyph} job {failed.id} {failed.stage} {failed.status}"
+                self._failure = f"{glyph} {failed.stage} {failed.status}: see :job {failed.id}"
                 self.say(f"{failed.stage} {failed.status}: {one_line(failed.note)}", "error")
             else:
                 self.say("the search is done: the most informative candidates come first")
@@ -194,8 +195,17 @@ class PicksTraining(PicksActs):
             self.say("networks learn from picks: choose another set with S", "warning")
         elif self.job_ids:
             self.say("training and search are at work already; 4 shows them")
-        elif not review.curation.counts()["accepted"]:
-            self.say("mark or accept some particles first: M marks by hand", "warning")
+        else:
+            self._train_if_enough(review)
+
+    def _train_if_enough(self, review: Review) -> None:
+        """Train, when there is something to learn from; otherwise say at once what is missing."""
+        from tomotui.stages.pick_inputs import FEWEST_ACCEPTED
+
+        n_missing = FEWEST_ACCEPTED - review.curation.counts()["accepted"]
+        if n_missing > 0:
+            more = counted(n_missing, "more particle")
+            self.say(f"accept {more} to learn from, or mark by hand with M", "warning")
         else:
             self._train(review.curation.particle_set.name)
 

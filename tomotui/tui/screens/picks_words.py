@@ -37,7 +37,7 @@ def status_words(review: Review | None) -> str:
         return "no set: S begins one"
     row = review.row
     if row is None:
-        return f"{review.curation.particle_set.name}: nothing in this list"
+        return f"{review.curation.particle_set.name}: {review.why_empty}"
     table = review.curation.table
     parts = [
         f"#{review.place + 1} of {len(review)}",

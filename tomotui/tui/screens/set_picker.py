@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar
 
+from rich.text import Text
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import BindingType
@@ -16,6 +17,7 @@ from tomotui.records import ParticleSet
 from tomotui.tui.actions import bindings
 from tomotui.tui.screens.base import Modal
 from tomotui.tui.widgets.choosing import Options
+from tomotui.tui.widgets.marked_row import MarkedRow, RowMark
 
 
 class SetPicker(Modal):
@@ -51,16 +53,26 @@ class SetPicker(Modal):
         """Lay out the sets and the form of a new one."""
         with Vertical(classes="dialog small") as dialog:
             dialog.border_title = "particle sets"
-            dialog.border_subtitle = "enter opens   tab next   esc closes"
+            dialog.border_subtitle = self._keys()
             if self.sets:
                 yield Options(*[self._option(one, n) for one, n in self.sets], id="sets")
             if self.may_begin:
-                yield Label("A new set", classes="group")
-                yield Input(placeholder="name, such as ribosome", id="set-name", compact=True)
-                yield Input(
-                    placeholder="diameter in Å, such as 250", id="set-diameter", compact=True
-                )
+                yield Label("a new set", classes="group")
+                yield from self._row("name", "such as ribosome", "set-name")
+                yield from self._row("diameter Å", "such as 250", "set-diameter")
                 yield Static("", id="set-problem", markup=False)
+
+    def _keys(self) -> str:
+        if not self.sets:
+            return "enter goes on, then begins it   esc closes"
+        return f"enter opens{'   tab to a new set' if self.may_begin else ''}   esc closes"
+
+    @staticmethod
+    def _row(label: str, hint: str, name: str) -> ComposeResult:
+        with MarkedRow(classes="field-row"):
+            yield RowMark()
+            yield Static(label, classes="field-label")
+            yield Input(placeholder=hint, id=name, compact=True)
 
     def _option(self, one: ParticleSet, n: int) -> Option:
         size = f"{one.diameter_angstrom:.0f} Å" if one.diameter_angstrom else "size unknown"
@@ -94,7 +106,10 @@ class SetPicker(Modal):
             return
         problem = self._problem(name, diameter.value)
         if problem:
-            self.query_one("#set-problem", Static).update(problem)
+            look = self.tomotui.look
+            sign = look.glyph("failed", self.tomotui.ascii_only)
+            words = Text(f"{sign} {problem}", look.error)
+            self.query_one("#set-problem", Static).update(words)
             return
         size = float(diameter.value)
         self.dismiss(ParticleSet(name=name, species=name, diameter_angstrom=size))

@@ -110,7 +110,7 @@ class CandidateList(ScrollView):
         review = self.review
         place = y - 1 + self.scroll_offset.y
         if review is None or place >= len(review):
-            words = "  nothing in this list" if place == 1 and review is not None else ""
+            words = f"  {review.why_empty}" if place == 1 and review is not None else ""
             return strip_of([Span(words, "dim")], width, look)
         ascii_only = getattr(self.app, "ascii_only", False)
         row = int(review.rows[place])
