@@ -26,6 +26,7 @@ from tomotui.tui.screens.slices_mode import SlicesMode
 from tomotui.tui.screens.still import StillScreen
 from tomotui.tui.slice_layers import read_layers
 from tomotui.tui.widgets.ortho_triple import OrthoTriple
+from tomotui.tui.widgets.status_bar import Hints
 
 OCTANT = Capability(glyphs="octant")
 
@@ -328,7 +329,7 @@ async def test_a_sharp_picture_goes_with_any_key(make_app: AppMaker, place: Path
         screen = await slices(pilot, app)
         await until(pilot, at_rest(screen))
         await pilot.press("H")
-        assert "TOMOTUI_STILL" in status(screen), "a terminal without pictures"
+        assert "TOMOTUI_STILL" in screen.query_one(Hints).message, "a terminal without pictures"
         assert app.screen is screen
         screen.capability = replace(OCTANT, still=StillSupport("kitty", ""))
         await pilot.press("H")

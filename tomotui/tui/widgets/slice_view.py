@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any, ClassVar
@@ -18,29 +18,20 @@ from tomotui.tui.raster.capability import Capability
 from tomotui.tui.raster.filters import filtered
 from tomotui.tui.raster.loader import Image, SliceLoader
 from tomotui.tui.raster.palette import DEFAULT_ROLES, LUT_NAMES
-from tomotui.tui.raster.picture import Mark, Stain, Trail
-from tomotui.tui.raster.resample import Grid
+from tomotui.tui.raster.picture import Mark
 from tomotui.tui.raster.strip import rich_style, strips_of
 from tomotui.tui.raster.view import SliceViewState
 from tomotui.tui.raster.volume import Axis, SliceSource
 from tomotui.tui.raster.window import Window
 from tomotui.tui.theme import Look
 from tomotui.tui.widgets.slice_colours import roles_of, roles_of_picks
-from tomotui.tui.widgets.slice_mouse import SliceMouse
+from tomotui.tui.widgets.slice_over import DrawnOver
 from tomotui.tui.widgets.unmoved import UnmovedByFocus
 
 PREFETCH = 8
 """Slices loaded ahead in the direction of travel."""
 LONGEST_STRIDE = 10
 """Slices of a step, beyond which nothing is known of where the next one goes."""
-
-
-Overlay = Callable[[SliceViewState], Sequence[Trail]]
-"""What is drawn over the picture in a state of the view."""
-Marker = Callable[[SliceViewState], Sequence[Mark]]
-"""What is pointed at in a state of the view."""
-Stainer = Callable[[SliceViewState, Grid], Sequence[Stain]]
-"""What colours cells in a state of the view, on the sub-pixels of a grid."""
 
 
 def load_slice(source: SliceSource, axis: Axis, index: int, slab: int, filter_name: str) -> Image:
@@ -62,7 +53,7 @@ class _Told(Message):
         return self.slice_view
 
 
-class SliceView(SliceMouse, UnmovedByFocus, can_focus=True):
+class SliceView(DrawnOver, UnmovedByFocus, can_focus=True):
     """Shows slices of a source.
 
     The state is ``view``, a value: assigning another one draws it. Nothing is repainted by the
@@ -151,11 +142,7 @@ class SliceView(SliceMouse, UnmovedByFocus, can_focus=True):
         self.artist = SliceArtist(capability, lut or "grey")
         self._own_lut = lut
         self.error = ""
-        self.overlay: Overlay | None = None
-        self.marker: Marker | None = None
-        self.stainer: Stainer | None = None
         self.image: Image | None = None
-        self._overlays: dict[str, Overlay] = {}
         self._source: SliceSource | None = None
         self._other: tuple[SliceSource | None, int] | None = None
         self._generation = self._newest = 0
@@ -217,29 +204,6 @@ class SliceView(SliceMouse, UnmovedByFocus, can_focus=True):
     def _new_generation(self) -> None:
         self._newest += 1
         self._generation = self.artist.subject = self._newest
-
-    def draw_over(self, overlay: Overlay | None) -> None:
-        """Draw something over every picture from now on; ``None`` for nothing."""
-        self.overlay = overlay
-        self.redraw()
-
-    def lay_over(self, name: str, overlay: Overlay | None) -> None:
-        """Draw one thing more over every picture, under a name; ``None`` takes it away again."""
-        known = self._overlays.pop(name, None)
-        if overlay is not None:
-            self._overlays[name] = overlay
-        if overlay is not None or known is not None:
-            self.redraw()
-
-    def stain_with(self, stainer: Stainer | None) -> None:
-        """Colour cells of every picture from now on; ``None`` for none."""
-        self.stainer = stainer
-        self.redraw()
-
-    def mark_over(self, marker: Marker | None) -> None:
-        """Point at something in every picture from now on; ``None`` for nothing."""
-        self.marker = marker
-        self.redraw()
 
     def place_at(self, x: float, y: float) -> tuple[float, float] | None:
         """Return the row and column of the slice, in voxels, under the middle of a cell."""
@@ -327,13 +291,9 @@ class SliceView(SliceMouse, UnmovedByFocus, can_focus=True):
             return None
         self.error = ""
         tolerance = 1 if self.pacer.is_slow(self.full_bytes) else 0
-        layers = [*([self.overlay] if self.overlay is not None else []), *self._overlays.values()]
-        trails = [trail for layer in layers for trail in layer(self.view)]
-        marks = (*self.marks, *(self.marker(self.view) if self.marker is not None else ()))
-        stain = partial(self.stainer, self.view) if self.stainer is not None else None
-        frame = self.artist.draw(
-            source, self.view, image, self.cells, marks, cheap, tolerance, trails, stain
-        )
+        view, marks = self.view, (*self.marks, *self.marks_of(self.view))
+        over = self.trails_of(view), self.stain_of(view)
+        frame = self.artist.draw(source, view, image, self.cells, marks, cheap, tolerance, *over)
         self.image = image
         self._strips, n_bytes = strips_of(frame)
         self._strips_size = self.size
