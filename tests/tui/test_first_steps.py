@@ -170,7 +170,8 @@ async def test_an_import_can_be_sent_off_from_wherever_one_is(make_app: AppMaker
 
     async def ask(words: Sequence[str]) -> list[dict[str, Any]]:
         plan = {"name": "new", "stack": "/raw/new.mrc", "parameters": {"stack": "/raw/new.mrc"}}
-        return [{**plan, "problems": [], "warnings": [], "n_tilts": 41}]
+        found = {"alignment": "/raw/new.edf", "tomogram": "/raw/new_rec.mrc"}
+        return [{**plan, **found, "problems": [], "warnings": [], "n_tilts": 41}]
 
     app = make_app()
     async with app.run_test(size=(80, 24)) as pilot:
@@ -183,6 +184,9 @@ async def test_an_import_can_be_sent_off_from_wherever_one_is(make_app: AppMaker
         app.screen.query_one("#stacks", Input).value = "/raw"
         await pilot.press("enter")
         await until(pilot, lambda: app.screen.query_one(Table).total == 1)
+        facts = app.screen.query_one("#plan-facts")
+        await until(pilot, lambda: "new.edf  comes along" in str(facts.visual))
+        assert "new_rec.mrc  comes along" in str(facts.visual)
         # On a list, where no text is typed, help has its usual key.
         await pilot.press("?")
         await until(pilot, lambda: isinstance(app.screen, HelpScreen))

@@ -145,7 +145,8 @@ class ImportScreen(Modal):
     ABOUT = "import"
     PROSE = (
         "Type a folder or a pattern such as  raw/*.mrc  (or  raw/*.mdoc  for movies) "
-        "and press enter. Nothing is copied or "
+        "and press enter. Folders of etomo and AreTomo and data sets of the CryoET data portal "
+        "bring alignment, CTF and tomogram along. Nothing is copied or "
         "changed: the table shows what the files say, and where something is missing you can "
         "say it above. Stacks with problems are left out; mark some to import only those."
     )
@@ -271,6 +272,11 @@ class ImportScreen(Modal):
                 words.append(f"{problem}\n", look.error)
             for warning in plan["warnings"]:
                 words.append(f"{warning}\n", look.warning)
+            for name in ("alignment", "ctf", "tomogram"):
+                if plan.get(name):
+                    words.append(f"{name:26} ", look.dim)
+                    words.append(f"{Path(plan[name]).name}  ", look.foreground)
+                    words.append("comes along\n", look.dim)
             for name, fact in plan.get("facts", {}).items():
                 words.append(f"{name:26} ", look.dim)
                 words.append(f"{_brief(fact.get('value'))}  ", look.foreground)
