@@ -246,9 +246,9 @@ def _imod_targets(real: Real) -> list[Target]:
         return read
 
     return [
-        Target("etomo edf", ".edf", edf, (_EDF, *real("*.edf"))),
-        Target("etomo tilt.com", ".com", command("tilt.com"), (_TILT_COM, *real("tilt*.com"))),
-        Target("etomo align.com", ".com", command("align.com"), (_ALIGN_COM,)),
+        Target("etomo edf", ".edf", edf, (_EDF, *real("*.edf")), is_slow=True),
+        Target("etomo tilt.com", ".com", command("tilt.com"), (_TILT_COM,), is_slow=True),
+        Target("etomo align.com", ".com", command("align.com"), (_ALIGN_COM,), is_slow=True),
         Target("AreTomo TLT", ".txt", read_tilt_table, (_TLT_TABLE,)),
         Target("AreTomo session", ".json", read_session, (_SESSION,), ()),
     ]
@@ -259,8 +259,8 @@ def _warp_targets() -> list[Target]:
     from tomotui.formats.warp_rows import read_tomostar
 
     return [
-        Target("Warp alignment", ".xml", _alignment, (_WARP,)),
-        Target("Warp CTF", ".xml", _ctf, (_WARP,)),
+        Target("Warp alignment", ".xml", _alignment, (_WARP,), is_slow=True),
+        Target("Warp CTF", ".xml", _ctf, (_WARP,), is_slow=True),
         Target("tomostar", ".tomostar", read_tomostar, (_TOMOSTAR,), is_slow=True),
         Target("tomostar tilts", ".tomostar", read_angles, (_TOMOSTAR,), is_slow=True),
     ]
@@ -290,8 +290,8 @@ def _portal_targets() -> list[Target]:
     return [
         Target("portal alignment", ".json", _alignment, (_ALIGNMENT,)),
         Target("portal series", ".json", said_by_portal, (_METADATA,)),
-        Target("portal CTF", ".json", _ctf, (_METADATA,)),
-        Target("portal tomogram", ".json", run, (_TOMOGRAM,)),
+        Target("portal CTF", ".json", _ctf, (_METADATA,), is_slow=True),
+        Target("portal tomogram", ".json", run, (_TOMOGRAM,), is_slow=True),
         Target("portal points", ".ndjson", points, (_POINTS,)),
     ]
 

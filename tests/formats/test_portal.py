@@ -43,6 +43,7 @@ def _read(path: Path, sections: Any, **more: Any) -> ImportedAlignment:
 
 def test_sections_are_named_and_the_missing_ones_excluded(tmp_path: Path) -> None:
     more = {"alignment_type": "LOCAL", "affine_transformation_matrix": (2 * np.eye(4)).tolist()}
+    more |= {"tilt_offset": 0, "volume_offset": {"x": 0.0, "y": 0.0, "z": 12.0}}
     found = _read(tmp_path / "a.json", [_section(2, 3.4), _section(0, -2.6)], **more)
     assert [t.excluded for t in found.alignment.tilts] == [False, True, False]
     last = found.alignment.tilts[2]
@@ -51,7 +52,10 @@ def test_sections_are_named_and_the_missing_ones_excluded(tmp_path: Path) -> Non
     # From the middle between the edges, half a pixel before pixel n // 2 where n is even.
     assert (last.shift_x_angstrom, last.shift_y_angstrom) == (7.0, -4.0)
     said = " ".join(found.warnings)
-    for words in ("tilts 1 are not in a.json", "local alignment", "affine transformation"):
+    for words in (
+        "tilts 1 are not in a.json", "local alignment", "affine transformation",
+        "volume_offset of a.json are not kept",
+    ):  # fmt: skip
         assert words in said
 
 

@@ -22,6 +22,7 @@ from tomotui.formats.imported import ImportedAlignment, edge_centre_offset_px, l
 from tomotui.records import Alignment, TiltAlignment
 
 _SECTIONS = "per_section_alignment_parameters"
+_OFFSETS = ("tilt_offset", "x_rotation_offset", "volume_offset")
 _TILTS_APART_DEG = 15.0
 
 
@@ -80,6 +81,9 @@ def read_portal_alignment(
         warnings.append(f"tilts {listed} are not in {path.name}: excluded")
     if str(whole.get("alignment_type", "GLOBAL")).upper() == "LOCAL":
         warnings.append(f"{path.name} is of a local alignment, of which it holds the rigid part")
+    offsets = [name for name in _OFFSETS if _is_something(whole.get(name))]
+    if offsets:
+        warnings.append(f"{', '.join(offsets)} of {path.name} are not kept")
     if not _is_unit(whole.get("affine_transformation_matrix")):
         warnings.append(f"the affine transformation of the volume in {path.name} is not kept")
     tilts = tuple(found[i] for i in range(n))
@@ -150,6 +154,12 @@ def _section(path: Path, section: Any) -> tuple[int, float, float, float, float,
     if index < 0 or not np.isfinite(numbers).all():
         raise FormatError(f"{path}: section {index} holds impossible numbers", "check the file")
     return index, *numbers  # type: ignore[return-value]
+
+
+def _is_something(value: Any) -> bool:
+    """Return whether an offset is one: a number, or several by their axes."""
+    values = value.values() if isinstance(value, dict) else [value]
+    return any(one not in (None, 0) for one in values)
 
 
 def _is_unit(matrix: Any) -> bool:
