@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -229,7 +229,7 @@ class CurationRun:
 
     # ---- words
 
-    def _say(self, did: str, decisions: list[Entry]) -> None:
+    def _say(self, did: str, decisions: Sequence[Entry]) -> None:
         if not decisions:
             self._tell({"did": did, "particle": None})
         for decision in decisions:

@@ -17,6 +17,7 @@ from tomotui.project.audits import Audit, AuditReport
 from tomotui.project.candidates import DECIDED, CandidateColumns, Rows, read_candidates
 from tomotui.project.decisions import Entry, Position
 from tomotui.project.errors import ProjectError
+from tomotui.project.mass_acts import MassEntries
 from tomotui.project.project import Project
 from tomotui.records import Particle, ParticleSet, Verdict
 from tomotui.records.particle_table import UNASSIGNED, ParticleTable
@@ -47,7 +48,7 @@ class Act(NamedTuple):
     """
 
     n: int
-    do: Callable[[Project], list[Entry]]
+    do: Callable[[Project], Sequence[Entry]]
 
 
 class Curation(CandidateColumns):
@@ -67,19 +68,19 @@ class Curation(CandidateColumns):
 
     def decide(
         self, rows: Sequence[int] | Rows, verdict: Verdict, class_number: int | None = None
-    ) -> list[Entry]:
+    ) -> Sequence[Entry]:
         """Judge candidates that somebody has looked at, in one act."""
         uids = self.table.uids[np.asarray(rows, dtype=np.intp)].tolist()
         return self.follow(
             self.project.decide(uids, verdict, class_number=class_number, **self._who)
         )
 
-    def classify(self, rows: Sequence[int] | Rows, class_number: int | None) -> list[Entry]:
+    def classify(self, rows: Sequence[int] | Rows, class_number: int | None) -> Sequence[Entry]:
         """Give candidates a class, in one act."""
         uids = self.table.uids[np.asarray(rows, dtype=np.intp)].tolist()
         return self.follow(self.project.classify(uids, class_number, **self._who))
 
-    def move(self, row: int, position_angstrom: Position) -> list[Entry]:
+    def move(self, row: int, position_angstrom: Position) -> Sequence[Entry]:
         """Put a candidate somewhere else."""
         uid = str(self.table.uids[row])
         return self.follow(self.project.move_particle(uid, position_angstrom, **self._who))
@@ -152,22 +153,22 @@ class Curation(CandidateColumns):
         reaches = self.table.scores[with_score] >= threshold
         return with_score[reaches], with_score[~reaches]
 
-    def apply_threshold(self, threshold: float, rows: Rows | None = None) -> list[Entry]:
+    def apply_threshold(self, threshold: float, rows: Rows | None = None) -> Sequence[Entry]:
         """Accept what reaches a threshold and reject the rest, in one act.
 
         What somebody has decided stays as it is.
         """
         return self.make(self.threshold_act(threshold, rows))
 
-    def drop(self, rows: Sequence[int] | Rows) -> list[Entry]:
+    def drop(self, rows: Sequence[int] | Rows) -> Sequence[Entry]:
         """Reject the undecided ones among candidates that nobody has looked at, in one act."""
         return self.make(self.drop_act(rows))
 
-    def undo(self) -> list[Entry]:
+    def undo(self) -> Sequence[Entry]:
         """Take the newest act of this session back."""
         return self.make(self.undo_act())
 
-    def redo(self) -> list[Entry]:
+    def redo(self) -> Sequence[Entry]:
         """Make again what was taken back last."""
         return self.make(self.redo_act())
 
@@ -198,17 +199,20 @@ class Curation(CandidateColumns):
 
     def _unseen_act(self, verdicts: Mapping[str, Verdict]) -> Act:
         if not verdicts:
-            return Act(0, lambda project: [])
+            return Act(0, lambda project: ())
         return Act(
             len(verdicts), lambda project: project.decide_each(verdicts, seen=False, **self._who)
         )
 
-    def make(self, act: Act) -> list[Entry]:
+    def make(self, act: Act) -> Sequence[Entry]:
         """Make an act here and now."""
         return self.follow(act.do(self.project))
 
-    def follow(self, decisions: list[Entry]) -> list[Entry]:
+    def follow(self, decisions: Sequence[Entry]) -> Sequence[Entry]:
         """Let the columns say what the log says since an act."""
+        if isinstance(decisions, MassEntries):
+            self._follow_many(decisions)
+            return decisions
         if any(d.particle_uid not in self._row_of for d in decisions):
             # One that was taken back before this was read has come again.
             self.reload()
@@ -223,6 +227,21 @@ class Curation(CandidateColumns):
             decided = d.verdict in DECIDED
             self._note(row, d.seen and decided, d.score if decided else None)
         return decisions
+
+    def _follow_many(self, decisions: MassEntries) -> None:
+        acted = decisions.acted
+        rows = np.array([self._row_of.get(uid, -1) for uid in acted.uids], dtype=np.intp)
+        if (rows < 0).any():
+            self.reload()
+            return
+        verdicts = np.array(acted.verdicts, dtype=self.table.decisions.dtype)
+        decided = np.isin(verdicts, DECIDED)
+        self.table.decisions[rows] = verdicts
+        classes = np.array(acted.classes, dtype=np.float64)
+        self.table.classes[rows] = np.nan_to_num(classes, nan=UNASSIGNED).astype(np.int64)
+        scores = np.array(acted.scores, dtype=np.float64)
+        self.seen[rows] = decided & np.array(acted.seen, dtype=bool)
+        self.judged_scores[rows] = np.where(decided, scores, np.nan)
 
     # ---- what the judgements say
 

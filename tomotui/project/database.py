@@ -15,6 +15,8 @@ from tomotui.project.migrations import APPLICATION_ID, known_version, migrate
 
 FILE_NAME = "project.sqlite"
 BUSY_TIMEOUT_SECONDS = 15.0
+CACHE_KIB = 128 * 1024
+"""Memory that changes of a million rows may take; other changes take what they touch."""
 
 Row = dict[str, Any]
 Values = Sequence[Any] | Mapping[str, Any]
@@ -95,6 +97,7 @@ class Database:
                 # Someone else has the file open; the mode is changed at a later opening.
                 current = str(self.scalar("PRAGMA journal_mode"))
         self._sqlite.execute(f"PRAGMA synchronous = {'FULL' if shared else 'NORMAL'}")
+        self._sqlite.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
         return current
 
     def close(self) -> None:

@@ -14,6 +14,13 @@ from typing import NamedTuple
 from tomotui.project.base import Part
 from tomotui.project.database import Row
 from tomotui.project.errors import ProjectError
+from tomotui.project.mass_acts import (
+    are_many,
+    decide_many,
+    is_mass,
+    next_batch,
+    take_back_many,
+)
 from tomotui.records import Decision, Verdict
 
 Position = tuple[float, float, float]
@@ -57,7 +64,7 @@ class Judged(NamedTuple):
 class Entry(NamedTuple):
     """A line of the log as it was written, with the fields of `Decision`.
 
-    Not a record, for a threshold writes a hundred thousand at once.
+    Not a record, for a threshold writes very many at once; see also `mass_acts`.
     """
 
     particle_uid: str
@@ -92,7 +99,7 @@ class DecisionPart(Part):
         user: str,
         session: str,
         class_number: int | None = None,
-    ) -> list[Entry]:
+    ) -> Sequence[Entry]:
         """Judge particles in one act.
 
         Parameters
@@ -116,7 +123,7 @@ class DecisionPart(Part):
         session: str,
         class_number: int | None = None,
         seen: bool = True,
-    ) -> list[Entry]:
+    ) -> Sequence[Entry]:
         """Judge particles in one act, each in its own way.
 
         Parameters
@@ -130,6 +137,11 @@ class DecisionPart(Part):
             When a particle is not in the project.
         """
         with self._db.transaction():
+            if are_many(len(verdicts)) and class_number is None:
+                entries = decide_many(self._db, verdicts, user, session, seen)
+                if len(entries) < len(verdicts):
+                    self._refuse_absent(verdicts)
+                return entries
             present = self._present(verdicts)
             judgements = {
                 uid: Judgement(
@@ -148,7 +160,7 @@ class DecisionPart(Part):
         *,
         user: str,
         session: str,
-    ) -> list[Entry]:
+    ) -> Sequence[Entry]:
         """Give particles a class, or none, in one act; what was decided about them stays.
 
         Raises
@@ -165,7 +177,7 @@ class DecisionPart(Part):
 
     def move_particle(
         self, particle_uid: str, position_angstrom: Position, *, user: str, session: str
-    ) -> list[Entry]:
+    ) -> Sequence[Entry]:
         """Put a particle somewhere else in its tomogram; what was decided about it stays.
 
         Raises
@@ -181,7 +193,7 @@ class DecisionPart(Part):
 
     # ---- undo and redo
 
-    def undo(self, *, user: str, session: str) -> list[Entry]:
+    def undo(self, *, user: str, session: str) -> Sequence[Entry]:
         """Take back the newest act of a session; returns the compensating decisions.
 
         Nothing is erased: the log gets decisions that restore what was before. Called again it
@@ -190,7 +202,7 @@ class DecisionPart(Part):
         with self._db.transaction():
             return self._take_back(self._to_undo(session), user, session)
 
-    def redo(self, *, user: str, session: str) -> list[Entry]:
+    def redo(self, *, user: str, session: str) -> Sequence[Entry]:
         """Make again the act that the session took back last; returns its decisions.
 
         Empty when nothing was taken back since the session's last act of its own.
@@ -201,38 +213,41 @@ class DecisionPart(Part):
     def n_to_return(self, session: str, *, undo: bool) -> int:
         """Return about how many particles undo, or redo, of a session would be."""
         batch = self._to_undo(session) if undo else self._to_redo(session)
-        found = self._db.scalar("SELECT count(*) FROM decisions WHERE batch = ?", (batch,))
+        found = self._db.scalar(
+            "SELECT count(*) FROM decisions WHERE session = ? AND batch = ?", (session, batch)
+        )
         return int(found or 0)
 
     def _to_undo(self, session: str) -> int | None:
         """Return the newest act of a session that is not taken back."""
         batch: int | None = self._db.scalar(
-            f"""SELECT d.batch FROM decisions d WHERE d.session = ? AND d.undoes IS NULL
-                AND NOT EXISTS (SELECT 1 FROM decisions u WHERE u.undoes = d.batch
+            f"""{_OWN_ACTS} SELECT batch FROM own WHERE batch IS NOT NULL AND undoes IS NULL
+                AND NOT EXISTS (SELECT 1 FROM decisions u WHERE u.undoes = own.batch
                                 AND NOT {_TAKEN_BACK.format("u")})
-                ORDER BY d.batch DESC LIMIT 1""",
-            (session,),
+                LIMIT 1""",
+            {"session": session},
         )
         return batch
 
     def _to_redo(self, session: str) -> int | None:
         """Return what a session took back last, if it has done nothing since."""
         batch: int | None = self._db.scalar(
-            f"""SELECT u.batch FROM decisions u WHERE u.session = ?
-                AND NOT {_TAKEN_BACK.format("u")}
-                AND EXISTS (SELECT 1 FROM decisions d WHERE d.batch = u.undoes
-                            AND d.undoes IS NULL)
-                AND u.batch > (SELECT max(batch) FROM decisions
-                               WHERE session = ? AND undoes IS NULL)
-                ORDER BY u.batch DESC LIMIT 1""",
-            (session, session),
+            f"""{_OWN_ACTS} SELECT batch FROM own WHERE batch IS NOT NULL
+                AND NOT {_TAKEN_BACK.format("own")}
+                AND EXISTS (SELECT 1 FROM decisions d WHERE d.session = :session
+                            AND d.batch = own.undoes AND d.undoes IS NULL)
+                AND batch > (SELECT batch FROM own WHERE undoes IS NULL LIMIT 1)
+                LIMIT 1""",
+            {"session": session},
         )
         return batch
 
-    def _take_back(self, batch: int | None, user: str, session: str) -> list[Entry]:
+    def _take_back(self, batch: int | None, user: str, session: str) -> Sequence[Entry]:
         """Restore what was before a batch of decisions."""
         if batch is None:
             return []
+        if is_mass(self._db, batch, session):
+            return take_back_many(self._db, batch, user, session)
         rows = self._db.query(
             f"""SELECT particle_uid, previous, previous_class, {", ".join(_PREVIOUS)},
                 (SELECT e.seen FROM decisions e WHERE e.particle_uid = d.particle_uid
@@ -259,9 +274,9 @@ class DecisionPart(Part):
         session: str,
         undoes: int | None = None,
         unseen: Iterable[str] = (),
-    ) -> list[Entry]:
+    ) -> Sequence[Entry]:
         """Write decisions into the log and fold them into the particles' rows."""
-        newest = self._db.scalar("SELECT batch FROM decisions ORDER BY id DESC LIMIT 1")
+        batch = next_batch(self._db)
         now, not_seen = time.time(), frozenset(unseen)
         entries = [
             Entry(
@@ -282,7 +297,7 @@ class DecisionPart(Part):
         self._db.execute_many(
             f"INSERT INTO decisions ({', '.join(names)}) VALUES ({', '.join('?' * len(names))})",
             (
-                (1 + (newest or 0), undoes, present[entry.particle_uid]["class_number"], *entry)
+                (batch, undoes, present[entry.particle_uid]["class_number"], *entry)
                 for entry in entries
             ),
         )
@@ -305,10 +320,19 @@ class DecisionPart(Part):
             (json.dumps(wanted),),
         )
         found = {row["uid"]: row for row in rows}
-        for uid in wanted:
-            if uid not in found:
-                raise ProjectError(f"there is no particle {uid}.", "Nothing was decided.")
+        if len(found) < len(wanted):
+            self._refuse_absent(wanted)
         return {uid: found[uid] for uid in wanted}
+
+    def _refuse_absent(self, uids: Iterable[str]) -> None:
+        """Refuse to decide, naming the first of the particles that is not there."""
+        there = self._db.tuples(
+            "SELECT uid FROM particles WHERE uid IN (SELECT value FROM json_each(?))",
+            (json.dumps(list(uids)),),
+        )
+        known = {uid for (uid,) in there}
+        absent = next(uid for uid in uids if uid not in known)
+        raise ProjectError(f"there is no particle {absent}.", "Nothing was decided.")
 
     def decisions(self, set_uid: str) -> list[Decision]:
         """Return the whole log of decisions about the particles of a set, oldest first."""
@@ -335,6 +359,24 @@ class DecisionPart(Part):
         )
         return [Judged(uid, verdict, score, bool(seen)) for uid, verdict, score, seen in rows]
 
+
+_OWN_ACTS = """
+    WITH RECURSIVE numbers(batch) AS (
+        SELECT max(batch) FROM decisions WHERE session = :session
+        UNION ALL
+        SELECT (SELECT max(batch) FROM decisions d
+                WHERE d.session = :session AND d.batch < numbers.batch)
+        FROM numbers WHERE batch IS NOT NULL
+    ),
+    own AS (
+        SELECT batch, (SELECT undoes FROM decisions d WHERE d.session = :session
+                       AND d.batch = numbers.batch LIMIT 1) AS undoes FROM numbers
+    )
+"""
+"""The acts of a session, the newest first, and what each takes back.
+
+An index leads from one to the next: an act about a million is one step.
+"""
 
 _TAKEN_BACK = "EXISTS (SELECT 1 FROM decisions r WHERE r.undoes = {0}.batch)"
 """Whether a batch, one that takes something back, was itself taken back."""

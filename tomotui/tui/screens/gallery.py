@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from typing import TYPE_CHECKING, ClassVar, NamedTuple, cast
 
 from textual import on, work
@@ -304,7 +304,7 @@ class GalleryScreen(Frame):
             self.say("nothing undecided from here on")
             return
 
-        def dropped(decisions: list[Entry]) -> None:
+        def dropped(decisions: Sequence[Entry]) -> None:
             self.show()
             self.say(f"{counted(len(decisions), 'candidate')} rejected; u takes it back")
 
@@ -333,7 +333,7 @@ class GalleryScreen(Frame):
         words = "taken back" if undo else "made again"
         nothing = f"there is nothing to {'take back' if undo else 'make again'}"
 
-        def returned(decisions: list[Entry]) -> None:
+        def returned(decisions: Sequence[Entry]) -> None:
             self.review.returned(decisions)
             self.say(f"{words}: {counted(len(decisions), 'decision')}" if decisions else nothing)
             self.show()

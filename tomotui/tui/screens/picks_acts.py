@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import cast
 
 from textual import on
@@ -101,7 +102,7 @@ class PicksActs(PicksSteering):
             return
         curation = review.curation
 
-        def returned(decisions: list[Entry]) -> None:
+        def returned(decisions: Sequence[Entry]) -> None:
             review.returned(decisions)
             self.say(f"{done}: {act_words(decisions)}" if decisions else nothing)
             if decisions:
@@ -158,7 +159,7 @@ class PicksActs(PicksSteering):
             self.say("everything with a score is decided already")
             return
 
-        def decided(decisions: list[Entry]) -> None:
+        def decided(decisions: Sequence[Entry]) -> None:
             self.acted()
             self.say(f"{len(decisions)} decided by the threshold; u takes it back")
 
@@ -182,7 +183,7 @@ class PicksActs(PicksSteering):
             self.say("nothing undecided from here on")
             return
 
-        def dropped(decisions: list[Entry]) -> None:
+        def dropped(decisions: Sequence[Entry]) -> None:
             self.acted()
             self.say(f"{counted(len(decisions), 'candidate')} rejected; u takes it back")
 
@@ -272,7 +273,7 @@ class PicksActs(PicksSteering):
             self._want_precision(event.text)
 
 
-def act_words(decisions: list[Entry]) -> str:
+def act_words(decisions: Sequence[Entry]) -> str:
     """Return what an act was about."""
     if len(decisions) > 1:
         return f"{len(decisions)} candidates"

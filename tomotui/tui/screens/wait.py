@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from textual.app import ComposeResult
 from textual.containers import Vertical
@@ -14,7 +14,7 @@ from tomotui.tui.screens.base import Frame, Modal
 from tomotui.tui.wording import counted
 
 MANY = 2000
-"""Acts about more candidates than this are made in a thread: they take a second for each 10,000."""
+"""Acts about more candidates than this are made in a thread: they may take seconds."""
 
 
 class WaitScreen(Modal):
@@ -45,7 +45,7 @@ class WaitScreen(Modal):
 
 
 def make(
-    screen: Frame, curation: Curation, act: Act, followed: Callable[[list[Entry]], None]
+    screen: Frame, curation: Curation, act: Act, followed: Callable[[Sequence[Entry]], None]
 ) -> None:
     """Make an act, let the columns follow, and go on; in a thread when it is about many.
 
@@ -59,7 +59,7 @@ def make(
         return
     wait = WaitScreen(f"deciding about {counted(act.n, 'candidate')}")
 
-    def done(decisions: list[Entry]) -> None:
+    def done(decisions: Sequence[Entry]) -> None:
         wait.dismiss()
         curation.follow(decisions)
         if screen.is_attached:
