@@ -26,6 +26,7 @@ sys.path[:0] = [str(HERE), str(HERE.parents[1])]
 from terminal_projects import aligned, tilt_series  # noqa: E402
 
 from tomotui.project import Project  # noqa: E402
+from tomotui.project.curation import Curation  # noqa: E402
 from tomotui.records import (  # noqa: E402
     Ctf,
     Event,
@@ -140,16 +141,15 @@ def particles(folder: Path, n_particles: int, place: Path) -> None:
         project.add_records([picks])
         each = n_particles // len(volumes)
         chance = np.random.default_rng(1)
-        tables = [
+        tables = (
             ParticleTable.of(
                 one.uid, chance.uniform(-2000, 2000, (each, 3)), set_uid=picks.uid, source="match",
                 scores=chance.random(each),
             )
             for one in volumes
-        ]  # fmt: skip
+        )  # fmt: skip
         with timed(f"put {each * len(volumes):,} particles in"):
             project.add_particle_tables(tables)
-        del tables
         with timed("count them by tomogram"):
             project.particle_counts(picks.uid)
         with timed("read those of one tomogram"):
@@ -159,20 +159,35 @@ def particles(folder: Path, n_particles: int, place: Path) -> None:
         some = table.uids[:1000].tolist()
         with timed("accept a thousand of them"):
             project.decide(some, "accepted", user="me", session="s")
-    command = [sys.executable, "-m", "tomotui"]
+        del table
+    judge(folder)
+    command, export = [sys.executable, "-m", "tomotui"], ["export", "particles"]
     environment = {**os.environ, "PYTHONPATH": str(HERE.parents[1])}
     for words in (
         ["status", "-p", str(folder)],
         ["jobs", "-p", str(folder)],
         ["particles", "list", "-p", str(folder)],
-        ["export", "particles", "--format", "csv", "-o", str(place / "all.csv"), "-p", str(folder)],
+        [*export, "--format", "csv", "-o", str(place / "all.csv"), "-p", str(folder)],
+        [*export, "--format", "relion", "-o", str(place / "all.star"), "-p", str(folder)],
     ):
-        with timed(f"tomotui {' '.join(words[:2])}"):
+        with timed(f"tomotui {' '.join(words[: words.index('-p')][:4])}"):
             said = subprocess.run(
                 [*command, *words], capture_output=True, text=True, env=environment, check=False
             )
         if said.returncode:
             print(said.stderr.strip())
+
+
+def judge(folder: Path) -> None:
+    """Decide about all by a threshold, and take that back."""
+    with Project.open(folder) as project:
+        (picks,) = project.particle_sets()
+        with timed("open the set for review"):
+            curation = Curation(project, picks, user="me", session="s")
+        with timed("decide about all by a threshold"):
+            curation.apply_threshold(0.5)
+        with timed("take that back"):
+            curation.undo()
 
 
 def main() -> None:
