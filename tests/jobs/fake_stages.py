@@ -180,6 +180,7 @@ class TogetherStage(Stage):
         while parameters.act == "wait":
             task.raise_if_cancelled()
             time.sleep(0.02)
+        task.log("said once")
         total = torch.tensor([ranks.rank + 1.0])
         ranks.sum_(total)
         return StageResult(summary=f"{total.item():.0f} of {ranks.count}, {task.threads} threads")

@@ -100,6 +100,7 @@ def test_processes_work_together(bench: Bench) -> None:
     task = bench.task(job, "all")
     assert (task.status, task.error) == (Status.DONE, "")
     assert task.summary == "3 of 2, 1 threads"
+    assert (bench.folder(job, "all") / "log.txt").read_text().count("said once") == 1
 
 
 @pytest.mark.slow

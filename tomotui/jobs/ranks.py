@@ -16,7 +16,7 @@ import shutil
 import sys
 import tempfile
 import traceback
-from contextlib import ExitStack
+from contextlib import ExitStack, redirect_stdout
 from datetime import timedelta
 from pathlib import Path
 
@@ -117,7 +117,8 @@ def _run_quietly(own: Path, folder: Path, specification: TaskSpecification, devi
     events = EventWriter(own / EVENTS_FILE, specification.attempt)
     task = RunningTask(own, specification, events, device)
     stage = get(specification.stage)
-    stage.run(task, inputs_of(folder, specification), stage.validate(specification.parameters))
+    with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere):
+        stage.run(task, inputs_of(folder, specification), stage.validate(specification.parameters))
     events.close()
     return 0
 
