@@ -26,6 +26,9 @@ ROUNDS = 4
 """Ways up with nothing new, after which a key has had its effects: enter in a line becomes
 a message of the line, then one of the status bar, then an action of the app."""
 LOOK_SECONDS = 0.1
+_MOVING = frozenset({"list", "log", "slice", "triple", "surface", "ortho", "plane", "class"})
+_MOVES = frozenset({"up", "down", "left", "right", "next", "previous", "page_up", "page_down"})
+"""Scopes of actions, and their names, that only move a cursor or a picture."""
 MOST_SECONDS = 10.0
 """After this time keys for a screen that does not come are dropped; the program can be left."""
 
@@ -71,11 +74,25 @@ class TypeAhead(Prompting):
             await self._let_through(event)
 
     async def _let_through(self, event: events.Key | events.Paste) -> None:
-        is_text = isinstance(event, events.Paste) or event.is_printable
-        stays = is_text and isinstance(self._where().focused, Input)
+        self._kept_since = time.monotonic()
+        stays = self._stays(event)
         await super().on_event(event)
         if not stays:
             self._follow()
+
+    def _stays(self, event: events.Key | events.Paste) -> bool:
+        """Tell whether a key leaves the focus where it is: letters of a line, steps in a list.
+
+        Those that are held down are not to wait for each other.
+        """
+        screen, focused = self._where()
+        if isinstance(focused, Input):
+            return isinstance(event, events.Paste) or event.is_printable
+        if screen is None or isinstance(event, events.Paste):
+            return False
+        active = screen.active_bindings.get(event.key)
+        scope, _, name = ((active.binding.id if active else "") or "").partition(".")
+        return scope in _MOVING and name in _MOVES
 
     # ---- following a key
 

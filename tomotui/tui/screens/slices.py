@@ -243,6 +243,9 @@ class SlicesScreen(CrossShowing):
 
     def _say(self, text: str) -> None:
         self.query_one("#slices-status", Static).update(f" {text}")
+        if len(text) >= self.size.width > 0:
+            # There it is read to its end.
+            self.app.notify(text, severity="warning")
 
     def _update_status(self) -> None:
         source = self.slice_view.source
