@@ -41,10 +41,13 @@ def sample(folder: Path, tmp_path: Path) -> Sample:
 def test_what_is_exported_can_be_imported(
     call: Any, sample: Sample, folder: Path, kind: str
 ) -> None:
-    said = call.well("export", "dataset", "--format", kind, "-o", f"out/{kind}", "-p", folder)
+    words = ["export", "dataset", "--format", kind, "-o", f"out/{kind}", "-p", folder]
+    said = call.well(*words)
     written = [Path(line) for line in said.out.split()]
     assert all(path.exists() for path in written)
     assert not list(Path("out").rglob(".partial*"))
+    # What an export has written it may write again.
+    assert call.well(*words).out == said.out
     place = [f"out/{kind}"]
     if kind == "relion":
         place = [f"out/{kind}/stacks/TS_1.mrcs", "--alignment", str(written[-1]), "--tilt-axis",
@@ -69,6 +72,16 @@ def test_particles_go_along_and_come_back(call: Any, sample: Sample, folder: Pat
         "export", "dataset", "--particles", "again", "-o", "relion", "-p", folder
     )  # fmt: skip
     assert said.out.split()[-1] == "relion/optimisation_set.star"
+
+
+def test_files_of_others_are_not_replaced(call: Any, sample: Sample, folder: Path) -> None:
+    theirs = Path("etomo/TS_1/tilt.com")
+    theirs.parent.mkdir(parents=True)
+    theirs.write_text("theirs")
+    said = call("export", "dataset", "--format", "etomo", "-o", "etomo", "-p", folder)
+    assert said.code == 2
+    assert "etomo holds files of others, which would be replaced; give a new folder" in said.err
+    assert theirs.read_text() == "theirs"
 
 
 def test_words_that_do_not_go_together(call: Any, sample: Sample, folder: Path) -> None:

@@ -163,6 +163,12 @@ def test_bad_points(tmp_path: Path, known: KnownTomogram, line: str, words: str)
     assert str(path) in str(error.value)
 
 
+def test_runs_without_a_tilt_series_are_refused_with_the_remedy(tmp_path: Path) -> None:
+    (tmp_path / "10001/run" / SPACING).mkdir(parents=True)
+    with pytest.raises(FormatError, match=r"10001 has runs .* no tilt series in them; fetch"):
+        find_stacks([tmp_path / "10001"])
+
+
 def test_bad_metadata_are_refused_by_name(data_set: Path) -> None:
     path = data_set / "TS_1/TiltSeries/100/tiltseries_metadata.json"
     whole = json.loads(path.read_text())

@@ -26,6 +26,10 @@ WITH_PARTICLES = ("relion", "portal")
 """Formats that hold particles."""
 
 
+MARK = ".written-by-tomotui"
+"""In folders that may be written again: what another program keeps in a folder is not replaced."""
+
+
 @dataclass(frozen=True)
 class _Known:
     """A series with what belongs to it."""
@@ -84,8 +88,7 @@ def export_dataset(
         raise WrongWords(
             f"--particles: {kind} keeps none; export particles --format imod or others"
         )
-    if output.is_file():
-        raise WrongWords(f"--output {output} is a file; give a folder")
+    _refuse_others(output)
     wanted = _wanted_sets(project, sets) if kind in WITH_PARTICLES else []
     known = _known(project, names, wanted)
     for one in known:
@@ -95,6 +98,7 @@ def export_dataset(
         return []
     particles = {one.name: chosen_particles(project, one, kind, chosen) for one in wanted}
     output.mkdir(parents=True, exist_ok=True)
+    (output / MARK).touch()
     if kind == "relion":
         return _relion(project, known, output, particles)
     if kind == "portal":
@@ -104,6 +108,22 @@ def export_dataset(
         "aretomo": _aretomo,
     }
     return [path for one in known for path in writers[kind](one, output)]
+
+
+def _refuse_others(output: Path) -> None:
+    """Refuse to write among files of others.
+
+    Raises
+    ------
+    WrongWords
+        When the output is a file, or a folder with files that no export has written.
+    """
+    if output.is_file():
+        raise WrongWords(f"--output {output} is a file; give a folder")
+    if output.is_dir() and any(output.iterdir()) and not (output / MARK).is_file():
+        raise WrongWords(
+            f"--output {output} holds files of others, which would be replaced; give a new folder"
+        )
 
 
 def _wanted_sets(project: Project, names: Sequence[str]) -> list[ParticleSet]:

@@ -80,6 +80,11 @@ def find_stacks(paths: Iterable[Path | str]) -> list[Path]:
             stacks = _stacks_of_portal(path)
             stacks = stacks or [p for p in sorted(path.iterdir()) if _is_raw_stack(p)]
             stacks = stacks or _stacks_of_etomo(path)
+            if not stacks and portal_runs(path):
+                raise FormatError(
+                    f"{path} has runs of the CryoET data portal, but no tilt series in them",
+                    "fetch their TiltSeries too: tomograms and particles belong to a series here",
+                )
             if not stacks:
                 raise FormatError(
                     f"{path} has no image stacks ({', '.join(STACK_SUFFIXES)})",
