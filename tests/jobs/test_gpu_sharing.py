@@ -59,7 +59,7 @@ def test_tasks_share_a_gpu_as_far_as_they_fit(bench: Bench) -> None:
         bench.run_until_working(job, name)
     assert [bench.task(job, name).device for name in ("b", "c")] == ["gpu 0", "gpu 0"]
     gpu = bench.agent.slots[1]
-    assert gpu.words == "2 of at most 4 tasks, 25 of 30 GiB promised"
+    assert gpu.words == "2 of up to 4, 25 of 30 GiB"
     assert bench.status(job, "d") == Status.QUEUED
     # Another agent promises no more.
     bench.agent = Agent(bench.agent._project, bench.agent._settings, planted())

@@ -134,7 +134,7 @@ def test_a_number_that_a_user_gives_goes_before_what_is_known(
         assert slots.place_for("gpu") == "gpu 0"
         slots.take(task, "gpu 0")
     assert slots.place_for("gpu", lambda: 1) is None
-    assert [state.words for state in slots.states()] == ["0 of 1 tasks", "2 of 2 tasks"]
+    assert [state.words for state in slots.states()] == ["0 of 1 in use", "2 of 2 in use"]
     monkeypatch.setenv("TOMOTUI_TASKS_PER_GPU", "3")
     assert Slots.of_this_machine().tasks_per_gpu == 3
     assert Slots.of_this_machine(tasks_per_gpu=1).tasks_per_gpu == 1
@@ -149,13 +149,13 @@ def test_slots_say_how_they_stand() -> None:
     def said() -> list[str]:
         return [state.words for state in slots.states()]
 
-    assert said() == ["1 of 2 tasks", "free for up to 4 tasks that fit together"]
+    assert said() == ["1 of 2 in use", "0 of up to 4"]
     slots.take(2, "gpu 0", 20 * GIB)
     slots.take(3, "gpu 0", 5 * GIB)
-    assert said()[1] == "2 of at most 4 tasks, 25 of 80 GiB promised"
+    assert said()[1] == "2 of up to 4, 25 of 80 GiB"
     slots.free(2)
     slots.take(3, "gpu 0")
-    assert said()[1] == "1 task, alone: its need is not known yet"
+    assert said()[1] == "1, alone: need not known"
 
 
 def test_the_driver_tells_whose_the_memory_is(monkeypatch: pytest.MonkeyPatch) -> None:

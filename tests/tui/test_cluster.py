@@ -131,8 +131,8 @@ async def test_hosts_at_work_and_partitions_stand_below(
         assert "◌\N{NBSP}1\N{NBSP}queued" in facts
         assert "GiB free" in facts
         said = " ".join(facts.split())
-        assert "1 of 3 tasks" in said
-        assert "2 of at most 4 tasks" in said
+        assert "1 of 3 in use" in said
+        assert "2 of up to 4, 21 of 80 GiB" in said
         # A scheduler that fails leaves what was seen last, and says why.
         sinfo.write_text("echo 'no contact to the controller' >&2; exit 1\n")
         app.screen.refresh_now()

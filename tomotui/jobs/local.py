@@ -48,15 +48,15 @@ class SlotState(JobFile):
 
     @property
     def words(self) -> str:
-        """How it stands, such as ``2 of at most 4 tasks, 21 of 80 GiB promised``."""
+        """How it stands, such as ``2 of up to 4, 21 of 80 GiB``, which are promised."""
         if not self.by_memory:
-            return f"{self.tasks} of {self.most} tasks"
+            return f"{self.tasks} of {self.most} in use"
         if not self.tasks:
-            return f"free for up to {self.most} tasks that fit together"
+            return f"0 of up to {self.most}"
         if self.is_alone:
-            return "1 task, alone: its need is not known yet"
+            return "1, alone: need not known"
         gib, total = self.promised_bytes / 2**30, self.total_bytes / 2**30
-        return f"{self.tasks} of at most {self.most} tasks, {gib:.0f} of {total:.0f} GiB promised"
+        return f"{self.tasks} of up to {self.most}, {gib:.0f} of {total:.0f} GiB"
 
 
 @dataclass

@@ -234,8 +234,10 @@ def job_facts(facts: Facts, snapshot: ClusterSnapshot, ascii_only: bool) -> None
     if snapshot.agent:
         agent = snapshot.agent.removeprefix("agent: ").replace("no agent", "none at work")
         facts.line("agent", agent, role="dim")
+    if snapshot.slots:
+        facts.heading("tasks at once")
     for slot in snapshot.slots:
-        facts.line(f"{slot.device} slots", slot.words)
+        facts.line(slot.device, slot.words)
 
 
 def _state_words(status: Status, number: int, look: Look, ascii_only: bool) -> Text:
