@@ -316,11 +316,12 @@ class JobPart(Part):
 
     def overrides(self, job_id: int) -> dict[str, dict[str, object]]:
         """Return by target the parameters in which it differs from its job, where it does."""
-        rows = self._db.query(
-            "SELECT target, overrides FROM tasks WHERE job_id = ? ORDER BY id", (job_id,)
+        rows = self._db.tuples(
+            """SELECT target, overrides FROM tasks WHERE job_id = ? AND overrides != '{}'
+               ORDER BY id""",
+            (job_id,),
         )
-        found = {row["target"]: json.loads(row["overrides"]) for row in rows}
-        return {target: values for target, values in found.items() if values}
+        return {target: json.loads(text) for target, text in rows}
 
     def _refresh_job(self, job_id: int) -> None:
         """Derive the state of a job from its tasks.

@@ -36,7 +36,7 @@ _KINDS = {
 """The columns that are read, and what they are in memory."""
 NAMES = tuple(_KINDS)
 _MAY_BE_UNKNOWN = (*NUMBERS[3:], "score", "uncertainty", "priority", *WHOLES, ORIGIN)
-_OFTEN_ALIKE = ("set_uid", "decision", "source")
+_OFTEN_ALIKE = ("decision", "source")
 
 _IN_ONE_GO = 20_000
 """Rows that are Python's objects at a time."""
@@ -163,6 +163,8 @@ def read_table(db: Database, chosen: Chosen) -> ParticleTable:
     where, values = chosen.condition()
     with db.snapshot():
         n, same = _alike(db, where, values)
+        if len(chosen.set_uids) == 1:
+            same["set_uid"] = chosen.set_uids[0]
         names = [name for name in NAMES if name not in same]
         parts = [
             _columns(names, rows)

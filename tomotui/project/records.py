@@ -218,12 +218,19 @@ class RecordPart(Part):
         )
         return [SeriesSize(*row) for row in rows]
 
-    def series_of_tomograms(self) -> dict[str, str]:
-        """Return the name of each tomogram's series by the tomogram's identity, oldest first."""
+    def series_of_tomograms(self, current: bool = False) -> dict[str, str]:
+        """Return the name of each tomogram's series by the tomogram's identity, oldest first.
+
+        Parameters
+        ----------
+        current
+            Without tomograms of series that were imported again since then.
+        """
+        only = f"AND s.id IN ({CURRENT_SERIES})" if current else ""
         return dict(
             self._db.tuples(
-                """SELECT r.uid, s.name FROM records r JOIN records s ON s.uid = r.series_uid
-                   WHERE r.kind = 'tomogram' ORDER BY r.id"""
+                f"""SELECT r.uid, s.name FROM records r JOIN records s ON s.uid = r.series_uid
+                    WHERE r.kind = 'tomogram' {only} ORDER BY r.id"""
             )
         )
 

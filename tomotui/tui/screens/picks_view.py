@@ -13,7 +13,7 @@ from textual.widgets import Static
 
 from tomotui.project import Project
 from tomotui.project.curation import Curation, present_user, read_candidates
-from tomotui.records import ParticleSet, Tomogram, new_uid
+from tomotui.records import ParticleSet, new_uid
 from tomotui.records.particle_table import ParticleTable
 from tomotui.tui.raster.capability import Capability
 from tomotui.tui.raster.cutouts import Boxes, Cut
@@ -54,9 +54,7 @@ def read_all(project: Project, name: str | None) -> Candidates | None:
     sets = project.particle_sets(picks_only=True) if known is None else [known]
     if not sets:
         return None
-    names = {one.uid: one.name for one in project.tilt_series()}
-    tomograms = [one for one in project.records("tomogram") if isinstance(one, Tomogram)]
-    series_of = {one.uid: names[one.series_uid] for one in tomograms if one.series_uid in names}
+    series_of = project.series_of_tomograms(current=True)
     return Candidates(sets[-1], read_candidates(project, sets[-1]), series_of)
 
 
@@ -130,23 +128,32 @@ class PicksView(PicksVolumes):
     def load(self, name: str | None = None) -> None:
         """Read a set in a thread, then begin to review it."""
         self.put_status(f"reading {name}" if name else "reading the candidates")
-        self.tomotui.change(lambda project: read_all(project, name), self._begin)
+        self.tomotui.change(lambda project: self._read(project, name), self._begin)
 
-    def _begin(self, found: Candidates | None) -> None:
-        if not self.is_attached:
-            return
+    def _read(self, project: Project, name: str | None) -> Review | None:
+        """Read a set and put its candidates in order: of a million that takes seconds."""
+        found = read_all(project, name)
         if found is None:
-            self.put_status("no particles yet: S begins a set, by hand")
-            self.show_series(self.first_series())
-            return
+            return None
         curation = Curation(
-            self.project,
+            project,
             found.particle_set,
             user=present_user(),
             session=self.session_name,
             table=found.table,
         )
-        self.review = Review(curation, found.series_of)
+        return Review(curation, found.series_of)
+
+    def _begin(self, review: Review | None) -> None:
+        if not self.is_attached:
+            return
+        if review is None:
+            self.put_status("no particles yet: S begins a set, by hand")
+            self.show_series(self.first_series())
+            return
+        # What was read in a thread is decided about in this one.
+        review.curation.project = self.project
+        self.review = review
         self.begun()
 
     def begun(self) -> None:
