@@ -13,7 +13,7 @@ from tomotui.tui.screens.datasets import DatasetsScreen
 from tomotui.tui.screens.launch import LaunchScreen
 from tomotui.tui.screens.slices_mode import SlicesMode
 from tomotui.tui.snapshots import read_datasets
-from tomotui.tui.widgets.cells import plain
+from tomotui.tui.widgets.cells import Row, plain
 from tomotui.tui.widgets.table import Table
 
 
@@ -269,9 +269,14 @@ async def test_every_screen_stands_in_every_size(make_app: AppMaker, size: tuple
             assert not app.screen.query_one("#main").display
             await pilot.press("escape", "shift+tab")
             await until(pilot, lambda: app.screen.query_one(Table).has_focus)
-            # The matrix keeps the stages and all but a strip of the rows.
+            # The matrix keeps the stages, and the rows that it needs: of many series all but a
+            # strip, of few the details have the rest.
             table = app.screen.query_one(Table)
-            assert table.size.height >= 16
+            await until(pilot, lambda: table.size.height == 1 + len(table.rows))
+            assert app.screen.query_one("#side").size.height >= 10
+            cells = table.rows[0].cells
+            table.set_rows([Row(f"ts_{number}", cells) for number in range(40)])
+            await until(pilot, lambda: table.size.height >= 16)
             header = "".join(segment.text for segment in table.render_line(0))
             assert "align" in header
             assert "reconstruct" in header

@@ -79,6 +79,11 @@ async def test_keys_reach_what_is_there_when_those_before_have_had_their_effects
         assert isinstance(app.screen_stack[-2], JobsScreen)
         type_at_once(app, "escape", "1", "j")
         await until(pilot, lambda: app.screen is screen and screen.table.cursor_key == "ts_004")
+        # From another mode, by way of the list.
+        type_at_once(app, "4", *":run align", "enter", "end", "9")
+        await until(
+            pilot, lambda: app.screen.query_one("#value-thickness_angstrom", Input).value == "25009"
+        )
 
 
 async def test_a_screen_that_does_not_come_keeps_nobody_waiting(

@@ -214,11 +214,19 @@ class Navigation(Touring):
 
     def launch_on(self, stage: str, pattern: str) -> None:
         """Open the form for series that match a pattern, or those that are meant."""
-        if isinstance(self.screen, DatasetsScreen):
-            self.screen.action_launch(stage, pattern)
-        else:
+        if not isinstance(self.screen, DatasetsScreen):
             self.go_to_mode("datasets")
-            self.say(f"mark series, then  :run {stage}  launches on them")
+        screen = self.screen
+        if not isinstance(screen, DatasetsScreen):
+            return
+
+        def launch() -> None:
+            screen.action_launch(stage, pattern)
+            self.screen_has_come()
+
+        # By the screen itself, when it is there; what is typed meanwhile is for the form.
+        self.await_screen()
+        screen.call_later(launch)
 
     def action_import_stacks(self) -> None:
         """Import tilt series."""

@@ -134,6 +134,11 @@ class DatasetsScreen(Frame):
         super().on_descendant_focus(event)
         self._share_rows()
 
+    def action_zoom_pane(self) -> None:
+        """Give the focused pane the whole body, or share again."""
+        super().action_zoom_pane()
+        self._share_rows()
+
     def _share_rows(self) -> None:
         """Give the details below the matrix the rows that it does not need."""
         side, n_rows = self.query_one("#side"), self.query_one("#body").size.height

@@ -18,6 +18,7 @@ from tomotui.tui.actions import bindings
 from tomotui.tui.screens.base import Modal
 from tomotui.tui.widgets.choosing import Options
 from tomotui.tui.widgets.marked_row import MarkedRow, RowMark
+from tomotui.tui.wording import counted
 
 
 class SetPicker(Modal):
@@ -76,8 +77,9 @@ class SetPicker(Modal):
 
     def _option(self, one: ParticleSet, n: int) -> Option:
         size = f"{one.diameter_angstrom:.0f} Å" if one.diameter_angstrom else "size unknown"
-        what = "candidates" if one.is_picks else f"particles ({one.made_by})"
-        return Option(f"{one.name:24} {size:>12}  {n} {what}", id=one.name)
+        kind = "candidate" if one.is_picks else "particle"
+        by = "" if one.is_picks else f" ({one.made_by})"
+        return Option(f"{one.name:24} {size:>12}  {counted(n, kind)}{by}", id=one.name)
 
     def on_mount(self) -> None:
         """Begin at the set that is reviewed, or at the new one."""
