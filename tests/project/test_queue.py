@@ -2,11 +2,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 
 from tomotui.project import Project, ProjectError, RefusedChange
-from tomotui.records import Event, Job, JobRequest, Status, Target, Task, TiltSeries
+from tomotui.records import Alignment, Event, Job, JobRequest, Status, Target, Task, TiltSeries
 
 Maker = Callable[..., TiltSeries]
 
@@ -192,6 +193,9 @@ def test_the_matrix_shows_every_series_and_what_was_made_of_it(
     assert rows[2].cells["import"].status == Status.QUEUED
     again = _submit(project, "align", "ts_2")
     assert project.matrix()[1].cells["align"].job_id == again.id
+    assert [project.matrix_row(row.name) for row in rows] == project.matrix()
+    assert project.matrix_row("everything") is None
+    assert [row.name for row in project.stage_rows()] == [row.name for row in rows]
 
 
 def test_the_matrix_asks_as_often_for_many_series_as_for_one(
@@ -224,3 +228,55 @@ def test_many_writers_lose_nothing(project: Project) -> None:
     jobs = project.jobs()
     assert [job.id for job in jobs] == list(range(1, 41))
     assert len({job.targets for job in jobs}) == 40
+
+
+def test_a_number_that_is_given_again_is_another_job(project: Project) -> None:
+    def submit_in_vain() -> None:
+        with project.at_once():
+            assert _submit(project, "align", "a", "b").targets == ("a", "b")
+            project.job(99)
+
+    with pytest.raises(ProjectError, match="no job 99"):
+        submit_in_vain()
+    again = _submit(project, "align", "c", "d")
+    assert again.id == 1
+    assert again.targets == ("c", "d")
+    assert project.jobs() == [again]
+
+
+def test_tasks_are_counted_without_reading_them(project: Project) -> None:
+    first = _submit(project, "align", "a", "b", "c")
+    for name, status in (("a", Status.FAILED), ("b", Status.LOST), ("c", Status.DONE)):
+        project.finish_task(project.task(first.id, name), status)
+    assert project.n_open_failures() == 2
+    second = _submit(project, "align", "a")
+    _submit(project, "ctf", "b")
+    assert project.n_open_failures() == 1
+    assert project.mark_starting(project.task(second.id, "a"), "cpu", "here")
+    assert project.task_counts() == {
+        Status.FAILED: 1,
+        Status.LOST: 1,
+        Status.DONE: 1,
+        Status.STARTING: 1,
+        Status.QUEUED: 1,
+    }
+    assert project.n_done_by_job() == {first.id: 1}
+
+
+def test_what_was_made_of_a_record_is_kept_until_another_comes(
+    project: Project, make_series: Maker, make_alignment: Callable[[TiltSeries], Alignment]
+) -> None:
+    series = make_series("ts_1")
+    project.add_records([series, make_alignment(series).replace(residual_angstrom=4.0)])
+    read: list[float] = []
+
+    def residual(fields: dict[str, Any]) -> float:
+        read.append(fields["residual_angstrom"])
+        return read[-1]
+
+    for _ in range(2):
+        assert project.distilled("alignment", residual) == {series.uid: 4.0}
+    project.add_records([make_alignment(series).replace(residual_angstrom=3.0)])
+    for _ in range(2):
+        assert project.distilled("alignment", residual) == {series.uid: 3.0}
+    assert read == [4.0, 3.0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -93,14 +94,22 @@ class MatrixPart(RecordPart):
             for row in self.stage_rows()
         ]
 
+    def matrix_row(self, name: str) -> SeriesRow | None:
+        """Return the row of one tilt series, or ``None``."""
+        series = self.series_named(name)
+        found = self._rows({name: series.dataset} if series else {}, name)
+        return SeriesRow(name, found[0].dataset, series, found[0].cells) if found else None
+
     def stage_rows(self) -> list[StageRow]:
         """Return the rows of `matrix` without reading the tilt series."""
-        dataset_of = {one.name: one.dataset for one in self.series_sizes()}
+        return self._rows({one.name: one.dataset for one in self.series_sizes()})
+
+    def _rows(self, dataset_of: Mapping[str, str], only: str | None = None) -> list[StageRow]:
         cells: dict[str, dict[str, Cell]] = {name: {} for name in dataset_of}
-        for row in self._from_outside():
+        for row in self._from_outside(only):
             cells[row["name"]][row["stage"]] = Cell(Status.DONE, "from outside", 1.0)
         coming: dict[str, str] = {}
-        for state in self.newest_states():
+        for state in self.newest_states(only):
             name = state.target
             if name not in dataset_of:
                 if state.stage not in ENTRANCES:
@@ -123,26 +132,31 @@ class MatrixPart(RecordPart):
         )
         return {row["name"]: row["at"] for row in rows}
 
-    def newest_states(self) -> list[TaskState]:
+    def newest_states(self, target: str | None = None) -> list[TaskState]:
         """Return how the newest task of each target and stage stands, by target and stage."""
+        where, values = ("", ()) if target is None else ("WHERE target = ?", (target,))
         # SQLite takes the other columns from the row that has the maximum.
         rows = self._db.tuples(
             f"""SELECT max(id), job_id, stage, target, status, progress, summary, message, error,
                        started_at, finished_at,
                        CASE WHEN stage IN ({_ENTRANCES})
                            THEN json_extract(parameters, '$.dataset') END
-                FROM tasks GROUP BY target, stage ORDER BY target, stage"""
+                FROM tasks {where} GROUP BY target, stage ORDER BY target, stage""",
+            values,
         )
         return [TaskState._make((*row[:4], _STATUSES[row[4]], *row[5:])) for row in rows]
 
-    def _from_outside(self) -> list[dict[str, str]]:
+    def _from_outside(self, only: str | None = None) -> list[dict[str, str]]:
         """Return the stages whose work came with the data, such as a foreign alignment."""
         stages = {"alignment": "align", "ctf": "ctf", "tomogram": "reconstruct"}
+        named, values = ("", ()) if only is None else ("AND name = ?", (only,))
         rows = self._db.query(
-            """SELECT DISTINCT r.kind, s.name FROM records r JOIN records s ON s.uid = r.series_uid
+            f"""SELECT DISTINCT r.kind, s.name FROM records r JOIN records s ON s.uid = r.series_uid
                LEFT JOIN jobs j ON j.id = r.job_id
-               WHERE s.id IN (SELECT max(id) FROM records WHERE kind = 'tilt_series' GROUP BY name)
-               AND (j.id IS NULL OR j.stage = 'import')"""
+               WHERE s.id IN (SELECT max(id) FROM records WHERE kind = 'tilt_series' {named}
+                              GROUP BY name)
+               AND (j.id IS NULL OR j.stage = 'import')""",
+            values,
         )
         return [{"name": row["name"], "stage": stages[row["kind"]]} for row in rows]
 

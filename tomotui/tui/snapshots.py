@@ -117,7 +117,7 @@ def read_series(project: Project, name: str | None) -> SeriesDetail | None:
     """Read what the details of a tilt series show."""
     if name is None:
         return None
-    row = next((row for row in project.matrix() if row.name == name), None)
+    row = project.matrix_row(name)
     if row is None or row.series is None:
         return SeriesDetail(name, row, folder=project.folder)
     series: TiltSeries = row.series
