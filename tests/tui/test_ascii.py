@@ -45,6 +45,7 @@ def test_names_are_left_as_they_are() -> None:
     assert line[0].text == f"| {USERS_OWN} 3 A"
 
 
+@pytest.mark.slow
 async def test_lists_and_forms_are_ascii(make_app: AppMaker) -> None:
     app = make_app(capability=PLAIN)
     async with app.run_test(size=(80, 24)) as pilot:

@@ -75,6 +75,7 @@ async def test_slices_come_back_with_place_contrast_and_volume(tmp_path: Path) -
         await until(pilot, lambda: screen.crumbs() == ("ts_1",))
 
 
+@pytest.mark.slow
 async def test_what_was_shown_with_a_slice_comes_back(tmp_path: Path) -> None:
     make_project(tmp_path / "p", with_set=False)
     app = opened(tmp_path / "p")

@@ -377,6 +377,7 @@ def test_pages_use_the_room_there_is() -> None:
     assert page_of(2, 4, 20, 8) == (2, 3, 1, 1)
 
 
+@pytest.mark.slow
 async def test_the_place_on_a_plane_and_the_panel_come_back(
     make_app: AppMaker, place: Path
 ) -> None:
