@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -315,13 +316,26 @@ def _set_targets() -> list[Target]:
     ]
 
 
+def _eer() -> bytes:
+    """Return a small movie of electron events."""
+    from tests.formats.conftest import _write_eer
+
+    frames = (np.random.default_rng(0).random((4, 32, 48)) < 0.05).astype(np.uint8)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "a.eer"
+        _write_eer(path, list(frames))
+        return path.read_bytes()
+
+
 def _other_targets() -> list[Target]:
     from tomotui.cli.curate_script import read_script
     from tomotui.cli.errors import WorkFailed, WrongWords
     from tomotui.formats.contours import read_contours
     from tomotui.formats.dynamo import read_dynamo_map
+    from tomotui.formats.eer import open_eer
     from tomotui.formats.known_tomograms import KnownTomogram
     from tomotui.formats.movie_series import understand_movies
+    from tomotui.formats.movies import Fractions
     from tomotui.formats.structures import read_atoms
     from tomotui.jobs.cluster import profiles
 
@@ -330,9 +344,14 @@ def _other_targets() -> list[Target]:
     def contours(path: Path) -> object:
         return read_contours(path, known)
 
+    def eer(path: Path) -> object:
+        movie = open_eer(path, Fractions(raw_frames=2))
+        return movie.read(0)
+
     return [
         Target("contours csv", ".csv", contours, (_CONTOURS,)),
         Target("Dynamo map", ".doc", read_dynamo_map, (_DYNAMO_MAP,)),
+        Target("EER movie", ".eer", eer, (_eer(),), is_slow=True),
         Target("movie table", ".txt", understand_movies, (_MOVIES,)),
         Target("mmCIF", ".cif", read_atoms, (_CIF,)),
         Target("cluster.toml", ".toml", profiles._read, (_PROFILES,), (profiles.ProfileError,)),

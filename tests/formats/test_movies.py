@@ -68,6 +68,23 @@ def test_eer_electrons_fall_where_they_were_counted(
             np.testing.assert_array_equal(movie.read(index), raw[index])
 
 
+def test_eer_pages_that_lead_back_into_themselves_have_an_end(
+    tmp_path: Path, write_eer: WriteEer
+) -> None:
+    path = tmp_path / "a.eer"
+    write_eer(path, _raw(2))
+    whole = path.read_bytes()
+    first = int.from_bytes(whole[4:8], "little")
+    n_entries = int.from_bytes(whole[first : first + 2], "little")
+    link = first + 2 + 12 * n_entries
+    second = whole[link : link + 4]
+    n_entries = int.from_bytes(whole[(at := int.from_bytes(second, "little")) : at + 2], "little")
+    last = at + 2 + 12 * n_entries
+    path.write_bytes(whole[:last] + second + whole[last + 4 :])
+    movie = open_movie(path, Fractions(raw_frames=1))
+    assert movie.shape[0] == 2
+
+
 def test_eer_fractions_leave_no_raw_frame_out(tmp_path: Path, write_eer: WriteEer) -> None:
     raw = _raw(11)
     write_eer(tmp_path / "a.eer", raw)

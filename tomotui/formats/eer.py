@@ -8,6 +8,7 @@ stream of bits, and rows come in the order of the file, as RELION reads them
 
 from __future__ import annotations
 
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,12 @@ from tomotui.formats.movies import Fractions, Frame, Movie
 _RUN_BITS = {65000: 8, 65001: 7, 65002: 7}
 """By the kind of compression; the last one says it in a tag."""
 _TAGS = (65007, 65008, 65009)
-_DAMAGE = (ValueError, OSError, EOFError, RuntimeError, IndexError)
+_DAMAGE = (
+    ArithmeticError, AttributeError, EOFError, LookupError, MemoryError, OSError, RuntimeError,
+    TypeError, ValueError, struct.error,
+)  # fmt: skip
+_MOST_PIXELS = 2**28
+"""Of an image: four times those of the largest camera at twice its resolution."""
 
 
 def open_eer(path: Path, fractions: Fractions) -> Movie:
@@ -34,7 +40,10 @@ def open_eer(path: Path, fractions: Fractions) -> Movie:
 
     try:
         file: Any = tifffile.TiffFile(path)
-        pages = [page for page in file.pages if int(page.compression) in _RUN_BITS]
+        # By their number: a damaged chain of pages that leads back into itself has no end.
+        every = (file.pages[number] for number in range(len(file.pages)))
+        pages = [page for page in every if int(page.compression) in _RUN_BITS]
+        shapes = {tuple(int(side) for side in page.shape) for page in pages}
     except _DAMAGE as error:
         raise FormatError(f"{path} cannot be read as EER: {error}", "copy it again") from error
     if not pages:
@@ -43,8 +52,12 @@ def open_eer(path: Path, fractions: Fractions) -> Movie:
             f"{path} has no frames with electron events",
             "give the .eer file that the camera wrote",
         )
+    shape = shapes.pop()
+    if shapes or len(shape) != 2 or not 0 < shape[0] * shape[1] <= _MOST_PIXELS:
+        file.close()
+        raise FormatError(f"{path} has frames of impossible sizes", "copy it again")
     bounds = fractions.bounds(len(pages))
-    height, width = (int(side) for side in pages[0].shape)
+    height, width = shape
 
     def read(index: int) -> Frame:
         first, last = int(bounds[index]), int(bounds[index + 1])
@@ -61,21 +74,22 @@ def _decoded(path: Path, file: Any, page: Any, number: int, shape: tuple[int, in
     """Return the counts of one raw frame."""
     from imagecodecs import eer_decode
 
-    run, x_bits, y_bits = _RUN_BITS[int(page.compression)], 2, 2
-    if int(page.compression) == 65002:
-        run, x_bits, y_bits = (
-            int(page.tags.valueof(tag, default))
-            for tag, default in zip(_TAGS, (run, x_bits, y_bits), strict=True)
-        )
-    stream = bytearray()
-    for offset, size in zip(page.dataoffsets, page.databytecounts, strict=True):
-        file.filehandle.seek(offset)
-        stream += file.filehandle.read(size)
-    whole = len(stream) == sum(page.databytecounts)
-    stream += b"\0" * (len(stream) % 2)  # The decoder takes bits in pairs of bytes.
     try:
-        if not whole:
+        run, x_bits, y_bits = _RUN_BITS[int(page.compression)], 2, 2
+        if int(page.compression) == 65002:
+            run, x_bits, y_bits = (
+                int(page.tags.valueof(tag, default))
+                for tag, default in zip(_TAGS, (run, x_bits, y_bits), strict=True)
+            )
+        stream = bytearray()
+        if sum(page.databytecounts) > file.filehandle.size:
             raise EOFError("the file ends within it")
+        for offset, size in zip(page.dataoffsets, page.databytecounts, strict=True):
+            file.filehandle.seek(offset)
+            stream += file.filehandle.read(size)
+        if len(stream) != sum(page.databytecounts):
+            raise EOFError("the file ends within it")
+        stream += b"\0" * (len(stream) % 2)  # The decoder takes bits in pairs of bytes.
         counts: Frame = np.asarray(eer_decode(bytes(stream), shape, run, x_bits, y_bits))
     except _DAMAGE as error:
         raise FormatError(

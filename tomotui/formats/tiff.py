@@ -130,7 +130,8 @@ class TiffStack:
                     (o + n for o, n in zip(p.dataoffsets, p.databytecounts, strict=False)),
                     default=0,
                 )
-                for p in self._file.pages
+                # By their number: a damaged chain of pages may lead back into itself.
+                for p in (self._file.pages[i] for i in range(len(self._file.pages)))
             ]
         except self._damage as error:
             raise FormatError(f"{self.path} is damaged: {error}", "copy it again") from error
