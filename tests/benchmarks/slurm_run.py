@@ -22,9 +22,10 @@ from tomotui.jobs import agent_status, ensure_agent, submit
 from tomotui.jobs.specification import WORKER_FILE, WorkerInfo
 from tomotui.project import Project
 from tomotui.records import Job, JobRequest, Status, Target, Task
+from tomotui.simulate import SimulationParameters, simulate_tilt_series, write_simulation
 
-ALIGN = {"tilt_axis_deg": 85.0, "axis_range_deg": 4.0, "thickness_angstrom": 800.0, "rounds": 2,
-         "n_landmarks": 20, "local": "off"}  # fmt: skip
+ALIGN = {"tilt_axis_deg": 85.0, "axis_range_deg": 4.0, "thickness_angstrom": 800.0, "rounds": 1,
+         "n_landmarks": 12, "local": "off"}  # fmt: skip
 PROFILE = "[profiles.bench]\ncpus = 1\nmemory = 900\ntime = 30\narray_limit = {limit}\n"
 
 
@@ -33,14 +34,16 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("work", type=Path, help="an empty folder on a file system of all nodes")
-    parser.add_argument("--series", type=int, default=4)
+    parser.add_argument("--series", type=int, default=20)
     parser.add_argument("--at-once", type=int, default=2, help="tasks of an array at once")
     parser.add_argument("--minutes", type=float, default=20.0, help="give up after so long")
     wanted = parser.parse_args()
     deadline = time.monotonic() + 60 * wanted.minutes
     with Project.create(wanted.work / "project") as project:
         (project.folder / "cluster.toml").write_text(PROFILE.format(limit=wanted.at_once))
+        began = time.monotonic()
         names = simulate_and_import(project, wanted.work, wanted.series)
+        print(f"{len(names)} series simulated and imported in {time.monotonic() - began:.0f} s")
         began = time.monotonic()
         targets = tuple(Target(name=name) for name in names)
         align = submit(project, wish("align", targets, parameters=ALIGN))
@@ -59,18 +62,16 @@ def wish(stage: str, targets: tuple[Target, ...], **more: object) -> JobRequest:
 
 def simulate_and_import(project: Project, work: Path, n_series: int) -> list[str]:
     """Make the series and take them into the project, on this machine."""
-    command = [sys.executable, "-m", "tomotui"]
     names = [f"ts_{number:02d}" for number in range(1, n_series + 1)]
     for seed, name in enumerate(names, 1):
-        subprocess.run(
-            [*command, "simulate", work / name, "--seed", str(seed), "--name", name,
-             "--size", "128", "--particles", "15", "--gold", "6", "--set", "tilt_step_deg=6",
-             "pixel_size_angstrom=16", "thickness_angstrom=800", "n_vesicles=0"],
-            check=True, stdout=subprocess.DEVNULL,
+        wanted = SimulationParameters(
+            name=name, seed=seed, size_px=96, pixel_size_angstrom=20.0, thickness_angstrom=800.0,
+            tilt_step_deg=8.0, n_particles=10, n_gold=6, n_vesicles=0, truth_binning=0,
         )  # fmt: skip
+        write_simulation(simulate_tilt_series(wanted), work / name)
     stacks = [work / name / f"{name}.mrc" for name in names]
     subprocess.run(
-        [*command, "import", *stacks, "--wait", "-p", project.folder],
+        [sys.executable, "-m", "tomotui", "import", *stacks, "--wait", "-p", project.folder],
         check=True,
         stdout=subprocess.DEVNULL,
     )
@@ -81,6 +82,8 @@ def kill_one(project: Project, job: Job, deadline: float) -> str:
     """End the worker of a task that has begun, as a lack of memory would."""
 
     def working() -> list[Task]:
+        if (now := project.job(job.id)).status.is_finished:
+            sys.exit(f"{now.name} has ended too early: {now.status} {now.error}")
         return [task for task in project.tasks(job.id) if is_at_work(project, task)]
 
     wait(working, deadline)
@@ -124,9 +127,10 @@ def report(project: Project, jobs: tuple[Job, ...], killed: list[str], seconds: 
         took = (now.finished_at or 0.0) - (now.started_at or 0.0)
         print(
             f"{job.stage:<12} {now.status}: {done} of {len(tasks)} tasks done in {took:.0f} s, "
-            f"last in slurm {', '.join(sorted(arrays))}; tried twice: {twice}"
+            f"last in {len(arrays)} arrays; tried twice: {twice}"
         )
-    print(f"all together {seconds:.0f} s")
+    load = ", ".join(f"{one:.1f}" for one in os.getloadavg())
+    print(f"all together {seconds:.0f} s; load of the machine {load}")
 
 
 if __name__ == "__main__":

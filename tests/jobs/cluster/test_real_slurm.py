@@ -6,13 +6,14 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tomotui.jobs import agent_status, ensure_agent, submit
+from tomotui.jobs import agent_status, submit
 from tomotui.jobs.specification import WORKER_FILE, WorkerInfo
 from tomotui.project import Project
 from tomotui.records import Job, JobRequest, Status, Target
@@ -45,6 +46,7 @@ def project(tmp_path: Path, fake_stages: None, scheduler: None) -> Project:
         "[profiles.closed]\nmemory = 200\npartition = 'closed'\n"
         "[profiles.pair]\nmemory = 200\ntime = 5\npartition = 'pair'\nnodes = 2\n"
     )
+    start_agent(made)
     yield made
     for job in made.jobs():
         made.request_cancel(job.id)
@@ -58,6 +60,19 @@ def wait_until(condition: Callable[[], object], what: str) -> None:
     while not condition():
         assert time.monotonic() < deadline, f"waited in vain {what}"
         time.sleep(0.1)
+
+
+def start_agent(project: Project) -> None:
+    """Start an agent that looks at the queue more often than others do."""
+    words = "import sys; from tomotui.jobs.agent import run_agent; "
+    words += "from tomotui.jobs.settings import AgentSettings; "
+    words += "run_agent(sys.argv[1], AgentSettings(slurm_interval=1.0))"
+    with open(project.folder / "agent.log", "ab") as log:
+        subprocess.Popen(
+            [sys.executable, "-c", words, str(project.folder)],
+            stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
+        )  # fmt: skip
+    wait_until(lambda: agent_status(project.folder).is_alive, "for an agent")
 
 
 def end_agent(project: Project, number: int) -> None:
@@ -104,7 +119,7 @@ def test_an_array_survives_a_killed_task_and_a_killed_agent(project: Project) ->
     end_agent(project, signal.SIGKILL)
     os.kill(worker(project, job, "b").supervisor.pid, signal.SIGKILL)
     (project.folder / "go-c").touch()
-    ensure_agent(project.folder)
+    start_agent(project)
     wait_for(project, job, Status.DONE, "c")
     wait_until(lambda: project.task(job.id, "b").attempt == 2, "for b to be tried again")
     for name in NAMES:
