@@ -160,7 +160,10 @@ class JobKeysFrame(Frame):
             )
 
     def _edit(self, request: JobRequest, job: Job) -> None:
-        self.tomotui.launch(request.replace(after=()), cloned_from=job)
+        from tomotui.tui.screens.launch_targets import wish_like
+
+        wish = wish_like(job, request, self.tomotui.series_names())
+        self.tomotui.launch(wish, cloned_from=job)
 
     def action_yank(self) -> None:
         """Offer to copy folders, names or command lines of the jobs meant."""

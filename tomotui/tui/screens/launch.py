@@ -16,13 +16,20 @@ from textual.widgets import Button, Static
 
 from tomotui.project import Project
 from tomotui.project.jobs import Place
-from tomotui.records import Job, JobRequest, TiltSeries
+from tomotui.records import Job, JobRequest, Target, TiltSeries
 from tomotui.stages.base import ParameterError, Stage
 from tomotui.tui.actions import bindings
 from tomotui.tui.forecast import History, forecast, read_history
 from tomotui.tui.foresight import Foresight, foresee, series_meant
 from tomotui.tui.screens.launch_place import PlaceRow
 from tomotui.tui.screens.launch_recipes import RecipeForm
+from tomotui.tui.screens.launch_targets import (
+    checked,
+    own_parameters,
+    own_words,
+    step_words,
+    understood,
+)
 from tomotui.tui.shell_words import run_command
 from tomotui.tui.widgets.choosing import Press
 from tomotui.tui.widgets.fields import Choice, Field
@@ -117,7 +124,7 @@ class LaunchScreen(RecipeForm):
         given = self.request.parameters if self.stage.name == self.request.stage else {}
         rows: list[Static | Field] = []
         infos = self.stage.describe()
-        own = {name for target in self.request.targets for name in target.parameters}
+        own = self._hidden()
         if self._is_on_marked_series:
             # The series were chosen before the form was opened.
             own.add("series")
@@ -131,6 +138,10 @@ class LaunchScreen(RecipeForm):
         if not rows:
             rows.append(Static("this stage has no parameters", classes="group"))
         return rows
+
+    def _hidden(self) -> set[str]:
+        """Return the parameters that are not shown, as targets differ from each other in them."""
+        return {name for each in own_parameters(self.request, self.stage) for name in each}
 
     def on_mount(self) -> None:
         """Begin at the first field."""
@@ -149,7 +160,9 @@ class LaunchScreen(RecipeForm):
 
     def values(self) -> dict[str, Any]:
         """Return the parameters that differ from their defaults, as they were typed."""
-        values = {}
+        # What is not shown stays as it was for all targets that do not differ.
+        given, hidden = self.request.parameters, self._hidden()
+        values = {name: given[name] for name in given if name in hidden}
         for field in self.query(Field):
             value, info = field.value, field.info
             if info.required and value is None:
@@ -162,19 +175,22 @@ class LaunchScreen(RecipeForm):
         """Return the request as the form stands; parameters as the stage understands them."""
         values = self.values()
         if not self.problems:
-            own = self.request.targets[0].parameters
-            understood = self.stage.validate({**values, **own}).model_dump(mode="json")
-            values = {name: understood[name] for name in values}
+            values = understood(self.stage, values, own_parameters(self.request, self.stage))
         after = tuple(self._foresight.after) if self._foresight else self.request.after
         place = self.query_one(PlaceRow).place._asdict()
-        return self.request.replace(stage=self.stage.name, parameters=values, after=after, **place)
+        targets = self.request.targets
+        if self.stage.name != self.request.stage:
+            targets = tuple(Target(name=target.name) for target in targets)
+        return self.request.replace(
+            stage=self.stage.name, parameters=values, targets=targets, after=after, **place
+        )
 
     @on(Field.Edited)
     def _check(self) -> None:
         """Ask the stage whether it accepts the values, and say so below each field."""
         values, self._expected = self.values(), ""
         try:
-            parameters = self.stage.validate({**values, **self.request.targets[0].parameters})
+            parameters = checked(self.stage, values, own_parameters(self.request, self.stage))
             self.problems, self._expected = {}, self.stage.outlook(parameters)
         except ParameterError as error:
             self.problems = {name.split(".")[0]: why for name, why in error.problems.items()}
@@ -271,6 +287,9 @@ class LaunchScreen(RecipeForm):
             words.append(f"{foresight.next_folder}\n", look.foreground)
         _heading(words, "the same from a shell", look.primary)
         words.append(run_command(self.wish(), folder), look.accent)
+        if self._hidden():
+            _heading(words, "\ndiffer from the rest", look.primary)
+            words.append("".join(f"{line}\n" for line in own_words(self.request)), look.foreground)
         if self.cloned_from is not None:
             self._difference(words)
         self.query_one("#outlook", Static).update(words)
@@ -320,6 +339,8 @@ class LaunchScreen(RecipeForm):
             words.append(f"{plain_value(field.value) or 'auto'}\n", look.foreground)
         if not changed:
             words.append("none yet\n", look.dim)
+        if (step := self.cloned_from.step) is not None:
+            words.append(f"{step_words(step)}\n", look.dim)
 
     # ---- keys
 
