@@ -72,4 +72,8 @@ def run_stage(
     inputs: dict[str, list[AnyRecord]] = {}
     for record in records:
         inputs.setdefault(record.kind, []).append(record)
-    return stage.run(task, Inputs(inputs, particles), stage.validate(parameters or {}))
+    result = stage.run(task, Inputs(inputs, particles), stage.validate(parameters or {}))
+    # What conditions of recipes may ask about is what a stage declares.
+    undeclared = {name for name in result.metrics if " " not in name} - set(stage.reports or ())
+    assert stage.reports is None or not undeclared, f"{name} does not declare {undeclared}"
+    return result

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tomotui.jobs.recipe import RecipeError, read_recipe
-from tomotui.jobs.recipe_files import SHIPPED, find_recipe, recipe_of_history, recipe_text
+from tomotui.jobs.recipe_files import SHIPPED, find_recipe, recipe_text
+from tomotui.jobs.recipe_history import recipe_of_history
 from tomotui.jobs.recipe_running import queue_recipe
 from tomotui.project import Project, ProjectError
 from tomotui.records import Status
@@ -185,7 +186,36 @@ def test_a_recipe_is_queued_whole_or_not_at_all(project: Project, tmp_path: Path
         ("steps = []\n[[step]]\nstage = 'fake'", "steps: no such key; there are format, name"),
         ("[[step]]\nparameters = {}", "step 1: stage: is required; tomotui stages lists them"),
         ("[[step]]\nstage = 'fak'", "step 1 (fak): stage: there is no stage fak; there are import"),
-        ("[[step]]\nstage = 'restore-train'", "works on several series together: run it by itself"),
+        (
+            "[[step]]\nstage='measure'\n[[step]]\nstage='refine'\nwhen='measure.axis_deg < 3'",
+            "step 2 (refine): when: refine works on all series together: measure.axis_deg is of one",
+        ),
+        (
+            "[[step]]\nstage='align'\n[[step]]\nstage='ctf'\nwhen='align.residual_angstrom < 2 deg'",
+            "align.residual_angstrom is a length, not a value in deg: give it in nm, um, A",
+        ),
+        (
+            "[[step]]\nstage='align'\n[[step]]\nstage='ctf'\nwhen='align.n_tilts < 2 nm'",
+            "align.n_tilts is a number, not a value in nm: give it in %",
+        ),
+        (
+            "[[step]]\nstage='align'\n[[step]]\nstage='ctf'\nwhen='align.residual_angstrom < 2 kg'",
+            "a unit (nm, um, A, deg, %) is expected at 'kg'",
+        ),
+        (
+            "[[step]]\nstage='align'\n[[step]]\nstage='ctf'\nwhen='align.residul_angstrom < 2'",
+            "align does not report residul_angstrom; did you mean residual_angstrom?",
+        ),
+        (
+            "[[step]]\nstage = 'fake'\nwhere = 'moon'",
+            "where: there are local and slurm (got 'moon')",
+        ),
+        ("[series.a]\nmdoc = 'a.mdoc'\n[[step]]\nstage='fake'", "series a: stack: is required"),
+        (
+            "[[step]]\nstage='fake'\nafter=['next']\n[[step]]\nstage='next'",
+            "next comes later and waits for this one: leave one of them out",
+        ),
+        ("[[step]]\nstage='fake'\nafter=['fake']", "a step cannot wait for itself"),
         ("[[step]]\nstage = 'import'", "importing is no step; its parameters stand in [import]"),
         (
             "[[step]]\nstage = 'fake'\n[[step]]\nstage = 'measure'\nparameters = {residual = 3}",

@@ -50,9 +50,10 @@ class Verdict(NamedTuple):
 
 @dataclass(frozen=True)
 class Constant:
-    """A value that was written down."""
+    """A value that was written down, and the unit that it was written in."""
 
     value: Scalar
+    unit: str = ""
 
     def read(self, found: Found) -> Scalar:
         """Return the value."""
@@ -153,6 +154,21 @@ class Condition:
         return Verdict(self.root.holds(found) is True, reason)
 
 
+def comparisons(condition: Condition) -> list[Comparison]:
+    """Return all comparisons of a condition, in the order of the text."""
+    found: list[Comparison] = []
+    queue: list[Node] = [condition.root]
+    while queue:
+        node = queue.pop(0)
+        if isinstance(node, Several):
+            queue[:0] = node.parts
+        elif isinstance(node, Not):
+            queue.insert(0, node.part)
+        else:
+            found.append(node)
+    return found
+
+
 def parse_condition(text: str) -> Condition:
     """Read a condition.
 
@@ -246,7 +262,10 @@ class _Reader:
         token = self._next
         if token.kind == "number":
             self._take()
-            return Constant(float(token.text) * _UNITS.get(token.unit.lower(), 1.0))
+            after = self._next
+            if after.kind == "name" and after.text.lower() not in ("and", "or"):
+                raise self._fail("and, or, the end, or a unit (nm, um, A, deg, %)")
+            return Constant(float(token.text) * _UNITS.get(token.unit.lower(), 1.0), token.unit)
         if token.kind == "text":
             self._take()
             return Constant(token.text[1:-1])

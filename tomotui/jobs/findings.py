@@ -15,12 +15,17 @@ _NO_FINDING = ("uid", "kind", "name", "checksum")
 
 
 def found_by(project: Project, job_id: int, target: str) -> dict[str, Scalar]:
-    """Return what the task of a job found for a target: fields of records, then metrics."""
-    tasks = [t for t in project.tasks(job_id) if t.target == target and t.status == Status.DONE]
+    """Return what the task of a job found for a target: fields of records, then metrics.
+
+    A job that is one task for all targets has found it for each.
+    """
+    every = project.tasks(job_id)
+    mine = [task for task in every if task.target == target] or every[: len(every) == 1]
+    tasks = [task for task in mine if task.status == Status.DONE]
     if not tasks:
         return {}
     found: dict[str, Scalar] = {}
-    metrics = project.metrics(job_id, target)
+    metrics = project.metrics(job_id, tasks[0].target)
     for name, values in metrics.items():
         found[name] = max(values, key=lambda metric: metric.at).value
     for record in reversed(project.made_by(tasks[0].id)):

@@ -12,6 +12,9 @@
     [motion]                         # the same for series that come as movies
     gain = "/data/gain.mrc"
 
+    [series.ts_07]                   # raw data: taken in where the project has no such series
+    stack = "raw/ts_07.mrc"          # seen from this file's folder; movies = "...mdoc" for movies
+
     [[step]]
     stage = "align"
     name = "align"                   # the stage's when not given
@@ -27,7 +30,13 @@
     after = ["align", "ctf"]         # the step before when not given
     when = "align.residual_angstrom < 2 nm and series.n_tilts >= 20"
 
-A step works on each tilt series by itself; with ``target = "NAME"`` it is one task for all.
+    [[step]]
+    stage = "refine"
+    where = "slurm"                  # local or slurm; where the whole recipe runs when not given
+    profile = "gpu"
+
+A step works on each tilt series by itself; a stage for several series together, or any with
+``target = "NAME"``, is one task for all.
 """
 
 from __future__ import annotations
@@ -42,22 +51,29 @@ from types import NoneType
 from typing import Any, get_args
 
 from tomotui.jobs.condition import Condition, ConditionError, parse_condition
-from tomotui.jobs.findings import names_in_records
+from tomotui.jobs.recipe_conditions import (
+    SERIES,
+    Asked,
+    problems_of_units,
+    problems_of_words,
+)
 from tomotui.stages import ENTRANCES, UnknownStage, get
 from tomotui.stages.base import ParameterError, Parameters, Stage
 
 FORMAT = 1
-SERIES = "series"
-"""The name under which conditions know the tilt series itself."""
-OF_ONE_STACK = ("stack", "mdoc", "tilts", "alignment", "ctf")
+OF_ONE_STACK = ("stack", "mdoc", "tilts", "alignment", "ctf", "tomogram")
 """Parameters of an import that no two series share."""
 OF_ONE_SERIES = {"import": OF_ONE_STACK, "motion": ("movies",)}
 """The same by the stage that brings series in."""
 FILE_OF = {"import": {"stack": "any.mrc"}, "motion": {"movies": "any.mdoc"}}
+PLACES = ("local", "slurm")
 
 _KEYS = {
-    "recipe": ("format", "name", "about", "import", "motion", "step"),
-    "step": ("stage", "name", "parameters", "overrides", "after", "when", "optional", "target"),
+    "recipe": ("format", "name", "about", "import", "motion", "series", "step"),
+    "step": (
+        *("stage", "name", "parameters", "overrides", "after", "when", "optional", "target"),
+        *("where", "profile"),
+    ),
 }
 _NAME = re.compile(r"[A-Za-z_][\w-]*")
 
@@ -84,6 +100,8 @@ class Step:
         What waits for it goes on whatever comes of it.
     target
         What one task for all works on; empty for a task for each tilt series.
+    where, profile
+        The executor and what is asked of it; empty for those of the whole run.
     """
 
     name: str
@@ -94,6 +112,13 @@ class Step:
     when: Condition | None = None
     optional: bool = False
     target: str = ""
+    where: str = ""
+    profile: str = ""
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it is one task for all tilt series."""
+        return bool(self.target) or get(self.stage).scope == "sample"
 
 
 @dataclass(frozen=True)
@@ -106,10 +131,14 @@ class Recipe:
         How raw series are taken in.
     motion_parameters
         How series that come as movies are taken in.
+    series
+        By name the files of raw series, and what else their import is told of each.
     path
         Its file; ``None`` for one that was not read from a file.
     warnings
         What may be a mistake, and is none for certain.
+    by_hand
+        What people did in the project that it was made from, and no recipe does again.
     """
 
     name: str
@@ -117,8 +146,15 @@ class Recipe:
     about: str = ""
     import_parameters: Mapping[str, Any] = field(default_factory=dict)
     motion_parameters: Mapping[str, Any] = field(default_factory=dict)
+    series: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     path: Path | None = None
     warnings: tuple[str, ...] = ()
+    by_hand: tuple[str, ...] = ()
+
+
+def entrance_of(files: Mapping[str, Any]) -> str:
+    """Return the stage that takes in a raw series of a recipe."""
+    return "motion" if "movies" in files else "import"
 
 
 def read_recipe(path: Path | str) -> Recipe:
@@ -156,15 +192,18 @@ def recipe_from(values: Mapping[str, Any], path: Path) -> Recipe:
     about = reading.text(values, "about", "")
     imports = reading.import_parameters("import", values.get("import", {}))
     motion = reading.import_parameters("motion", values.get("motion", {}))
+    series = reading.series(values.get("series", {}), path.parent, imports, motion)
     tables = values.get("step", [])
     if not isinstance(tables, list) or not tables or not all(isinstance(t, dict) for t in tables):
         reading.wrong("", "step", "there must be at least one table [[step]]")
         tables = []
+    reading.expect([str(table.get("name") or table.get("stage", "")) for table in tables])
     for number, table in enumerate(tables, 1):
         reading.step(number, table)
     if reading.problems:
         raise RecipeError(reading.problems)
-    return Recipe(name, tuple(reading.steps), about, imports, motion, path, tuple(reading.warnings))
+    warnings = tuple(reading.warnings)
+    return Recipe(name, tuple(reading.steps), about, imports, motion, series, path, warnings)
 
 
 class _Reading:
@@ -176,6 +215,11 @@ class _Reading:
         self.warnings: list[str] = []
         self.steps: list[Step] = []
         self._upstream: dict[str, set[str]] = {}
+        self._expected: Sequence[str] = ()
+
+    def expect(self, names: Sequence[str]) -> None:
+        """Note the names of all steps, also of those that are still to be read."""
+        self._expected = names
 
     def wrong(self, place: str, key: str, words: str) -> None:
         """Note what is wrong with a key of a step (or of the file itself)."""
@@ -204,6 +248,27 @@ class _Reading:
         rest = {key: value for key, value in values.items() if key not in own}
         return self._validated(get(stage), rest, stage, FILE_OF[stage])
 
+    def series(
+        self, tables: Any, folder: Path, imports: Mapping[str, Any], motion: Mapping[str, Any]
+    ) -> dict[str, dict[str, Any]]:
+        """Read the files of raw series, which are seen from the recipe's folder."""
+        if not isinstance(tables, dict):
+            self.wrong("series", "", "must hold one table for each tilt series: [series.NAME]")
+            return {}
+        found = {}
+        for name, files in tables.items():
+            place = f"series {name}"
+            if not isinstance(files, dict):
+                self.wrong(place, "", f"must be a table [series.{name}]")
+                continue
+            stage = entrance_of(files)
+            common = motion if stage == "motion" else imports
+            # One without its file is told as the stage tells it.
+            plain = self._validated(get(stage), files, place, common)
+            own = [key for key in OF_ONE_SERIES[stage] if isinstance(plain.get(key), str)]
+            found[name] = plain | {key: str(folder / plain[key]) for key in own if plain[key]}
+        return found
+
     def step(self, number: int, table: Mapping[str, Any]) -> None:
         stage_name = self.text(table, "stage", f"step {number}")
         name = self.text(table, "name", f"step {number}") or stage_name
@@ -219,7 +284,7 @@ class _Reading:
         if stage is not None:
             parameters = self._parameters(stage, table.get("parameters", {}), place, "parameters")
             overrides = self._overrides(stage, table, parameters, place)
-        after = self._after(table, place)
+        after = self._after(table, name, place)
         self._upstream[name] = set(after).union(*(self._upstream.get(n, set()) for n in after))
         self.steps.append(
             Step(
@@ -228,11 +293,19 @@ class _Reading:
                 parameters=parameters,
                 overrides=overrides,
                 after=after,
-                when=self._condition(table, name, place),
+                when=self._condition(table, name, stage, place),
                 optional=self._optional(table, place),
                 target=self.text(table, "target", place),
+                where=self._where(table, place),
+                profile=self.text(table, "profile", place),
             )
         )
+
+    def _where(self, table: Mapping[str, Any], place: str) -> str:
+        where = self.text(table, "where", place)
+        if where and where not in PLACES:
+            self.wrong(place, "where", f"there are {' and '.join(PLACES)} (got {where!r})")
+        return where
 
     def _stage(self, name: str, place: str) -> Stage | None:
         if name in ENTRANCES:
@@ -242,14 +315,10 @@ class _Reading:
             self.wrong(place, "stage", "is required; tomotui stages lists them")
             return None
         try:
-            stage = get(name)
+            return get(name)
         except UnknownStage as error:
             self.wrong(place, "stage", str(error))
             return None
-        if stage.scope == "sample":
-            self.wrong(place, "stage", f"{name} works on several series together: run it by itself")
-            return None
-        return stage
 
     def _parameters(self, stage: Stage, values: Any, place: str, key: str) -> dict[str, Any]:
         if not isinstance(values, dict):
@@ -285,7 +354,7 @@ class _Reading:
                 self.wrong(place, key, f"{reason}{hint}")
         return plain
 
-    def _after(self, table: Mapping[str, Any], place: str) -> tuple[str, ...]:
+    def _after(self, table: Mapping[str, Any], own: str, place: str) -> tuple[str, ...]:
         if "after" not in table:
             return (self.steps[-1].name,) if self.steps else ()
         given = table["after"]
@@ -296,7 +365,12 @@ class _Reading:
         for name in given:
             if name not in earlier:
                 there = f"there are {', '.join(earlier)}" if earlier else "it is the first"
-                self.wrong(place, "after", f"no earlier step is called {name}; {there}")
+                why = ""
+                if name == own:
+                    why = "; a step cannot wait for itself"
+                elif name in self._expected:
+                    why = f"; {name} comes later and waits for this one: leave one of them out"
+                self.wrong(place, "after", f"no earlier step is called {name}; {there}{why}")
         return tuple(dict.fromkeys(name for name in given if name in earlier))
 
     def _optional(self, table: Mapping[str, Any], place: str) -> bool:
@@ -305,7 +379,9 @@ class _Reading:
             self.wrong(place, "optional", f"must be true or false (got {value!r})")
         return value is True
 
-    def _condition(self, table: Mapping[str, Any], step: str, place: str) -> Condition | None:
+    def _condition(
+        self, table: Mapping[str, Any], step: str, stage: Stage | None, place: str
+    ) -> Condition | None:
         text = self.text(table, "when", place)
         if not text:
             return None
@@ -314,31 +390,13 @@ class _Reading:
         except ConditionError as error:
             self.wrong(place, "when", f"{text!r} {error}")
             return None
-        stages = {each.name: each.stage for each in self.steps}
-        for name in condition.names:
-            if name.step != SERIES and name.step not in self._upstream[step]:
-                known = sorted(self._upstream[step])
-                there = f"it waits for {', '.join(known)}" if known else "it waits for no step"
-                self.wrong(place, "when", f"this step does not wait for {name.step}; {there}")
-            else:
-                self._look_at_name(name.step, name.name, stages.get(name.step), place)
+        is_whole = bool(table.get("target")) or (stage is not None and stage.scope == "sample")
+        asked = Asked(step, is_whole, {one.name: one for one in self.steps}, self._upstream[step])
+        wrong, doubts = problems_of_words(condition, asked)
+        for words in (*wrong, *problems_of_units(condition)):
+            self.wrong(place, "when", words)
+        self.warnings += [f"{self._file}: {place}: when: {words}" for words in doubts]
         return condition
-
-    def _look_at_name(self, step: str, name: str, stage: str | None, place: str) -> None:
-        """Warn of a name that no record has: it may be a metric, which nobody declares."""
-        kinds = ("tilt_series",) if stage is None else get(stage).gives
-        known = names_in_records(kinds)
-        if name in known:
-            return
-        near = difflib.get_close_matches(name, known, n=1)
-        hint = f"; did you mean {near[0]}?" if near else ""
-        if stage is None:
-            self.wrong(place, "when", f"a tilt series has no {name}{hint}")
-        else:
-            self.warnings.append(
-                f"{self._file}: {place}: when: {step}.{name} is in no record of {stage}, so it "
-                f"is taken for a metric{hint}"
-            )
 
 
 def _none_if_said(parameters: type[Parameters], key: str, value: Any) -> Any:

@@ -6,7 +6,9 @@ from collections.abc import Mapping, Sequence
 
 from tomotui.jobs.condition import ConditionError, Scalar, parse_condition
 from tomotui.jobs.findings import found_by, values_of
-from tomotui.jobs.recipe import SERIES, Recipe, Step
+from tomotui.jobs.recipe import Recipe
+from tomotui.jobs.recipe_conditions import SERIES
+from tomotui.jobs.recipe_planning import Part, Plan, plan_recipe
 from tomotui.jobs.submission import submit
 from tomotui.project import Project
 from tomotui.project.jobs import Place
@@ -24,7 +26,7 @@ def queue_recipe(
     label: str = "",
     place: Place = HERE,
 ) -> list[Job]:
-    """Put one job for each step into the queue, all of them or none.
+    """Put the jobs of a recipe into the queue, all of them or none.
 
     A tilt series waits only for its own tasks: one that failed in a step holds up no other.
     Whoever calls this makes sure that an agent looks after the project.
@@ -36,7 +38,7 @@ def queue_recipe(
     after
         Jobs that the first steps wait for.
     place
-        Where the jobs run.
+        Where the jobs run whose steps do not say.
 
     Returns
     -------
@@ -50,57 +52,68 @@ def queue_recipe(
     ProjectError
         When the project refuses a job; nothing was queued.
     """
-    run = new_uid()
-    steps = {step.name: step for step in recipe.steps}
-    jobs: dict[str, Job] = {}
+    return queue_plan(project, plan_recipe(project, recipe, names, after=after), label, place)
+
+
+def queue_plan(project: Project, plan: Plan, label: str = "", place: Place = HERE) -> list[Job]:
+    """Put what a plan needs into the queue, and what is to be tried again back, or nothing of it.
+
+    Returns
+    -------
+    list of Job
+        All jobs of the recipe, those of earlier runs that were kept too, in the order of steps.
+
+    Raises
+    ------
+    ParameterError
+        When a stage does not accept the parameters; nothing was queued.
+    ProjectError
+        When the project refuses a job; nothing was queued.
+    """
+    run, recipe = new_uid(), plan.recipe
+    number_of: dict[int, int] = {}
+    found: dict[int, None] = {}
     with project.at_once():
-        for step in recipe.steps:
-            needed, optional = _awaited(step, steps)
-            earlier = tuple(jobs[name].id for name in (*needed, *optional))
-            request = JobRequest(
-                stage=step.stage,
-                parameters=dict(step.parameters),
-                targets=_targets(step, names),
-                after=earlier or tuple(after),
-                optional_after=tuple(jobs[name].id for name in optional),
-                executor=place.executor,
-                profile=place.profile,
-                label=label or f"recipe {recipe.name}",
-                step=RecipeStep(
+        for planned in plan.steps:
+            for target in planned.again:
+                project.retry(planned.kept[target].job_id, target)
+            found.update(dict.fromkeys(task.job_id for task in planned.kept.values()))
+            for part in planned.parts:
+                request = _request(part, number_of, place)
+                step = RecipeStep(
                     recipe=recipe.name,
                     run=run,
-                    name=step.name,
-                    when=step.when.text if step.when else "",
-                    optional=step.optional,
-                    earlier={name: job.id for name, job in jobs.items()},
-                ),
-            )
-            jobs[step.name] = submit(project, request, start_agent=False)
-    return list(jobs.values())
+                    name=part.step.name,
+                    when=part.step.when.text if part.step.when else "",
+                    optional=part.step.optional,
+                    earlier={name: _real(one, number_of) for name, one in part.earlier.items()},
+                )
+                request = request.replace(step=step, label=label or f"recipe {recipe.name}")
+                job = submit(project, request, start_agent=False)
+                number_of[part.number] = job.id
+                found[job.id] = None
+    return [project.job(number) for number in found]
 
 
-def _awaited(step: Step, steps: Mapping[str, Step]) -> tuple[list[str], list[str]]:
-    """Return the steps that must have succeeded, and the optional ones that must have ended.
-
-    Where an optional step fails, what it waited for itself is still needed.
-    """
-    needed: dict[str, None] = {}
-    optional: dict[str, None] = {}
-    for name in step.after:
-        if steps[name].optional:
-            optional[name] = None
-            more, also = _awaited(steps[name], steps)
-            needed.update(dict.fromkeys(more))
-            optional.update(dict.fromkeys(also))
-        else:
-            needed[name] = None
-    return list(needed), list(optional)
+def _request(part: Part, number_of: Mapping[int, int], place: Place) -> JobRequest:
+    step = part.step
+    targets = [
+        Target(name=name, parameters=dict(step.overrides.get(name, {}))) for name in part.targets
+    ]
+    return JobRequest(
+        stage=step.stage,
+        parameters=dict(step.parameters),
+        targets=tuple(targets),
+        after=tuple(_real(one, number_of) for one in part.after),
+        optional_after=tuple(_real(one, number_of) for one in part.optional_after),
+        executor="slurm" if (step.where or place.executor) == "slurm" else "local",
+        profile=step.profile or (place.profile if not step.where else ""),
+    )
 
 
-def _targets(step: Step, names: Sequence[str]) -> tuple[Target, ...]:
-    if step.target:
-        return (Target(name=step.target),)
-    return tuple(Target(name=n, parameters=dict(step.overrides.get(n, {}))) for n in names)
+def _real(number: int, number_of: Mapping[int, int]) -> int:
+    """Return the job of a number, which below 0 stands for a part of the plan."""
+    return number_of[number] if number < 0 else number
 
 
 def why_not(project: Project, job: Job, task: Task) -> str:
@@ -131,4 +144,4 @@ def why_not(project: Project, job: Job, task: Task) -> str:
 
 def per_series_only(recipe: Recipe) -> str:
     """Return the name of the first step that works on all series at once; empty when none."""
-    return next((step.name for step in recipe.steps if step.target), "")
+    return next((step.name for step in recipe.steps if step.is_whole), "")

@@ -101,6 +101,7 @@ class AlignStage(Stage):
     title = "Align"
     summary = "Find the tilt axis and the shift of every image, from nothing but the images."
     parameters_type = AlignParameters
+    reports = ("beads", "axis_deg", "residual_angstrom", "information")
     takes = ("tilt_series",)
     optional = ("alignment",)
     gives = ("alignment",)

@@ -241,6 +241,9 @@ class Stage(ABC):
         them gets the maps that its parameter ``reference`` names (a name, an identity, or several);
         where that is empty the newest map of the particles it takes. Files named there are the
         stage's own matter: ``map`` is optional then.
+    reports
+        Names of the figures that it may give as metrics, of those that are one word: what
+        conditions of recipes may ask about beside the records. ``None`` when not declared.
     needs
         ``gpu`` when it should have a GPU where one is free; every stage also runs on a CPU.
     scope
@@ -266,6 +269,7 @@ class Stage(ABC):
     takes: ClassVar[tuple[str, ...]] = ()
     optional: ClassVar[tuple[str, ...]] = ()
     gives: ClassVar[tuple[str, ...]] = ()
+    reports: ClassVar[tuple[str, ...] | None] = None
     needs: ClassVar[Needs] = "cpu"
     scope: ClassVar[Scope] = "series"
     shares_work: ClassVar[bool] = False

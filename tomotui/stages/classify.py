@@ -127,6 +127,7 @@ class ClassifyStage(Stage):
     title = "Classify"
     summary = "Sort particles into classes of different structure, softly, with a map of each."
     parameters_type = ClassifyParameters
+    reports = ("particles", "gain", "reproducibility", "changed", "score")
     takes = ("tilt_series", "tomogram", "alignment", "particle_set")
     optional = ("ctf", "map")
     gives = ("particle_set", "map", "classification")

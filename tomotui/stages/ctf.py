@@ -79,6 +79,15 @@ class CtfStage(Stage):
     title = "CTF"
     summary = "Find defocus and astigmatism of every tilt, and the handedness of the series."
     parameters_type = CtfParameters
+    reports = (
+        "detection_sigma",
+        "defocus_angstrom",
+        "astigmatism_angstrom",
+        "specimen_about_x_deg",
+        "specimen_about_y_deg",
+        "fit_resolution_angstrom",
+        "hand_score",
+    )
     takes = ("tilt_series", "alignment")
     gives = ("ctf",)
     needs = "gpu"

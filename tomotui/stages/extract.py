@@ -90,6 +90,7 @@ class ExtractStage(Stage):
     title = "Extract"
     summary = "Cut particles out of the tilt images for RELION and other programs."
     parameters_type = ExtractParameters
+    reports = ("particles", "off_edge", "gigabytes")
     takes = ("tilt_series", "tomogram", "alignment", "particle_set")
     optional = ("ctf",)
     scope = "sample"

@@ -100,6 +100,7 @@ class ImportStage(Stage):
     title = "Import"
     summary = "Read a stack and its metadata, check every image, and keep a link to it."
     parameters_type = ImportParameters
+    reports = ("tilts", "excluded")
     gives = ("tilt_series", "alignment", "ctf")
 
     def run(self, task: Task, inputs: Inputs, parameters: ImportParameters) -> StageResult:

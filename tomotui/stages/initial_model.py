@@ -80,6 +80,7 @@ class InitialModelStage(Stage):
     title = "Initial model"
     summary = "Make first maps of particles from nothing: no reference, no orientations."
     parameters_type = InitialModelParameters
+    reports = ("steps", "score", "change", "resolution")
     takes = ("tilt_series", "tomogram", "alignment", "particle_set")
     optional = ("ctf",)
     gives = ("map",)

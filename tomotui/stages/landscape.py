@@ -104,6 +104,7 @@ class LandscapeStage(Stage):
     title = "Landscape"
     summary = "Learn the conformational landscape of particles: motions, and who stands where."
     parameters_type = LandscapeParameters
+    reports = ("particles", "motions", "gain", "agreement", "strength", "cost")
     takes = ("tilt_series", "tomogram", "alignment", "particle_set")
     optional = ("ctf", "map")
     gives = ("landscape", "map")

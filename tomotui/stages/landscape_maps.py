@@ -61,6 +61,7 @@ class LandscapeMapsStage(Stage):
     title = "Landscape maps"
     summary = "Average the particles along a path through a landscape: real maps, with FSC."
     parameters_type = LandscapeMapsParameters
+    reports = ("maps", "resolution")
     takes = ("tilt_series", "tomogram", "alignment", "particle_set", "landscape")
     optional = ("ctf",)
     gives = ("map",)

@@ -85,6 +85,7 @@ class MapBackStage(Stage):
     title = "Map back"
     summary = "Put copies of a map where its particles lie in the tomogram, also for ChimeraX."
     parameters_type = MapBackParameters
+    reports = ("copies", "outside")
     takes = ("tilt_series", "tomogram", "particle_set")
     optional = ("map",)
     takes_particles = True

@@ -48,6 +48,15 @@ class MatchStage(Stage):
     title = "Match"
     summary = "Find particles and their orientations by a template, with a statistical threshold."
     parameters_type = MatchParameters
+    reports = (
+        "candidates",
+        "above_threshold",
+        "threshold",
+        "threshold_sigma",
+        "best_score",
+        "orientations",
+        "places",
+    )
     takes = ("tilt_series", "tomogram", "alignment")
     optional = ("ctf",)
     gives = ("particle_set",)

@@ -136,6 +136,15 @@ class MotionStage(Stage):
     title = "Motion"
     summary = "Align the frames of every movie and sum them into a tilt series with two halves."
     parameters_type = MotionParameters
+    reports = (
+        "tilts",
+        "excluded",
+        "drift_angstrom",
+        "worst_drift_angstrom",
+        "residual_angstrom",
+        "local_tilts",
+        "poor_tilts",
+    )
     gives = ("tilt_series",)
     needs = "gpu"
 

@@ -118,6 +118,7 @@ class MultibodyStage(Stage):
     title = "Multibody"
     summary = "Refine parts of particles that move as rigid bodies, and tell how they move."
     parameters_type = MultibodyParameters
+    reports = ("particles", "motions", "score")
     takes = ("tilt_series", "tomogram", "alignment", "particle_set")
     optional = ("ctf",)
     gives = ("map", "particle_set", "landscape")

@@ -32,6 +32,7 @@ class PickStage(Stage):
     title = "Pick"
     summary = "Look for particles with a network of pick-train; candidates come with their odds."
     parameters_type = PickParameters
+    reports = ()
     takes = ("tilt_series", "tomogram", "alignment", "network")
     optional = ("ctf",)
     gives = ("particle_set",)

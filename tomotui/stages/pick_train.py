@@ -60,6 +60,13 @@ class PickTrainStage(Stage):
     title = "Train picking"
     summary = "Learn to find particles from those that were accepted and rejected."
     parameters_type = PickTrainParameters
+    reports = (
+        "accepted",
+        "rejected",
+        "voxel_size_angstrom",
+        "held_out",
+        "held_out_average_precision",
+    )
     takes = ("tilt_series", "tomogram", "alignment", "particle_set")
     optional = ("ctf", "network")
     gives = ("network",)

@@ -102,6 +102,7 @@ class ReconstructStage(Stage):
     title = "Reconstruct"
     summary = "Make tomograms of the aligned tilts; thickness and lean are found by themselves."
     parameters_type = ReconstructParameters
+    reports = ("thickness_angstrom", "lean_x_deg", "lean_y_deg")
     takes = ("tilt_series", "alignment")
     optional = ("ctf",)
     gives = ("tomogram",)

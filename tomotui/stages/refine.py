@@ -152,6 +152,7 @@ class RefineStage(Stage):
     title = "Refine"
     summary = "Average particles on the tilt images, and refine the series with them as markers."
     parameters_type = RefineParameters
+    reports = ("particles", "resolution", "resolution_of_directions", "score", "rise", "twist")
     takes = ("tilt_series", "tomogram", "alignment", "particle_set")
     optional = ("ctf", "map")
     gives = ("map", "particle_set", "alignment", "ctf")

@@ -87,6 +87,7 @@ class RestoreStage(Stage):
     title = "Restore"
     summary = "Fill the missing wedge and take noise away, by a network of restore-train."
     parameters_type = RestoreParameters
+    reports = ("filled_correlation", "null_correlation", "noise_share", "wedge_agreement")
     takes = ("tilt_series", "tomogram", "alignment", "network")
     optional = ("ctf",)
     gives = ("tomogram",)

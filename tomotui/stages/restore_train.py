@@ -127,6 +127,13 @@ class RestoreTrainStage(Stage):
     title = "Train restoration"
     summary = "Learn from several tomograms of one sample what their missing wedges hide."
     parameters_type = RestoreTrainParameters
+    reports = (
+        "steps",
+        "tomograms",
+        "voxel_size_angstrom",
+        "held_out_denoising",
+        "held_out_filling",
+    )
     takes = ("tilt_series", "tomogram", "alignment")
     optional = ("ctf",)
     gives = ("network",)
