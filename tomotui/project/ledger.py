@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from tomotui.project.jobs import JobPart
@@ -42,18 +42,33 @@ class LedgerPart(JobPart, SearchPart):
         """Return how many tasks wait, for whatever executor."""
         return int(self._db.scalar("SELECT count(*) FROM tasks WHERE status = 'queued'"))
 
-    def ready_tasks(self, executor: str = "local", limit: int = 500) -> list[Task]:
-        """Return waiting tasks whose jobs before them have done their part, in order."""
+    def ready_tasks(
+        self, executor: str = "local", limit: int = 500, but_not: Collection[int] = ()
+    ) -> list[Task]:
+        """Return waiting tasks whose jobs before them have done their part, in order.
+
+        Parameters
+        ----------
+        but_not
+            Jobs whose tasks are to wait on.
+        """
         same = f"{_SAME_TARGET} AND u.status != 'done' AND (d.optional = 0 OR {_UNFINISHED})"
         whole = f"{_WHOLE_JOB} AND {_UNFINISHED}"
         return self._tasks_where(
             f"""status = 'queued' AND cancel_requested = 0
                 AND job_id IN (SELECT id FROM jobs WHERE executor = ?)
+                AND job_id NOT IN ({", ".join("?" * len(but_not))})
                 AND id NOT IN (SELECT q.id {_UPSTREAM.format(condition=same)})
                 AND id NOT IN (SELECT q.id {_UPSTREAM.format(condition=whole)})""",
-            (executor,),
+            (executor, *but_not),
             limit,
         )
+
+    def n_at_work(self, job_id: int) -> int:
+        """Return how many tasks of a job have been started, or given to a cluster."""
+        condition = "job_id = ? AND status IN ('starting', 'running')"
+        (row,) = self._db.query(f"SELECT count(*) AS n FROM tasks WHERE {condition}", (job_id,))
+        return int(row["n"])
 
     def done_on_gpu(self, stage: str, limit: int) -> list[Task]:
         """Return the newest tasks of a stage that have succeeded on one GPU of this machine."""

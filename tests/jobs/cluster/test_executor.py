@@ -74,6 +74,30 @@ def test_what_waits_says_why_and_runs_when_its_time_comes(bench: Any, slurm: Any
     assert bench.status(job, "a") == Status.DONE
 
 
+def test_no_more_of_a_job_are_there_at_once_than_its_profile_says(bench: Any, slurm: Any) -> None:
+    (bench.project.folder / "cluster.toml").write_text("[profiles.one]\narray_limit = 1\n")
+    before = bench.request("fake", "a", "b", "c", act="wait")
+    job = bench.project.submit(request("next", "a", "b", "c", profile="one", act="wait").replace(
+        after=(before.id,)))  # fmt: skip
+    beside = bench.project.submit(request("fake", "a"))
+    (slurm.folder / "hold").touch()
+    bench.go("a")
+    bench.run_until(lambda: len(slurm.numbers()) == 2)
+    bench.go("b")
+    bench.go("c")
+    bench.run_until(lambda: ended(bench, before, "b") and ended(bench, before, "c"))
+    for _ in range(50):
+        bench.agent.step()
+    assert bench.project.n_at_work(job.id) == 1
+    (slurm.folder / "hold").unlink()
+    for number in slurm.numbers():
+        slurm.start(number)
+    bench.run()
+    assert slurm.numbers() == ["101_0", "102_0", "103_0", "103_1"]
+    assert "--array=0-1%1" in slurm.calls("sbatch")[-1]
+    assert {bench.project.job(one.id).status for one in (job, beside)} == {Status.DONE}
+
+
 def test_a_killed_task_is_started_again_once(bench: Any, slurm: Any) -> None:
     job = bench.project.submit(request("fake", "a", "b", act="wait"))
     begun(bench, job, "a", "b")

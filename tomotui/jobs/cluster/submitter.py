@@ -121,11 +121,30 @@ class Submitter:
         if not self._has_work or self._submission is not None or now < self._gather_at:
             return
         self._gather_at = now + self._settings.slurm_interval / 2
-        ready = self._project.ready_tasks(DEVICE, MOST_IN_ARRAY)
-        groups = [list(tasks) for _, tasks in groupby(ready, key=lambda task: task.job_id)]
-        self._has_work = bool(groups)
-        if groups:
-            self._submit(groups[0])
+        full: set[int] = set()
+        while ready := self._project.ready_tasks(DEVICE, MOST_IN_ARRAY, but_not=full):
+            _, group = next(groupby(ready, key=lambda task: task.job_id))
+            tasks = list(group)
+            if room := self._room(tasks[0].job_id):
+                self._submit(tasks[:room])
+                break
+            full.add(tasks[0].job_id)
+        self._has_work = bool(ready or full)
+
+    def _room(self, job_id: int) -> int:
+        """Return how many tasks of a job may be submitted.
+
+        The scheduler holds the elements of one array back. What becomes ready later is an array
+        of its own, and comes when there is room beside those before it.
+        """
+        try:
+            profile = read_profiles(self._project.folder).find(self._project.job(job_id).profile)
+        except ProfileError:
+            return MOST_IN_ARRAY  # It is told when they are submitted.
+        n_there = self._project.n_at_work(job_id)
+        if not profile.array_limit or not n_there:
+            return MOST_IN_ARRAY
+        return max(profile.array_limit - n_there, 0)
 
     def take_answer(self) -> Answer | None:
         """Return what the scheduler has answered to an array; ``None`` when there is no news."""
