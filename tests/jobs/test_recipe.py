@@ -188,10 +188,10 @@ def test_a_recipe_is_queued_whole_or_not_at_all(project: Project, tmp_path: Path
         ("[[step]]\nstage = 'fak'", "step 1 (fak): stage: there is no stage fak; there are import"),
         (
             "[[step]]\nstage='measure'\n[[step]]\nstage='refine'\nwhen='measure.axis_deg < 3'",
-            "step 2 (refine): when: refine works on all series together: measure.axis_deg is of one",
+            "(refine): when: refine works on all series together: measure.axis_deg is of one",
         ),
         (
-            "[[step]]\nstage='align'\n[[step]]\nstage='ctf'\nwhen='align.residual_angstrom < 2 deg'",
+            "[[step]]\nstage='align'\n[[step]]\nstage='ctf'\nwhen='3deg>align.residual_angstrom'",
             "align.residual_angstrom is a length, not a value in deg: give it in nm, um, A",
         ),
         (

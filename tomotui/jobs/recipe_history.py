@@ -89,8 +89,8 @@ def _sets_by_hand(project: Project) -> list[str]:
         if counts:
             found.append(
                 f"by hand, not in this recipe: particles of {one.name} ({', '.join(counts)}). "
-                f"Bring them along: tomotui export particles, then tomotui import-particles before the "
-                f"steps that use them, and run the recipe again"
+                "Bring them along: tomotui export particles, then tomotui import-particles before "
+                "the steps that use them, and run the recipe again"
             )
     return found
 

@@ -56,22 +56,30 @@ class PlannedStep:
         By target what an earlier run has done, or does.
     again
         Targets of ``kept`` that did not succeed, to be tried again in their jobs.
+    pending
+        Targets for which something is to be done, or is being done.
     """
 
     step: Step
     parts: list[Part] = field(default_factory=list)
     kept: dict[str, Task] = field(default_factory=dict)
     again: list[str] = field(default_factory=list)
+    pending: set[str] = field(default_factory=set)
 
     @property
     def n_done(self) -> int:
         """For how many targets nothing is to be done any more."""
-        return sum(task.status.is_finished for task in self.kept.values()) - len(self.again)
+        return len(self.kept.keys() - self.pending)
 
     @property
     def n_to_do(self) -> int:
         """For how many targets something is to be done, or is being done."""
-        return sum(len(part.targets) for part in self.parts) + len(self.kept) - self.n_done
+        return len(self.pending)
+
+    def awaits(self, target: str) -> bool:
+        """Tell whether something is pending that a target of a later step would wait for."""
+        mine = target in self.kept or any(target in part.targets for part in self.parts)
+        return target in self.pending if mine else bool(self.pending)
 
 
 @dataclass(frozen=True)
@@ -225,7 +233,13 @@ class _Planning:
                 known[target] = task.job_id
                 if task.status in _AGAIN and not (step.optional and task.status == Status.FAILED):
                     planned.again.append(target)
+                    planned.pending.add(target)
+                elif not task.status.is_finished or (
+                    task.status == Status.SKIPPED and self._has_pending_before(step, target)
+                ):
+                    planned.pending.add(target)
                 continue
+            planned.pending.add(target)
             key = (after, soft, tuple(earlier.items()))
             if key not in parts:
                 self._n_parts += 1
@@ -279,18 +293,17 @@ class _Planning:
 
     def _is_overtaken(self, step: Step, task: Task) -> bool:
         """Tell whether something that a task waited for was done, or is to be done, after it."""
+        if self._has_pending_before(step, task.target):
+            return True
         for name in step.after:
-            before = self._planned.get(name)
-            if before is None:
-                continue
-            kept = before.kept
-            mine = [kept[task.target]] if task.target in kept else list(kept.values())
-            for other in mine:
-                if other.target in before.again or not other.status.is_finished:
-                    return True
-                if (other.finished_at or 0.0) > (task.started_at or 0.0):
-                    return True
+            kept = self._planned[name].kept
+            before = [kept[task.target]] if task.target in kept else list(kept.values())
+            if any((one.finished_at or 0.0) > (task.started_at or 0.0) for one in before):
+                return True
         return False
+
+    def _has_pending_before(self, step: Step, target: str) -> bool:
+        return any(self._planned[name].awaits(target) for name in step.after)
 
 
 def _are_alike(stage: Stage, values: Mapping[str, Any], others: Mapping[str, Any]) -> bool:
