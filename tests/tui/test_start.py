@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import os
 import pty
+import re
 import select
 import struct
 import subprocess
@@ -13,6 +14,8 @@ import sys
 import termios
 import time
 from pathlib import Path
+
+import pyte
 
 from tomotui.project import Project
 from tomotui.tui import session
@@ -93,6 +96,9 @@ class Terminal:
         )
         os.close(child)
         self.seen = b""
+        self._undrawn = b""
+        self._screen = pyte.Screen(120, 32)
+        self._stream = pyte.ByteStream(self._screen)
 
     def read(self, seconds: float) -> bytes:
         """Return what comes within some time."""
@@ -104,7 +110,21 @@ class Terminal:
             with contextlib.suppress(OSError):
                 received += os.read(self.fd, 65536)
         self.seen += received
+        self._undrawn += received
         return received
+
+    def shows(self, words: str) -> bool:
+        """Tell whether words are on the screen; of those some may have been there before."""
+        # Those that begin with a sign are questions, which pyte would take for text.
+        self._stream.feed(re.sub(rb"\x1b\[[<>=?][0-9;]*[a-zA-Z]", b"", self._undrawn))
+        self._undrawn = b""
+        return any(words in line for line in self._screen.display)
+
+    def read_until_shown(self, words: str, seconds: float = 60.0) -> None:
+        deadline = time.monotonic() + seconds
+        while not self.shows(words):
+            assert time.monotonic() < deadline, f"{words!r} never came"
+            self.read(0.2)
 
     def read_until(self, words: bytes, seconds: float = 60.0) -> None:
         deadline = time.monotonic() + seconds
@@ -134,16 +154,16 @@ def test_a_screen_at_rest_writes_nothing_and_hanging_up_ends_it(folder: Path) ->
         terminal.settle()
         assert terminal.read(2.0) == b""
         terminal.press("4")
-        terminal.read_until(b"reconstruct")
+        terminal.read_until_shown("reconstruct")
         terminal.settle()
         terminal.press("j")
-        terminal.read_until(b"0002-align")
+        terminal.read_until_shown("0002-align")
         with Project.open(folder) as project:
             # Nothing runs any more, so that no age has to change.
             project.request_cancel(2)
             task = project.task(2, "ts_002")
             project.finish_task(task, task.status.CANCELLED)
-        terminal.read_until(b"2 cancelled")
+        terminal.read_until_shown("2 cancelled")
         # The job has ended with it, which is told once.
         terminal.read_until(b"\a")
         terminal.settle()

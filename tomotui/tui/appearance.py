@@ -17,6 +17,7 @@ from tomotui.tui.colour_filters import FewerColours
 from tomotui.tui.raster.capability import Capability
 from tomotui.tui.screens.base import Frame, Modal
 from tomotui.tui.screens.error import ErrorScreen
+from tomotui.tui.sent_rows import SendsChanges
 from tomotui.tui.theme import (
     COLOURLESS_THEME,
     DEFAULT_THEME,
@@ -47,7 +48,7 @@ _KEY_WORDS = {
 }
 
 
-class Appearance(FrameAcknowledgements, App[int], inherit_bindings=False):
+class Appearance(FrameAcknowledgements, SendsChanges, App[int], inherit_bindings=False):
     """The part of the app that knows no project."""
 
     BINDINGS: ClassVar[list[BindingType]] = bindings(

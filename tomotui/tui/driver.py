@@ -37,6 +37,13 @@ class TerminalDriver(LinuxDriver):
         if leave is not None:
             self._app.call_later(leave)
 
+    def start_application_mode(self) -> None:
+        """Take the terminal, at the start and after another program had it."""
+        forget = getattr(self._app, "forget_sent", None)
+        if forget is not None:
+            forget()
+        super().start_application_mode()  # type: ignore[no-untyped-call]
+
     def _enable_mouse_support(self) -> None:
         mode: MouseMode = getattr(self._app, "mouse_mode", DEFAULT_MOUSE)
         if self._mouse and _ON[mode]:

@@ -372,6 +372,7 @@ class Navigation(Touring):
 
     def action_redraw(self) -> None:
         """Draw everything again: something else has written to the terminal."""
+        self.forget_sent()
         self.screen.refresh(layout=True)
 
     def action_shell(self) -> None:

@@ -8,7 +8,6 @@ module is the only one that touches private names of Textual; its tests say what
 
 from __future__ import annotations
 
-import os
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -19,22 +18,14 @@ from textual.strip import Strip
 
 from tomotui.tui.raster.emit import Frame, emit
 from tomotui.tui.raster.palette import Palette
+from tomotui.tui.raster.ready import ReadyStrip, safe_render
 from tomotui.tui.raster.turning import turned
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
 
-SAFE_RENDER_VARIABLE = "TOMOTUI_SAFE_RENDER"
-
-
-def safe_render(environ: dict[str, str] | None = None) -> bool:
-    """Return whether the user asked to draw without shortcuts through Textual."""
-    value = (os.environ if environ is None else environ).get(SAFE_RENDER_VARIABLE, "")
-    return value not in ("", "0")
-
-
-class RasterStrip(Strip):
+class RasterStrip(ReadyStrip):
     """One row of a frame, with its text ready for the terminal."""
 
     __slots__ = ("_built", "_frame", "_row")

@@ -114,4 +114,7 @@ class StillScreen(ModalScreen[None]):
         write_to_terminal(self.app, erasure(self.support.protocol))
         self.dismiss(None)
         # Characters have to be drawn over what a picture has left.
+        forget = getattr(self.app, "forget_sent", None)
+        if forget is not None:
+            forget()
         self.app.call_later(self.app.refresh, repaint=True, layout=True)
