@@ -34,7 +34,7 @@ def terminal_checks(
     tmux = ask or ask_tmux
     checks = [terminal(env), colours(env, tmux), locale(env), multiplexer(env, tmux)]
     if env.get("TMUX"):
-        checks += [*_escape_time(tmux), _passthrough(tmux)]
+        checks += [*_escape_time(tmux), _images(env, tmux)]
     return [*checks, clipboard(env, tmux), session(env)]
 
 
@@ -143,10 +143,20 @@ def _escape_time(tmux: Ask) -> list[Check]:
     return [Check("tmux esc", "ok", text)]
 
 
-def _passthrough(tmux: Ask) -> Check:
-    said = tmux("show", "allow-passthrough")
-    if said in ("on", "all"):
-        return Check("tmux images", "ok", "passed on to the terminal")
+def _images(env: Mapping[str, str], tmux: Ask) -> Check:
+    """Tell what becomes of pictures that are no characters; they pass tmux on request only."""
+    wish = env.get("TOMOTUI_STILL", "").lower()
+    if tmux("show", "allow-passthrough") in ("on", "all"):
+        if wish in ("kitty", "iterm2", "sixel"):
+            return Check("tmux images", "ok", f"H sends them through tmux, as {wish}")
+        return Check(
+            "tmux images",
+            "ok",
+            "allow-passthrough is on: H could send them through",
+            "Ask for it with TOMOTUI_STILL=kitty, iterm2 or sixel, as your terminal has it.",
+        )
+    if "sixel" in tmux("display", "#{client_termfeatures}").split(","):
+        return Check("tmux images", "ok", "H shows them as sixels, which tmux draws itself")
     return Check(
         "tmux images",
         "ok",

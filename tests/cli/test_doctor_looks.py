@@ -64,6 +64,25 @@ def test_what_a_terminal_lacks_is_told_with_the_remedy(
     assert remedy in check.remedy
 
 
+@pytest.mark.parametrize(
+    ("env", "said", "words"),
+    [
+        (TMUX, {}, "H could send them through"),
+        ({**TMUX, "TOMOTUI_STILL": "kitty"}, {}, "through tmux, as kitty"),
+        (TMUX, {"allow-passthrough": "off"}, "drawn with characters"),
+        (
+            TMUX,
+            {"allow-passthrough": "off", "#{client_termfeatures}": "RGB,sixel"},
+            "tmux draws itself",
+        ),
+    ],
+)
+def test_what_becomes_of_pictures_in_tmux_is_told(
+    env: dict[str, str], said: dict[str, str], words: str
+) -> None:
+    assert words in looked_at(env, said)["tmux images"].text
+
+
 def test_a_small_terminal_and_a_silent_tmux_are_no_failure(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -13,6 +13,7 @@ from tomotui.tui.raster.still_support import (
     KITTY_QUESTION,
     UNKNOWN_SUPPORT,
     StillSupport,
+    TmuxSays,
     still_support,
 )
 from tomotui.tui.raster.tiers import GLYPH_ORDER, ColourDepth, GlyphName
@@ -151,8 +152,16 @@ def detect_capability(
         is_light=probe.is_light if probe else None,
         reasons=(colour_reason, glyph_reason, *_link_reason(probe)),
         is_guess=glyph_reason in (NOT_ASKED, FONT_UNKNOWN),
-        still=still_support(probe.reply if probe else "", probe.name if probe else "", env),
+        still=still_support(
+            probe.reply if probe else "", probe.name if probe else "", env, _ask_tmux
+        ),
     )
+
+
+def _ask_tmux() -> TmuxSays:
+    from tomotui.tui.raster.still_tmux import what_tmux_says
+
+    return what_tmux_says()
 
 
 def _link_reason(probe: ProbeReport | None) -> tuple[str, ...]:

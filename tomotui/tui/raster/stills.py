@@ -22,16 +22,18 @@ _SIXEL_LEVELS = 16
 _JPEG_QUALITY = 88
 
 
-def pixels_of(protocol: Protocol, cells: tuple[int, int], cell: tuple[int, int]) -> tuple[int, int]:
+def pixels_of(
+    protocol: Protocol, cells: tuple[int, int], cell: tuple[int, int], most: int = MOST_PIXELS
+) -> tuple[int, int]:
     """Return rows and columns of the picture that is made for a number of cells.
 
     Sixels are pixels of the screen. The other protocols magnify, so that no more need be sent
     than the eye and the line can take.
     """
     rows, columns = cells[0] * cell[0], cells[1] * cell[1]
-    if protocol == "sixel" or rows * columns <= MOST_PIXELS:
+    if protocol == "sixel" or rows * columns <= most:
         return rows, columns
-    shrink = (MOST_PIXELS / (rows * columns)) ** 0.5
+    shrink = (most / (rows * columns)) ** 0.5
     return max(int(rows * shrink), 1), max(int(columns * shrink), 1)
 
 
@@ -46,7 +48,7 @@ def encoded(protocol: Protocol, picture: Grey, cells: tuple[int, int]) -> str:
         Height and width that it fills.
     """
     if protocol == "kitty":
-        return _kitty(_file(picture, "PNG"), cells)
+        return _kitty(picture, cells)
     if protocol == "iterm2":
         data = base64.b64encode(_file(picture, "JPEG")).decode()
         size = f"width={cells[1]};height={cells[0]};preserveAspectRatio=0"
@@ -71,16 +73,21 @@ def _file(picture: Grey, form: Literal["PNG", "JPEG"]) -> bytes:
     return file.getvalue()
 
 
-def _kitty(png: bytes, cells: tuple[int, int]) -> str:
+def _kitty(picture: Grey, cells: tuple[int, int]) -> str:
     """Return the commands of kitty's graphics protocol: the file in pieces, placed at once."""
-    data = base64.b64encode(png).decode()
-    pieces = [data[at : at + _KITTY_CHUNK] for at in range(0, len(data), _KITTY_CHUNK)]
     first = f"a=T,f=100,i={KITTY_IMAGE},c={cells[1]},r={cells[0]},C=1,q=2,"
+    return "".join(kitty_commands(picture, first))
+
+
+def kitty_commands(picture: Grey, first: str) -> list[str]:
+    """Return the commands that send a picture to kitty in pieces; the first says what to do."""
+    data = base64.b64encode(_file(picture, "PNG")).decode()
+    pieces = [data[at : at + _KITTY_CHUNK] for at in range(0, len(data), _KITTY_CHUNK)]
     sent = []
     for number, piece in enumerate(pieces):
         more = int(number < len(pieces) - 1)
         sent.append(f"\x1b_G{first if number == 0 else ''}m={more};{piece}\x1b\\")
-    return "".join(sent)
+    return sent
 
 
 def _sixel(picture: Grey) -> str:
