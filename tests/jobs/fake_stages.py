@@ -23,6 +23,7 @@ class FakeParameters(Parameters):
     act: Act = parameter("work", "What to do.")
     amount: int = parameter(3, "How much of it.", ge=1)
     dataset: str = parameter("default", "Dataset of the series.")
+    pause: float = parameter(0.0, "Between two steps.", unit="s", ge=0)
 
 
 class FakeStage(Stage):
@@ -47,6 +48,7 @@ class FakeStage(Stage):
         for step in range(parameters.amount):
             task.progress(step / parameters.amount, f"step {step}")
             task.metric("loss", 1.0 / (step + 1), step=step, unit="1")
+            time.sleep(parameters.pause)
         task.metric("loss", float("nan"), step=99)
         task.log("half way")
         task.warn("a tilt looks odd")

@@ -53,7 +53,8 @@ def _round(folder: Path, number: int, victim: str, chance: random.Random) -> Rou
     with Project.open(folder) as project:
         names = [f"r{number:03d}_{letter}" for letter in "abc"]
         targets = tuple(Target(name=name) for name in names)
-        job = project.submit(JobRequest(stage="fake", targets=targets, parameters={"amount": 40}))
+        work = {"amount": 40, "pause": 0.01}
+        job = project.submit(JobRequest(stage="fake", targets=targets, parameters=work))
         after = project.submit(JobRequest(stage="next", targets=targets, after=(job.id,)))
         screens = _open_screens(folder) if victim == "screens" else None
         ensure_agent(folder)
@@ -118,7 +119,7 @@ def _workers(folder: Path, victim: str, chance: random.Random) -> list[int]:
                 ours[process.pid] = process.info["ppid"]
         found = [pid for pid, parent in ours.items() if (parent in ours) == (victim == "worker")]
         if found:
-            time.sleep(chance.uniform(0.0, 0.3) if victim == "supervisor" else 0.0)
+            time.sleep(chance.uniform(0.0, 0.3))
             return found
         time.sleep(0.01)
     return []
