@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from tomotui.jobs import usage
+from tomotui.jobs import family
 from tomotui.jobs.devices import GpuUsage
-from tomotui.jobs.usage import FamilySampler, Reading, UsageRecorder, read_usage
+from tomotui.jobs.family import FamilySampler
+from tomotui.jobs.usage import Reading, UsageRecorder, read_usage
 
 GIB = 1 << 30
 
@@ -72,11 +73,11 @@ def test_a_clock_set_back_begins_a_new_span(tmp_path: Path) -> None:
 
 
 def test_a_process_and_its_gpu_are_sampled(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(usage, "gpu_usage", lambda visible: GpuUsage(3 * GIB, 42.0))
+    monkeypatch.setattr(family, "gpu_usage", lambda visible: GpuUsage(3 * GIB, 42.0))
     sampler = FamilySampler(os.getpid(), "GPU-aaa")
     sampler.read()
     reading = sampler.read()
     assert reading.memory_bytes > 1 << 20
     assert (reading.gpu_percent, reading.gpu_memory_bytes) == (42.0, 3 * GIB)
-    monkeypatch.setattr(usage, "gpu_usage", lambda visible: None)
+    monkeypatch.setattr(family, "gpu_usage", lambda visible: None)
     assert sampler.read().gpu_percent is None

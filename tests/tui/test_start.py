@@ -39,6 +39,7 @@ NOT_AT_FIRST = (
     # Arrays and pictures come with the first slice, forms with the first launch.
     "numpy",
     "PIL",
+    "psutil",
     "tomotui.stages.align",
     "tomotui.tui.raster.palette",
     "tomotui.tui.screens.slices_mode",

@@ -7,8 +7,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
-import psutil
-
 
 class Gpu(NamedTuple):
     """One GPU.
@@ -106,6 +104,8 @@ def gpu_usage(visible: str) -> GpuUsage | None:
 
 def _by_process(nvml: Any, handle: Any) -> dict[int, int] | None:
     """Return the memory of each process on a GPU, or ``None`` when that is not known of all."""
+    import psutil
+
     try:
         found = nvml.nvmlDeviceGetComputeRunningProcesses(handle)
     except nvml.NVMLError:

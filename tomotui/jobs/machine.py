@@ -8,8 +8,6 @@ import subprocess
 from pathlib import Path
 from typing import NamedTuple
 
-import psutil
-
 from tomotui.jobs.devices import cpu_count
 from tomotui.jobs.liveness import this_host
 from tomotui.project.filesystem import file_system_type
@@ -60,6 +58,8 @@ class DiskState(NamedTuple):
 
 def read_machine() -> MachineState:
     """Return how busy this machine is; the first look knows nothing of its processors."""
+    import psutil
+
     memory = psutil.virtual_memory()
     return MachineState(
         host=this_host(),

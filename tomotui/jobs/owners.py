@@ -10,8 +10,6 @@ import os
 from pathlib import Path
 from typing import NamedTuple
 
-import psutil
-
 WORKER_MODULES = ("tomotui.jobs.worker", "tomotui.jobs.ranks")
 
 
@@ -51,6 +49,8 @@ class Owner(NamedTuple):
 
 def owner_of(pid: int) -> Owner:
     """Return whose a process of this host is, as far as the system tells."""
+    import psutil
+
     try:
         process = psutil.Process(pid)
         user, command = process.username(), process.name()

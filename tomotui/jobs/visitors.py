@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import contextlib
 import os
+import pwd
 import re
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
-
-import psutil
 
 from tomotui.jobs.files import UnreadableFile, read_model, write_model
 from tomotui.jobs.liveness import ProcessIdentity, is_alive, own_identity
@@ -139,8 +138,8 @@ def _is_forgotten(info: VisitorInfo) -> bool:
 def user_name() -> str:
     """Return the name of who runs this program; the number where there is no name."""
     try:
-        return psutil.Process().username()
-    except (psutil.Error, OSError):
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
         return str(os.getuid())
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from tomotui.jobs.child import run_task
 from tomotui.jobs.failures import explain_exit, memory_kills
+from tomotui.jobs.family import FamilySampler
 from tomotui.jobs.files import Lock, UnreadableFile, read_model, write_model
 from tomotui.jobs.liveness import die_with_parent, kill_session, own_identity
 from tomotui.jobs.processes import torchrun_command
@@ -34,7 +35,7 @@ from tomotui.jobs.specification import (
     TaskSpecification,
     WorkerInfo,
 )
-from tomotui.jobs.usage import USAGE_FILE, FamilySampler, Reading, Sampler, UsageRecorder
+from tomotui.jobs.usage import USAGE_FILE, Reading, Sampler, UsageRecorder
 
 _LOCK_PATIENCE_SECONDS = 1.0
 _STOP = {signal.SIGTERM, signal.SIGINT}

@@ -42,6 +42,9 @@ class Surroundings:
         self._presence: Presence | None = None
         self._visitors: Poll[tuple[Visitor, ...]] | None = None
         self._me = ""
+        # The first look at a driver of our own comes after the first picture: loading its library
+        # takes a while.
+        self._may_hurry = source is not None
         steady = SteadyGpus(source)
         self._gpu_poll = Poll(steady.read, self._gpus_seen, ends_at=(NoDriver,), close=steady.close)
 
@@ -51,7 +54,9 @@ class Surroundings:
         """Ask the driver from now on: a screen shows what it says."""
         self._viewer = screen
         self._gpu_poll.start()
-        self._gpu_poll.resume()
+        if self._may_hurry:
+            self._gpu_poll.resume()
+        self._may_hurry = True
 
     def hidden_by(self, screen: object) -> None:
         """Rest, unless another screen has taken this one's place already."""

@@ -70,7 +70,7 @@ class Profile(BaseModel):
         The interpreter on the nodes, where it is not the one that runs here.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     name: str = ""
     source: Path | None = None
@@ -151,7 +151,7 @@ class Profile(BaseModel):
 
 
 class _File(BaseModel):
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", defer_build=True)
 
     default: str = ""
     profiles: dict[str, dict[str, Any]] = Field(default_factory=dict)
@@ -160,7 +160,7 @@ class _File(BaseModel):
 class Profiles(BaseModel):
     """All profiles by name, and which one is taken when none is named."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)
 
     by_name: dict[str, Profile] = Field(default_factory=dict)
     default: str = ""
