@@ -90,3 +90,10 @@ AT_THE_PICTURES = (
     Sight("variation-panel", (), "VariationScreen"),
 )
 """Screens with pictures."""
+
+IN_FEW_LINES = (
+    *("datasets", "help", "palette", "yank", "launch", "import", "quality", "jobs", "job-signal"),
+    *("confirm", "job-tree", "job", "cluster", "live", "welcome"),
+    *(sight.name for sight in AT_THE_PICTURES),
+)
+"""Sights that are also looked at in the smallest terminal that everything fits into."""

@@ -8,19 +8,24 @@ from typing import Any
 import pytest
 from textual.pilot import Pilot
 from textual.widget import Widget
-from textual.widgets import Button, Input
+from textual.widgets import Button, Input, OptionList
 
 from tests.tui.conftest import AppMaker, request, start, until
 from tests.tui.variation_project import make_variation
 from tomotui.project import Project
 from tomotui.tui.screens.base import Frame
+from tomotui.tui.screens.confirm import ConfirmScreen
+from tomotui.tui.screens.gallery import GalleryScreen
 from tomotui.tui.screens.import_stacks import ImportScreen
 from tomotui.tui.screens.launch import LaunchScreen
+from tomotui.tui.screens.quality import QualityScreen
 from tomotui.tui.screens.slices_mode import SlicesMode
+from tomotui.tui.screens.wait import WaitScreen
 from tomotui.tui.widgets.header import HeaderLine
 from tomotui.tui.widgets.slice_view import SliceView
 from tomotui.tui.widgets.status_bar import StatusBar
 from tomotui.tui.widgets.table import Table
+from tomotui.tui.widgets.tile_sheet import TileSheet
 
 SIZE = (60, 16)
 LEAST_ROWS = 8
@@ -55,6 +60,18 @@ def assert_usable(app: Any) -> None:
     pane = focused_pane(app)
     assert pane.content_size.height >= LEAST_ROWS, pane
     assert pane.region.bottom < SIZE[1], pane
+
+
+def assert_fits(app: Any) -> None:
+    """Nothing of a dialog lies beyond the screen, and what it offers can be reached."""
+    whole = app.screen.region
+    for dialog in app.screen.query(".dialog"):
+        assert whole.contains_region(dialog.region), dialog
+    for button in app.screen.query(Button):
+        assert whole.contains_region(button.region), button
+    for choices in app.screen.query(OptionList):
+        assert choices.size.height >= 2, choices
+    assert not any(line.strip().startswith("Widget#") for line in screen_lines(app))
 
 
 async def each_pane(pilot: Pilot[Any], app: Any) -> None:
@@ -140,3 +157,51 @@ async def test_pictures_get_all_rows_but_three_and_forms_keep_their_buttons(
         await until(pilot, lambda: app.current_mode == "picks")
         await until(pilot, lambda: app.screen.query_one(SliceView).size.height == SIZE[1] - 3)
         assert_usable(app)
+
+
+async def test_jobs_quality_tiles_and_dialogs_fit(make_app: AppMaker, whole: Path) -> None:
+    app = make_app(whole)
+    async with app.run_test(size=SIZE) as pilot:
+        await until(pilot, lambda: app.screen.query_one(Table).total == 2)
+        for keys, name in (
+            (("?",), "HelpScreen"),
+            (("ctrl+p",), "Palette"),
+            (("y",), "YankMenu"),
+        ):
+            await pilot.press(*keys)
+            await until(pilot, lambda name=name: type(app.screen).__name__ == name)
+            assert_fits(app)
+            await pilot.press("escape")
+            await until(pilot, lambda: isinstance(app.screen, Frame))
+        wait = WaitScreen("deciding about 120000 candidates")
+        app.push_screen(wait)
+        await until(pilot, lambda: wait.query(".dialog"))
+        assert_fits(app)
+        wait.dismiss()
+        await pilot.press("Q")
+        await until(pilot, lambda: isinstance(app.screen, QualityScreen))
+        await each_pane(pilot, app)
+        await pilot.press("escape", "4")
+        await until(pilot, lambda: app.current_mode == "jobs" and app.screen.query_one(Table).total)
+        await each_pane(pilot, app)
+        # The percentage is told, where there is no room for the bar before it.
+        app.screen.query_one(Table).focus()
+        await until(pilot, lambda: any("stage" in line for line in screen_lines(app)))
+        lines = screen_lines(app)
+        assert any(" 30%" in line and "align" in line for line in lines), lines
+        assert "note" in next(line for line in lines if "stage" in line)
+        await pilot.press("c")
+        await until(pilot, lambda: isinstance(app.screen, ConfirmScreen))
+        assert_fits(app)
+        assert app.screen.query_one("#yes", Button).region.bottom < SIZE[1]
+        await pilot.press("n")
+        app.go_to_mode("picks")
+        await until(pilot, lambda: app.current_mode == "picks")
+        await pilot.press("g")
+        await until(pilot, lambda: isinstance(app.screen, GalleryScreen))
+        await until(pilot, lambda: app.screen.query_one(TileSheet).size.height == SIZE[1] - 3)
+        assert_usable(app)
+        # What does not fit whole is left out of the line.
+        words = str(app.screen.query_one("#gallery-status").render())
+        assert len(words) < SIZE[0]
+        assert words.rstrip().rsplit(None, 1)[-1].isalpha()

@@ -20,13 +20,15 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from textual.pilot import Pilot
+from textual.widgets import LoadingIndicator
 
 import tomotui.doctor
 from tests.tui.conftest import STAGES, until
 from tests.tui.screen_text import PATH_LETTERS, screen_text
-from tests.tui.sights import AT_THE_LISTS, AT_THE_PICTURES, Sight
+from tests.tui.sights import AT_THE_LISTS, AT_THE_PICTURES, IN_FEW_LINES, Sight
 from tests.tui.test_cluster import GIB, FakeGpus, gpu
 from tests.tui.whole_project import make_whole, with_steady_names
 from tomotui.checks import Check
@@ -36,7 +38,11 @@ from tomotui.jobs.machine import DiskState, MachineState
 from tomotui.jobs.owners import Owner
 from tomotui.tui import machine_feed
 from tomotui.tui.app import TomotuiApp
-from tomotui.tui.screens import cluster, welcome
+from tomotui.tui.raster.still_support import StillSupport
+from tomotui.tui.raster.stills import Grey
+from tomotui.tui.screens import cluster, launch_place, welcome
+from tomotui.tui.screens.still import StillScreen
+from tomotui.tui.screens.wait import WaitScreen
 from tomotui.tui.theme import ThemeShelf
 
 SNAPSHOTS = Path(__file__).parent / "snapshots"
@@ -47,7 +53,10 @@ PATIENCE_SECONDS = 30.0
 QUIET_SECONDS = 1.0
 """A screen that is to be written down has been the same for so long."""
 MOST_DIFFERENCES = 3
-SIZES = ((80, 24), (200, 60), (120, 32))
+SIZES = ((60, 16), (80, 24), (200, 60), (120, 32))
+SMALLEST = SIZES[0]
+BY_THEMSELVES = ("still", "wait")
+"""Dialogs that no key of the walks leads to."""
 MACHINE = MachineState("node01", 16, 35.0, (5.0, 4.5, 3.0), 20 * GIB, 128 * GIB)
 CHECKS = [
     Check("python", "ok", "3.12.4"),
@@ -84,6 +93,8 @@ def home(cells: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     disk = DiskState(home, "nfs4", 700 * GIB, 900 * GIB)
     monkeypatch.setattr(machine_feed, "read_disk", lambda folder: disk)
     monkeypatch.setattr(cluster, "has_slurm", lambda: False)
+    monkeypatch.setattr(launch_place, "has_slurm", lambda: False)
+    monkeypatch.setattr(launch_place, "gpus", tuple)
     monkeypatch.setattr(tomotui.doctor, "collect", lambda: CHECKS)
     monkeypatch.setattr(welcome, "__version__", "1.2.3")
     yield home
@@ -144,6 +155,11 @@ def arrived(app: TomotuiApp, sight: Sight) -> Callable[[], bool]:
     return lambda: type(app.screen).__name__ == sight.screen
 
 
+def sizes_of(sight: Sight) -> tuple[tuple[int, int], ...]:
+    """Return the sizes in which a sight is looked at."""
+    return tuple(size for size in SIZES if size != SMALLEST or sight.name in IN_FEW_LINES)
+
+
 async def look_around(home: Path, walk: Sequence[Sight]) -> None:
     """Go through all sights, and compare each in all sizes of the terminal with its snapshots."""
     app = make_app(home)
@@ -153,7 +169,7 @@ async def look_around(home: Path, walk: Sequence[Sight]) -> None:
         for sight in walk:
             await pilot.press(*sight.keys)
             await until(pilot, arrived(app, sight), PATIENCE_SECONDS)
-            for width, height in SIZES:
+            for width, height in sizes_of(sight):
                 await pilot.resize_terminal(width, height)
                 await album.compare(f"{width}x{height}/{sight.name}")
             if len(album.differences) >= MOST_DIFFERENCES:
@@ -171,6 +187,30 @@ async def test_screens_with_pictures_are_as_they_were(home: Path) -> None:
     await look_around(home, AT_THE_PICTURES)
 
 
+async def test_the_still_and_the_wait_are_as_they_were(home: Path) -> None:
+    app = make_app(home)
+
+    def draw(cells: tuple[int, int], pixels: tuple[int, int]) -> tuple[Grey, str]:
+        assert cells == (SMALLEST[1] - 1, SMALLEST[0])
+        return np.zeros((6, 6), np.uint8), "bar 20 nm"
+
+    async with app.run_test(size=SMALLEST) as pilot:
+        await until(pilot, lambda: app.current_mode == "datasets")
+        album = Album(pilot)
+        app.push_screen(StillScreen(StillSupport("sixel"), draw, "ts_1 wbp 20 Å  z 13/24"))
+        await album.compare("60x16/still")
+        await pilot.press("space")
+        wait = WaitScreen("deciding about 120000 candidates")
+        app.push_screen(wait)
+        await until(pilot, lambda: app.screen is wait)
+        # What moves is not the same twice.
+        await wait.query(LoadingIndicator).remove()
+        await album.compare("60x16/wait")
+        await pilot.press("escape")
+        assert app.screen is wait
+    album.check()
+
+
 async def test_jobs_are_as_they_were_in_every_theme(home: Path) -> None:
     app = make_app(home)
     async with app.run_test(size=(80, 24)) as pilot:
@@ -184,8 +224,12 @@ async def test_jobs_are_as_they_were_in_every_theme(home: Path) -> None:
 
 
 def test_there_is_no_snapshot_that_nobody_compares() -> None:
-    names = {f"{sight.name}.txt" for sight in (*AT_THE_LISTS, *AT_THE_PICTURES)}
-    for width, height in SIZES:
+    sights = (*AT_THE_LISTS, *AT_THE_PICTURES)
+    for size in SIZES:
+        names = {f"{sight.name}.txt" for sight in sights if size in sizes_of(sight)}
+        if size == SMALLEST:
+            names |= {f"{name}.txt" for name in BY_THEMSELVES}
+        width, height = size
         assert {path.name for path in (SNAPSHOTS / f"{width}x{height}").iterdir()} == names
     themes = {f"{name}.txt" for name in ThemeShelf().looks}
     assert {path.name for path in (SNAPSHOTS / "themes").iterdir()} == themes

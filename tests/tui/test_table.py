@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from textual.app import App, ComposeResult
 
-from tomotui.tui.widgets.cells import Column, Row, bar, fitted, length, plain, text
+from tomotui.tui.widgets.cells import Column, Row, bar, ending, fitted, length, plain, text
 from tomotui.tui.widgets.columns import layout, natural_widths
 from tomotui.tui.widgets.plot import decimate
 from tomotui.tui.widgets.selection import Selection
@@ -162,3 +162,17 @@ async def test_the_last_filter_is_looked_for_again_and_marks_are_dropped() -> No
         await pilot.press("A", "v", "down", "ctrl+backslash")
         assert not table.selection.marks
         assert not table.selection.in_range
+
+
+def test_of_a_bar_without_room_the_percentage_stays() -> None:
+    columns = (
+        Column("name", "name", 4, 20),
+        Column("progress", "progress", 4, 14, ends_last=True),
+        Column("note", "note", 8, 200, grows=True),
+    )
+    rows = [Row("1", (text("reconstruct"), bar(0.62, 14), text("every tilt is empty")))]
+    natural = natural_widths(columns, rows)
+    assert layout(columns, natural, 60) == [11, 14, 31]
+    assert layout(columns, natural, 30) == [11, 7, 8]
+    assert "".join(span.text for span in ending(bar(0.62, 14), 5)) == "  62%"
+    assert "".join(span.text for span in ending(text("62%"), 5)) == "62%  "

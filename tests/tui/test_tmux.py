@@ -186,3 +186,26 @@ def test_it_boots_falls_back_is_resized_and_comes_back(tmux: Tmux, cells: Path) 
     assert (kept.mode, kept.series) == ("slices", "ts_1")
     assert [place.index for place in kept.places.values()] == [13]
     assert "Traceback" not in tmux.screen("-S", "-")
+
+
+@pytest.mark.slow
+def test_a_still_is_handed_through_to_the_terminal(tmp_path: Path, cells: Path) -> None:
+    server = Tmux(tmp_path, cells, TOMOTUI_STILL="kitty")
+    try:
+        server("set-option", "-g", "allow-passthrough", "on")
+        with Visitor(server) as visitor:
+            server.wait(lambda seen: "ts_2" in seen)
+            server.press("Enter")
+            server.wait(in_picture)
+            server.press("H")
+            server.wait(lambda seen: "any key goes back" in seen and "kitty" in seen)
+            server.wait(lambda seen: b"m=0;" in visitor.seen)
+            assert b"\x1b_Ga=T,U=1,f=100" in visitor.seen
+            # The characters that stand for the picture are kept in the pane.
+            assert server.wait(lambda seen: "\U0010eeee" in seen).count("\U0010eeee") > 1000
+            assert "\U0010eeee".encode() in visitor.seen
+            server.press("q")
+            server.wait(lambda seen: in_picture(seen) and "\U0010eeee" not in seen)
+            server.wait(lambda seen: b"\x1b_Ga=d,d=I" in visitor.seen)
+    finally:
+        server("kill-server")

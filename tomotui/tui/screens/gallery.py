@@ -25,7 +25,7 @@ from tomotui.tui.screens.slice_choices import Choice
 from tomotui.tui.screens.wait import make
 from tomotui.tui.widgets.candidate_list import score_words, verdict_glyph
 from tomotui.tui.widgets.tile_sheet import Tile, TileSheet
-from tomotui.tui.wording import counted
+from tomotui.tui.wording import counted, fitting
 
 if TYPE_CHECKING:
     from tomotui.tui.screens.picks_mode import PicksMode
@@ -230,7 +230,7 @@ class GalleryScreen(Frame):
             "RANGE: a x s decide it, v ends" if self._anchor is not None else "",
             self._error,
         ]
-        words = "  ".join(part for part in parts if part)
+        words = fitting([part for part in parts if part], self.size.width - 2)
         self.query_one("#gallery-status", Static).update(f" {words}")
 
     # ---- moving

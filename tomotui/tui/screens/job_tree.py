@@ -118,7 +118,7 @@ class JobTreeScreen(JobKeysFrame):
         look, ascii_only = self.tomotui.look, self.tomotui.ascii_only
         self.table.set_rows([self._row(each, look, ascii_only) for each in self.branches])
         pane = self.query_one("#main")
-        pane.border_title = f"what {self.centre_name} was made from, and what was made of it"
+        pane.border_title = f"before and after {self.centre_name}"
         n_before = len(history_of(self.graph, self.job_id)) - 1
         n_after = len({one.job_id for one in self.branches if one.part == "uses"})
         pane.border_subtitle = f"{counted(n_before, 'job')} before, {n_after} after"

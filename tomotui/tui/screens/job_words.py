@@ -56,7 +56,7 @@ JOB_COLUMNS = (
     Column("stage", "stage", 6, 14),
     Column("target", "series", 6, 20),
     Column("status", "status", 8, 12),
-    Column("progress", "progress", 4, BAR_CELLS),
+    Column("progress", "progress", 4, BAR_CELLS, ends_last=True),
     Column("time", "left", 6, 8, "right", rank=2),
     Column("use", "use", 3, USE_CELLS, rank=3),
     Column("device", "device", 4, 10, rank=3),
@@ -67,7 +67,7 @@ JOB_COLUMNS = (
 TASK_COLUMNS = (
     Column("target", "series", 6, 20),
     Column("status", "status", 8, 12),
-    Column("progress", "progress", 4, BAR_CELLS),
+    Column("progress", "progress", 4, BAR_CELLS, ends_last=True),
     Column("time", "time", 6, 10, "right"),
     Column("heard", "heard", 5, 8, "right", rank=4),
     Column("device", "device", 4, 10, rank=3),

@@ -18,6 +18,7 @@ from tomotui.tui.screens.base import NO_BREAKPOINTS, Frame
 from tomotui.tui.screens.places import from_voxel
 from tomotui.tui.session import OpenScreen
 from tomotui.tui.widgets.ortho_triple import OrthoTriple, TripleState
+from tomotui.tui.wording import fitting
 
 
 class OrthoScreen(Frame):
@@ -115,7 +116,7 @@ class OrthoScreen(Frame):
         if look.filter_name != "none":
             parts.append(look.filter_name)
         parts.append("fit" if look.zoom is None else f"{triple.voxels_per_cell():.3g} voxel/cell")
-        self.query_one("#triple-status", Static).update(" " + "  ".join(parts))
+        self.query_one("#triple-status", Static).update(f" {fitting(parts, self.size.width - 2)}")
 
     def position_text(self) -> str:
         """Return the cursor in Angstrom from the volume's centre."""

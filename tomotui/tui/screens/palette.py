@@ -22,6 +22,7 @@ from textual.containers import Horizontal, Vertical
 from textual.widgets import Input, LoadingIndicator, OptionList
 
 from tomotui.tui.actions import ACTIONS
+from tomotui.tui.screens.base import SHORT_LINES
 from tomotui.tui.widgets.choosing import Commands
 
 if TYPE_CHECKING:
@@ -98,6 +99,8 @@ class PutOn:
 
 class Palette(CommandPalette):
     """The palette without blinking; a theme under its cursor is shown at once."""
+
+    VERTICAL_BREAKPOINTS = [(0, "-short"), (SHORT_LINES, "-high")]
 
     def __init__(self) -> None:
         super().__init__(

@@ -81,7 +81,7 @@ class WelcomeScreen(Frame):
                 yield Static("", id="found", markup=False)
             yield Options(*self._options(), id="choices")
             yield Input(
-                placeholder="another folder: type its path, enter opens it or makes a project",
+                placeholder="another folder: type its path; enter opens or makes it",
                 id="folder",
                 compact=True,
                 select_on_focus=False,

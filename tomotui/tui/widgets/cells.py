@@ -82,6 +82,18 @@ def fitted(content: Content, width: int, align: Literal["left", "right"] = "left
     return [*spans, Span("…", "dim")] if width > 0 else []
 
 
+def ending(content: Content, width: int) -> list[Span]:
+    """Return content of exactly a width: padded, or without its beginning."""
+    surplus = length(content) - width
+    if surplus <= 0:
+        return fitted(content, width)
+    spans = []
+    for span in content:
+        spans.append(Span(span.text[surplus:], span.role))
+        surplus = max(surplus - len(span.text), 0)
+    return spans
+
+
 def strip_of(spans: list[Span], width: int, look: Look, ground: str | None = None) -> Strip:
     """Return spans as a strip of a width on a ground."""
     base = Style(bgcolor=ground or look.background)
@@ -101,6 +113,9 @@ class Column:
         Takes what is left of the table's width.
     rank
         Columns of a higher rank are left out first when the table is narrow; 0 always stays.
+    ends_last
+        What is at the end matters most, as the percentage behind a bar: cut at the beginning, and
+        down to the least width, where all other columns would not fit.
     """
 
     key: str
@@ -110,6 +125,7 @@ class Column:
     align: Literal["left", "right"] = "left"
     grows: bool = False
     rank: int = 0
+    ends_last: bool = False
 
 
 @dataclass(frozen=True)

@@ -24,9 +24,11 @@ def layout(columns: Sequence[Column], natural: Sequence[int], available: int) ->
     """Return the width of each column; 0 for those that are left out.
 
     Columns that grow shrink to their least width first; then columns are left out by rank, the
-    highest first; what remains goes to the columns that grow.
+    highest first; then those shrink of which the end says enough. What remains goes to the columns
+    that grow.
     """
     shown = [True] * len(columns)
+    natural = list(natural)
 
     def needed() -> int:
         least = [
@@ -42,6 +44,9 @@ def layout(columns: Sequence[Column], natural: Sequence[int], available: int) ->
         for at, column in enumerate(columns):
             if column.rank == rank:
                 shown[at] = False
+    for at, column in enumerate(columns):
+        if column.ends_last and shown[at] and (surplus := needed() - available) > 0:
+            natural[at] = max(natural[at] - surplus, min(column.min_width, natural[at]))
     widths = [
         (column.min_width if column.grows else natural[at]) if shown[at] else 0
         for at, column in enumerate(columns)

@@ -29,6 +29,7 @@ work."""
 _LEAST_OF_MODES = 3 * len(MODES) + 1
 """Cells that the keys of all modes take, and the spaces about the title of one."""
 _TITLES = tuple((name, title, short, "") for name, title, short in MODES)
+_NAME = " tomotui "
 _QUIET = "no jobs at work  "
 
 
@@ -88,14 +89,18 @@ class HeaderLine(Widget):
         line = Text(no_wrap=True, overflow="ellipsis")
         self.places = []
         project = shortened(state.project, max(room // 4, 8))
-        line.append(" tomotui ", Style(color=look.primary, bold=True))
-        if project:
-            line.append(f"{'/' if ascii_only else '·'} ", look.dim)
-            line.append(project, Style(color=look.foreground))
-        line.append("  ")
         modes = tuple(zip(MODES, state.mode_keys, strict=True)) if state.mode else ()
         needed = sum(len(crumb) + 3 for crumb in state.crumbs)
-        if needed and needed + _LEAST_OF_MODES + len(state.mode) > room - line.cell_len:
+        least = _LEAST_OF_MODES + len(state.mode) + needed if state.mode else 0
+        # Where there is little room the project's name says enough.
+        if not project or len(_NAME) + len(project) + 4 + least <= room:
+            line.append(_NAME, Style(color=look.primary, bold=True))
+            line.append(f"{'/' if ascii_only else '·'} " if project else "", look.dim)
+        else:
+            line.append(" ")
+        line.append(project, Style(color=look.foreground))
+        line.append("  ")
+        if least > room - line.cell_len:
             # Where one is matters more than where one could go.
             modes = tuple(each for each in modes if each[0][0] == state.mode)
         titles = self._titles(room - line.cell_len - needed)

@@ -16,7 +16,7 @@ from textual.strip import Strip
 from tomotui.tui.actions import bindings
 from tomotui.tui.filtering import RowFilter
 from tomotui.tui.theme import FALLBACK, Look
-from tomotui.tui.widgets.cells import Column, Row, Span, fitted, plain, strip_of
+from tomotui.tui.widgets.cells import Column, Row, Span, ending, fitted, plain, strip_of
 from tomotui.tui.widgets.columns import GAP, layout, natural_widths
 from tomotui.tui.widgets.selection import Selection
 
@@ -386,7 +386,10 @@ class Table(ScrollView, can_focus=True):
         ]
         for column, content, cells in zip(self._columns, row.cells, self._widths, strict=False):
             if cells:
-                spans += fitted(content, cells, column.align)
+                if column.ends_last:
+                    spans += ending(content, cells)
+                else:
+                    spans += fitted(content, cells, column.align)
                 spans.append(Span(" " * GAP))
         ground = None
         if is_cursor:
