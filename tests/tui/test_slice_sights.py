@@ -15,6 +15,7 @@ from textual.pilot import Pilot
 from tests.tui.conftest import AppMaker, finish, request, start, until
 from tests.tui.picks_project import PIXEL, SIZE_ZYX, make_project
 from tomotui.project import Project
+from tomotui.project.candidates import read_candidates
 from tomotui.records import Event, Status
 from tomotui.tui.app import TomotuiApp
 from tomotui.tui.raster.capability import Capability
@@ -250,6 +251,21 @@ async def test_particles_and_scores_are_drawn_in_turn(make_app: AppMaker, place:
         for _ in range(5):
             await pilot.press("f")
         assert view.view.filter_name == "DoG200"
+        # Once particles have classes, these are drawn for themselves.
+        with Project.open(place) as project:
+            tomogram = project.records("tomogram")[0].uid
+            table = read_candidates(project, project.particle_sets()[0], [tomogram])
+            uids = [str(uid) for uid in table.uids]
+            project.classify(uids[:3], 1, user="ana", session="s")
+            project.classify(uids[3:4], 4, user="ana", session="s")
+        await pilot.press("l")
+        await until(pilot, lambda: screen.overlays and screen.overlays.sets[0].is_sorted)
+        await pilot.press("l")
+        await until(pilot, lambda: "classes of ribosome  1: 3  4: 1" in status(screen))
+        roles = {trail.role for trail in screen._rings(replace(view.view, slab=24))}
+        assert roles == {"class1", "class4"}
+        await pilot.press("l")
+        await until(pilot, lambda: "over it: scores" in status(screen))
 
 
 async def test_the_restored_tomogram_comes_behind_the_filters(

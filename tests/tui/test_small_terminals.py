@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 from textual.pilot import Pilot
+from textual.screen import Screen
 from textual.widget import Widget
 from textual.widgets import Button, Input, OptionList
 
@@ -16,11 +18,14 @@ from tomotui.project import Project
 from tomotui.tui.screens.base import Frame
 from tomotui.tui.screens.confirm import ConfirmScreen
 from tomotui.tui.screens.gallery import GalleryScreen
+from tomotui.tui.screens.help import HelpScreen
 from tomotui.tui.screens.import_stacks import ImportScreen
 from tomotui.tui.screens.launch import LaunchScreen
+from tomotui.tui.screens.palette import Palette
 from tomotui.tui.screens.quality import QualityScreen
 from tomotui.tui.screens.slices_mode import SlicesMode
 from tomotui.tui.screens.wait import WaitScreen
+from tomotui.tui.screens.yank import YankMenu
 from tomotui.tui.widgets.header import HeaderLine
 from tomotui.tui.widgets.slice_view import SliceView
 from tomotui.tui.widgets.status_bar import StatusBar
@@ -60,6 +65,10 @@ def assert_usable(app: Any) -> None:
     pane = focused_pane(app)
     assert pane.content_size.height >= LEAST_ROWS, pane
     assert pane.region.bottom < SIZE[1], pane
+
+
+def shows(app: Any, kind: type[Screen[Any]]) -> bool:
+    return isinstance(app.screen, kind)
 
 
 def assert_fits(app: Any) -> None:
@@ -163,13 +172,9 @@ async def test_jobs_quality_tiles_and_dialogs_fit(make_app: AppMaker, whole: Pat
     app = make_app(whole)
     async with app.run_test(size=SIZE) as pilot:
         await until(pilot, lambda: app.screen.query_one(Table).total == 2)
-        for keys, name in (
-            (("?",), "HelpScreen"),
-            (("ctrl+p",), "Palette"),
-            (("y",), "YankMenu"),
-        ):
-            await pilot.press(*keys)
-            await until(pilot, lambda name=name: type(app.screen).__name__ == name)
+        for key, kind in (("?", HelpScreen), ("ctrl+p", Palette), ("y", YankMenu)):
+            await pilot.press(key)
+            await until(pilot, partial(shows, app, kind))
             assert_fits(app)
             await pilot.press("escape")
             await until(pilot, lambda: isinstance(app.screen, Frame))

@@ -136,7 +136,7 @@ MODE_ACTIONS = (
     Action(
         "slice.overlay",
         "overlay",
-        "Draw over the slices: particles, scores or maps put back, nothing.",
+        "Draw over the slices: particles, their classes, scores or maps put back, nothing.",
         "overlay",
         True,
     ),

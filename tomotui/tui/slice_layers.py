@@ -36,6 +36,11 @@ class SetLayer:
     verdicts: NDArray[Any]
     classes: NDArray[np.int64]
 
+    @property
+    def is_sorted(self) -> bool:
+        """Whether some of them have a class."""
+        return bool((self.classes > 0).any())
+
 
 @dataclass(frozen=True)
 class MapLayer:

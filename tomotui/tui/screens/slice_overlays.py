@@ -26,8 +26,8 @@ from tomotui.tui.slice_layers import MapLayer, SliceLayers, read_layers
 from tomotui.tui.widgets.candidate_list import verdict_glyph
 from tomotui.tui.wording import counted, listed
 
-Overlaid = Literal["", "picks", "maps"]
-CYCLE: tuple[Overlaid, ...] = ("", "picks", "maps")
+Overlaid = Literal["", "picks", "classes", "maps"]
+CYCLE: tuple[Overlaid, ...] = ("", "picks", "classes", "maps")
 SIGMAS = 4.0
 """How far above the noise of a map its values are shown."""
 _SAMPLED_SLICES = 5
@@ -120,6 +120,10 @@ class SliceOverlays(SliceOpening):
     def sets_drawn(self) -> list[str]:
         """Return the names of the sets that are drawn."""
         there = self.overlays.sets if self.overlays is not None else ()
+        if self.overlaid == "classes":
+            sorted_ones = [one.name for one in there if one.is_sorted]
+            chosen = self.chosen_sets or frozenset()
+            return [name for name in sorted_ones if name in chosen] or sorted_ones[-1:]
         if self.chosen_sets is None:
             return [one.name for one in there if one.is_picks]
         return [one.name for one in there if one.name in self.chosen_sets]
@@ -127,14 +131,18 @@ class SliceOverlays(SliceOpening):
     # ---- keys
 
     def action_overlay(self) -> None:
-        """Draw the next over the slices: particles, maps, nothing."""
+        """Draw the next over the slices: particles, those of classes, maps, nothing."""
         source = self.slice_view.source
         if source is None or self._shown is None:
             return
         if source.is_stack:
             self._say("these are tilt images: b shows a tomogram")
             return
-        self.overlaid = CYCLE[(CYCLE.index(self.overlaid) + 1) % len(CYCLE)]
+        sets = self.overlays.sets if self.overlays is not None else ()
+        has_classes = any(one.is_sorted for one in sets)
+        cycle = [one for one in CYCLE if one != "classes" or has_classes]
+        place = cycle.index(self.overlaid) if self.overlaid in cycle else 0
+        self.overlaid = cycle[(place + 1) % len(cycle)]
         self.read_layers_again()
         self._draw_over()
 
@@ -165,7 +173,7 @@ class SliceOverlays(SliceOpening):
         if name:
             now = frozenset(self.sets_drawn())
             self.chosen_sets = now - {name} if name in now and len(now) > 1 else now | {name}
-            self.overlaid = "picks"
+            self.overlaid = "picks" if self.overlaid != "classes" else "classes"
             self._draw_over()
 
     # ---- drawing
@@ -173,7 +181,8 @@ class SliceOverlays(SliceOpening):
     def _draw_over(self) -> None:
         source = self.slice_view.source
         over = self.overlaid if source is not None and not source.is_stack else ""
-        self.slice_view.lay_over("picks", self._rings if over == "picks" else None)
+        has_rings = over in ("picks", "classes")
+        self.slice_view.lay_over("picks", self._rings if has_rings else None)
         stains = over == "maps" and self._map is not None
         if stains or self.slice_view.stainer is not None:
             self.slice_view.stain_with(self._stains if stains else None)
@@ -194,6 +203,8 @@ class SliceOverlays(SliceOpening):
             radius = diameter / 2 / source.pixel_size_angstrom
             voxels = voxels_of(source, one.positions_angstrom)
             away = np.abs(voxels[:, across] - view.index)
+            if self.overlaid == "classes":
+                away = np.where(one.classes > 0, away, np.inf)
             near = cut_by(away, radius, view.slab)
             rows, columns = voxels[near, down], voxels[near, right]
             verdicts, classes = one.verdicts[near].tolist(), one.classes[near].tolist()
@@ -242,6 +253,11 @@ class SliceOverlays(SliceOpening):
         drawn = self.sets_drawn()
         if not drawn:
             return "over it: no particles yet"
+        if self.overlaid == "classes":
+            there = [one.classes for one in self.overlays.sets if one.name in drawn]
+            kinds, numbers = np.unique(np.concatenate(there), return_counts=True)
+            counts = (f"{kind}: {n}" for kind, n in zip(kinds, numbers, strict=True) if kind > 0)
+            return f"over it: classes of {listed(drawn)}  {'  '.join(counts)}"
         n = sum(len(one.verdicts) for one in self.overlays.sets if one.name in drawn)
         return f"over it: {listed(drawn)}, {counted(n, 'particle')}"
 
