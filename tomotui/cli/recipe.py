@@ -150,11 +150,13 @@ def run_recipe(
     from tomotui.jobs import ensure_agent
     from tomotui.jobs.recipe_files import find_recipe
     from tomotui.jobs.recipe_planning import plan_recipe
-    from tomotui.jobs.recipe_running import queue_plan
+    from tomotui.jobs.recipe_running import notice_deaths, queue_plan
 
     place = place_said(where, profile)
     with open_project(project, read_only=dry_run) as opened:
         found = find_recipe(file, opened.folder)
+        if not dry_run:
+            notice_deaths(opened)
         plan = plan_recipe(opened, found, _names(opened, found, on or []), resume=not again)
         if dry_run:
             return _show_plan(plan, json)

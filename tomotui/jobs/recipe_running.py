@@ -2,19 +2,48 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 
 from tomotui.jobs.condition import ConditionError, Scalar, parse_condition
+from tomotui.jobs.files import UnreadableFile, read_model
 from tomotui.jobs.findings import found_by, values_of
+from tomotui.jobs.liveness import is_alive
+from tomotui.jobs.presence import ensure_agent
 from tomotui.jobs.recipe import Recipe
 from tomotui.jobs.recipe_conditions import SERIES
 from tomotui.jobs.recipe_planning import Part, Plan, plan_recipe
+from tomotui.jobs.specification import WORKER_FILE, WorkerInfo
 from tomotui.jobs.submission import submit
 from tomotui.project import Project
 from tomotui.project.jobs import Place
 from tomotui.records import Job, JobRequest, RecipeStep, Target, Task, new_uid
 
 HERE = Place()
+PATIENCE_SECONDS = 20.0
+POLL_SECONDS = 0.1
+
+
+def notice_deaths(project: Project) -> None:
+    """Let an agent see which processes have vanished, as after a power cut, before planning.
+
+    What they did is lost then and can be tried again; until an agent has looked, it passes for
+    being done.
+    """
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while any(_is_dead(project, task) for task in project.active_tasks()):
+        ensure_agent(project.folder)
+        if time.monotonic() > deadline:
+            return
+        time.sleep(POLL_SECONDS)
+
+
+def _is_dead(project: Project, task: Task) -> bool:
+    try:
+        info = read_model(project.folder / task.folder / WORKER_FILE, WorkerInfo)
+    except UnreadableFile:
+        return False
+    return info is not None and info.supervisor.is_here and not is_alive(info.supervisor)
 
 
 def queue_recipe(

@@ -206,6 +206,12 @@ def _recipe(app: Navigation, rest: str) -> None:
     app.show_recipes(rest)
 
 
+def _progress(app: Navigation, rest: str) -> None:
+    from tomotui.tui.recipe_choice import show_progress
+
+    show_progress(app, rest)
+
+
 def _recipes(app: Navigation) -> Sequence[str]:
     from tomotui.jobs.recipe_files import known_recipes
 
@@ -239,6 +245,7 @@ _SPECIAL = (
     Command("theme", "theme [NAME]", "Choose the colours.", _theme, _themes),
     Command("keymap", "keymap [NAME]", "Choose the keys.", _keymap, _keymaps),
     Command("recipe", "recipe [NAME]", "Run a recipe on series.", _recipe, _recipes),
+    Command("progress", "progress [RECIPE]", "How far a recipe is.", _progress, _recipes),
     Command("export", "export plot [FILE]", "Write the chart.", _export, lambda app: ("plot",)),
     Command("tour", "tour [again|off]", "Learn by doing.", _tour, lambda app: _TOUR[1:]),
     Command(

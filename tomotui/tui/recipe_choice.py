@@ -5,15 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tomotui.jobs.recipe import Recipe, RecipeError, read_recipe
-from tomotui.jobs.recipe_running import queue_recipe
+from tomotui.jobs.recipe_planning import plan_recipe
+from tomotui.jobs.recipe_running import notice_deaths, queue_plan
 from tomotui.project import Project, ProjectError
-from tomotui.project.jobs import Place
 from tomotui.records import Job, JobRequest, Target
+from tomotui.tui.recipe_course import Outlook, outlook_of, recipes_run
 from tomotui.tui.saved_recipes import SavedRecipe, list_recipes
 from tomotui.tui.wording import counted
 
 if TYPE_CHECKING:
     from tomotui.tui.navigation import Navigation
+    from tomotui.tui.screens.recipe_run import RecipeAnswer
 
 
 def choose_recipe(app: Navigation, name: str = "") -> None:
@@ -33,10 +35,6 @@ def choose_recipe(app: Navigation, name: str = "") -> None:
 def _choose_for(app: Navigation, names: list[str], name: str) -> None:
     from tomotui.tui.screens.recipes import RecipePicker
 
-    if not names:
-        app.say("no imported series here; there is nothing to run a recipe on", "warning")
-        return
-
     def chosen(recipe: SavedRecipe | None) -> None:
         if recipe is not None:
             run_recipe(app, recipe, names)
@@ -52,10 +50,8 @@ def _choose_for(app: Navigation, names: list[str], name: str) -> None:
 
 
 def run_recipe(app: Navigation, saved: SavedRecipe, names: list[str]) -> None:
-    """Open the form of a recipe with one step; ask, and queue all steps of a longer one."""
-    from tomotui.tui.screens.recipe_run import RecipeRunScreen
-
-    if len(saved.steps) == 1 and not saved.problem:
+    """Open the form of a recipe with one step; show what a longer one would do, and queue that."""
+    if len(saved.steps) == 1 and not saved.problem and not saved.has_raw and names:
         step, targets = saved.steps[0], tuple(Target(name=each) for each in names)
         parameters = {
             key: None if v in ("none", "auto") else v for key, v in step.parameters.items()
@@ -67,21 +63,58 @@ def run_recipe(app: Navigation, saved: SavedRecipe, names: list[str]) -> None:
     except RecipeError as error:
         app.show_error("\n".join(error.problems), f"Correct {saved.path}.")
         return
+    # Raw data that a recipe names is what it is for.
+    meant = list(recipe.series) or names
+    if not meant:
+        app.say("no imported series here; there is nothing to run a recipe on", "warning")
+        return
+    _preview(app, recipe, meant)
 
-    def confirmed(place: Place | None) -> None:
-        if place is not None:
-            app.change(lambda project: _queued(project, recipe, names, place), queued)
+
+def _preview(app: Navigation, recipe: Recipe, names: list[str]) -> None:
+    from tomotui.tui.screens.recipe_run import RecipeRunScreen
+
+    def shown(outlook: Outlook) -> None:
+        app.push_screen(RecipeRunScreen(recipe, names, outlook), confirmed)
+
+    def confirmed(answer: RecipeAnswer | None) -> None:
+        if answer is not None:
+            app.change(lambda project: _queued(project, recipe, names, answer), queued)
 
     def queued(jobs: list[Job]) -> None:
         app.ensure_agent()
-        app.say(f"{counted(len(jobs), 'job')} of {recipe.name} queued; 4 shows them")
+        waiting = [job for job in jobs if not job.status.is_finished]
+        what = (
+            f"{counted(len(waiting), 'job')} of {recipe.name} queued"
+            if waiting
+            else (f"everything of {recipe.name} is done already")
+        )
+        app.say(f"{what};  :progress  shows how far it is")
         app.look_again()
 
-    app.push_screen(RecipeRunScreen(recipe, names), confirmed)
+    app.change(lambda project: outlook_of(project, recipe, names), shown, opens=True)
 
 
-def _queued(project: Project, recipe: Recipe, names: list[str], place: Place) -> list[Job]:
+def _queued(project: Project, recipe: Recipe, names: list[str], answer: RecipeAnswer) -> list[Job]:
     try:
-        return queue_recipe(project, recipe, names, place=place)
+        notice_deaths(project)
+        plan = plan_recipe(project, recipe, names, resume=not answer.again)
+        return queue_plan(project, plan, place=answer.place)
     except RecipeError as error:
         raise ProjectError("; ".join(error.problems), "Correct the recipe.") from error
+
+
+def show_progress(app: Navigation, name: str = "") -> None:
+    """Show how far a recipe has come; the one that was run last when none is named."""
+    from tomotui.tui.screens.recipe_progress import RecipeProgressScreen
+
+    def found(names: list[str]) -> None:
+        if not names:
+            app.say("no recipe was run here yet;  :recipe  runs one", "warning")
+        elif name and name not in names:
+            app.say(f"the recipe {name} was not run here; there are {', '.join(names)}", "warning")
+        else:
+            app.go_to_mode("jobs")
+            app.push_screen(RecipeProgressScreen(name or names[0]))
+
+    app.change(recipes_run, found, opens=True)

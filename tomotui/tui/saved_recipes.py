@@ -22,6 +22,7 @@ class SavedStep:
 
     stage: str
     parameters: Mapping[str, Any] = field(default_factory=dict)
+    when: str = ""
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,8 @@ class SavedRecipe:
         ``project``, ``yours`` or ``shipped``.
     problem
         Why it cannot be read; empty when it can.
+    has_raw
+        Whether it names raw series to take in.
     """
 
     name: str
@@ -42,6 +45,7 @@ class SavedRecipe:
     about: str = ""
     steps: tuple[SavedStep, ...] = ()
     problem: str = ""
+    has_raw: bool = False
 
     @property
     def can_be_deleted(self) -> bool:
@@ -76,13 +80,16 @@ def _read(name: str, path: Path, project_folder: Path) -> SavedRecipe:
     if not isinstance(tables, list):
         return SavedRecipe(name, path, place, problem=f"{path} has no table [[step]]")
     steps = tuple(_step(table) for table in tables if isinstance(table, dict))
-    return SavedRecipe(name, path, place, str(values.get("about", "")), steps)
+    about, has_raw = str(values.get("about", "")), bool(values.get("series"))
+    return SavedRecipe(name, path, place, about, steps, has_raw=has_raw)
 
 
 def _step(table: Mapping[str, Any]) -> SavedStep:
     parameters = table.get("parameters")
     return SavedStep(
-        str(table.get("stage", "")), parameters if isinstance(parameters, dict) else {}
+        str(table.get("stage", "")),
+        parameters if isinstance(parameters, dict) else {},
+        str(table.get("when", "")),
     )
 
 

@@ -97,6 +97,12 @@ class RecipePicker(Modal):
         else:
             words.append(f"{recipe.about}\n", look.foreground)
             words.append(" > ".join(step.stage for step in recipe.steps), look.accent)
+            for one in recipe.steps if not self.stage else ():
+                if one.when:
+                    words.append(f"\n{one.stage} when ", look.dim)
+                    words.append(one.when, look.foreground)
+            if recipe.has_raw:
+                words.append("\ntakes in raw series that the project lacks", look.dim)
             step = recipe.step_of(self.stage) if self.stage else None
             if step is not None and not step.parameters:
                 words.append("\nall values as by default", look.dim)
