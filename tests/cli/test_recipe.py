@@ -89,6 +89,18 @@ def test_a_part_of_the_series_can_be_meant(call: Call, place: Path) -> None:
     assert [job["targets"] for job in said.json] == [["ts_1"]] * 2
     assert said.json[1]["step"]["when"] == "measure.residual_angstrom < 2 nm"
     assert said.json[1]["status"] == "done"
+    at = ("-p", place, "--on", "ts_1")
+    shown = call.well("recipe", "run", trial, *at, "--dry-run", "--json").json
+    assert [(row["step"], row["to do"], row["done"]) for row in shown] == [
+        ("measure", "0", "1"), ("next", "0", "1"),
+    ]  # fmt: skip
+    said = call.well("recipe", "run", trial, *at)
+    assert said.out.splitlines()[0] == "job 1: measure on 1 targets, from an earlier run"
+    assert said.out.splitlines()[-1] == "everything is done already; --again does it all again"
+    shown = call.well("recipe", "run", trial, *at, "--dry-run", "--again").out
+    assert "nothing was queued" in shown
+    with Project.open(place) as project:
+        assert len(project.jobs()) == 2
 
 
 def test_what_was_done_is_saved_and_found_by_name(call: Call, place: Path) -> None:
