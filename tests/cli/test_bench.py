@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -76,6 +78,30 @@ def test_an_interrupt_leaves_nothing(
     assert said.code == 130
     assert "the temporary project is gone" in said.err
     assert not quick.exists()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_leaves_nothing_and_other_signals_wait(
+    call: Any, quick: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, number: int
+) -> None:
+    ended = []
+
+    def run(bench: checks.Bench) -> list[Figure]:
+        os.kill(os.getpid(), number)
+        raise AssertionError("the signal was not heard")
+
+    def end(bench: checks.Bench) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+        ended.append(bench)
+
+    monkeypatch.setattr(checks, "STAGES", {"align": run})
+    monkeypatch.setattr(checks.Bench, "end", end)
+    before = signal.getsignal(signal.SIGTERM)
+    said = call("bench", "--folder", tmp_path)
+    assert said.code == 128 + number
+    assert "the temporary project is gone" in said.err
+    assert (len(ended), quick.exists()) == (1, False)
+    assert signal.getsignal(signal.SIGTERM) == before
 
 
 def test_an_unknown_stage_is_told(call: Any) -> None:

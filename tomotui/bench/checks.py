@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from tomotui.bench import judges
+from tomotui.bench.learning import judge_picking, judge_restoring
 from tomotui.bench.report import Check, Figure
 from tomotui.bench.scenes import (
     DIAMETER_ANGSTROM,
@@ -29,6 +30,7 @@ from tomotui.bench.scenes import (
     make_movies,
     make_scene,
 )
+from tomotui.bench.variation import judge_classes, judge_landscape
 from tomotui.bench.workshop import Bench, CheckFailed, remove
 from tomotui.formats.mrc import read_volume
 from tomotui.project import Project, ProjectError
@@ -183,6 +185,10 @@ STAGES: dict[str, Callable[[Bench], list[Figure]]] = {
     "match": _match,
     "extract": _extract,
     "refine": _refine,
+    "pick": judge_picking,
+    "restore": judge_restoring,
+    "classify": judge_classes,
+    "landscape": judge_landscape,
 }
 """What is judged, in the order of work."""
 
@@ -193,6 +199,8 @@ NEEDED = {
     "match": ("import", "reconstruct"),
     "extract": ("import", "reconstruct"),
     "refine": ("import", "reconstruct"),
+    "pick": ("import", "reconstruct"),
+    "restore": ("import", "reconstruct"),
 }
 """What has to run before a stage can be judged."""
 

@@ -8,6 +8,7 @@ change of frame. A few movies of a smaller field serve motion correction.
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -109,12 +110,16 @@ class Scene:
 def make_scene(parent: Path | None, tell: Tell) -> Scene:
     """Simulate the series and write them, in a new folder."""
     folder = Path(tempfile.mkdtemp(prefix="tomotui-bench-", dir=parent))
-    tell("simulating a tilt series")
-    simulation = simulate_tilt_series(SERIES)
-    scene = Scene(folder, simulation)
-    write_simulation(simulation, folder / "files")
-    known = simulation.series.replace(stack_path=str(scene.stack))
-    write_relion(folder / "known", [(known, simulation.alignment, simulation.ctf)])
+    try:
+        tell("simulating a tilt series")
+        simulation = simulate_tilt_series(SERIES)
+        scene = Scene(folder, simulation)
+        write_simulation(simulation, folder / "files")
+        known = simulation.series.replace(stack_path=str(scene.stack))
+        write_relion(folder / "known", [(known, simulation.alignment, simulation.ctf)])
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
     return scene
 
 

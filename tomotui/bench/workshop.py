@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tomotui.bench.scenes import Scene, Tell
+from tomotui.bench.varied import Varied
 from tomotui.jobs import ensure_agent, submit
 from tomotui.project import Project
 from tomotui.records import JobRequest, Target, TiltSeries
@@ -33,6 +34,7 @@ class Bench:
     tell: Tell
     device: str = ""
     jobs: list[int] = field(default_factory=list)
+    varied: Varied | None = None
 
     def run(self, stage: str, parameters: Mapping[str, Any], *targets: Target) -> Path:
         """Run a stage as a job and wait for it.

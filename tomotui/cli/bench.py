@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 
 from tomotui.cli.errors import WrongWords
 from tomotui.cli.options import JsonOption, print_json, print_table
@@ -47,10 +52,11 @@ def bench(
 
     place = folder.expanduser() if folder is not None else None
     try:
-        checks = list(run_bench(names, place, tell))
-    except KeyboardInterrupt:
-        print("\nstopped; the temporary project is gone", file=sys.stderr)
-        return 130
+        with _stopped_by_signals():
+            checks = list(run_bench(names, place, tell))
+    except (_Stopped, KeyboardInterrupt) as stopped:
+        print("stopped; the temporary project is gone", file=sys.stderr)
+        return 128 + getattr(stopped, "number", int(signal.SIGINT))
     passes = all(check.passes for check in checks)
     seconds = time.perf_counter() - began
     if json:
@@ -62,3 +68,34 @@ def bench(
     words = f"not as expected: {', '.join(failed)}" if failed else "all as expected"
     print(f"\n{words}; {seconds:.0f} s")
     return 0 if passes else 1
+
+
+class _Stopped(BaseException):
+    """A signal asked for the end; no mistake of a stage, so that none takes it for one."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
+
+
+@contextmanager
+def _stopped_by_signals() -> Iterator[None]:
+    """Let ctrl+c, a polite kill and a closed terminal end the work, but not the cleaning up."""
+    asking = [
+        each
+        for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        if signal.getsignal(each) is not signal.SIG_IGN
+    ]
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        for each in asking:
+            signal.signal(each, signal.SIG_IGN)
+        os.write(2, b"\nstopping; the temporary project is taken away\n")
+        raise _Stopped(number)
+
+    before = {each: signal.signal(each, stop) for each in asking}
+    try:
+        yield
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
