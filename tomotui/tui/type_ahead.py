@@ -21,6 +21,7 @@ from textual.widget import Widget
 from textual.widgets import Input
 
 from tomotui.tui.prompting import Prompting
+from tomotui.tui.screens.first_reading import FirstReading
 
 ROUNDS = 4
 """Ways up with nothing new, after which a key has had its effects: enter in a line becomes
@@ -29,6 +30,9 @@ LOOK_SECONDS = 0.1
 _MOVING = frozenset({"list", "log", "slice", "triple", "surface", "ortho", "plane", "class"})
 _MOVES = frozenset({"up", "down", "left", "right", "next", "previous", "page_up", "page_down"})
 """Scopes of actions, and their names, that only move a cursor or a picture."""
+_ABOUT_ROWS = frozenset({"list", "dataset", "job"})
+_NOT_ABOUT_ROWS = frozenset({"list.filter", "dataset.import"})
+"""Scopes of actions that do something with the rows of a list, and those of them that do not."""
 MOST_SECONDS = 10.0
 """After this time keys for a screen that does not come are dropped; the program can be left."""
 
@@ -67,11 +71,27 @@ class TypeAhead(Prompting):
         """Let a key through, or keep it back; leave everything else to Textual."""
         if not isinstance(event, events.Key | events.Paste) or event.is_forwarded:
             await super().on_event(event)
-        elif self._follower is not None or self.n_awaited or self._kept_back:
+        elif self._is_behind_others() or self._keeps_until_read(event):
             self._kept_back.append(event)
             self._look_after_it()
         else:
             await self._let_through(event)
+
+    def _is_behind_others(self) -> bool:
+        return self._follower is not None or bool(self.n_awaited or self._kept_back)
+
+    def _keeps_until_read(self, event: events.Key | events.Paste) -> bool:
+        """Keep a key about what is listed where nothing is listed yet; tell whether that is so."""
+        screen, focused = self._where()
+        if not isinstance(screen, FirstReading) or not screen.is_unread:
+            return False
+        if isinstance(focused, Input) or isinstance(event, events.Paste):
+            return False
+        action = self._action_of(screen, event)
+        is_kept = action.partition(".")[0] in _ABOUT_ROWS and action not in _NOT_ABOUT_ROWS
+        if is_kept:
+            screen.keep_keys_until_read()
+        return is_kept
 
     async def _let_through(self, event: events.Key | events.Paste) -> None:
         self._kept_since = time.monotonic()
@@ -90,9 +110,14 @@ class TypeAhead(Prompting):
             return isinstance(event, events.Paste) or event.is_printable
         if screen is None or isinstance(event, events.Paste):
             return False
-        active = screen.active_bindings.get(event.key)
-        scope, _, name = ((active.binding.id if active else "") or "").partition(".")
+        scope, _, name = self._action_of(screen, event).partition(".")
         return scope in _MOVING and name in _MOVES
+
+    @staticmethod
+    def _action_of(screen: Screen[Any], event: events.Key) -> str:
+        """Return the action of a key on a screen; empty where it has none."""
+        active = screen.active_bindings.get(event.key)
+        return (active.binding.id if active else "") or ""
 
     # ---- following a key
 
@@ -102,6 +127,8 @@ class TypeAhead(Prompting):
 
     def _follow(self, rounds: int = ROUNDS) -> None:
         self._follower = follower = Follower(self._where(), rounds)
+        # Textual lets messages rise no further than to their sender.
+        follower.set_sender(self)
         if follower.first is None or not follower.first.post_message(follower):
             self._look_after_it()
 
@@ -117,6 +144,8 @@ class TypeAhead(Prompting):
         else:
             self._follower = None
             while self._kept_back and self._follower is None:
+                if self._keeps_until_read(self._kept_back[0]):
+                    break
                 await self._let_through(self._kept_back.popleft())
 
     def keys_go_on(self) -> None:

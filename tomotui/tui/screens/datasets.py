@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import ClassVar
 
 from textual import events, on
@@ -16,7 +16,7 @@ from tomotui.jobs.figures import NOTHING
 from tomotui.records import JobRequest, Target
 from tomotui.tui.actions import bindings
 from tomotui.tui.feeds import Feed, Observation
-from tomotui.tui.screens.base import Frame
+from tomotui.tui.screens.first_reading import FirstReading
 from tomotui.tui.screens.series_words import (
     FIGURES,
     SORTS,
@@ -39,7 +39,7 @@ FIRST_PICTURE_SECONDS = 0.15
 """The list is drawn before anything that pictures need is imported."""
 
 
-class DatasetsScreen(Frame):
+class DatasetsScreen(FirstReading):
     """The matrix of tilt series and stages, with details of the one under the cursor.
 
     Parameters
@@ -78,8 +78,6 @@ class DatasetsScreen(Frame):
         self.snapshot = DatasetsSnapshot()
         self.detail: SeriesDetail | None = None
         self._arrived = False
-        self._has_read = False
-        self._when_read: list[Callable[[], object]] = []
         self._detail_feed: Feed[SeriesDetail | None] | None = None
         self._picture_is_due = False
 
@@ -157,7 +155,7 @@ class DatasetsScreen(Frame):
         seen = message.observation
         self.set_alarm(seen.error)
         if seen.value is None:
-            self._go_on_when_read()
+            self.reading_came(False)
             return
         self.snapshot = seen.value
         self.counts = seen.value.counts
@@ -167,25 +165,7 @@ class DatasetsScreen(Frame):
             self._arrived = True
             if self.tomotui.session.series:
                 self.table.go_to_key(self.tomotui.session.series)
-        self._has_read = True
-        self._go_on_when_read()
-
-    def when_read(self, do: Callable[[], object]) -> None:
-        """Do something on what is listed; before the first reading, as soon as that is there."""
-        if self._has_read:
-            do()
-            return
-        self.say("the project is being read; this follows")
-        self._when_read.append(do)
-        self.tomotui.await_screen()
-
-    def _go_on_when_read(self) -> None:
-        """Do what waited for the first reading; drop it when the project cannot be read."""
-        waiting, self._when_read = self._when_read, []
-        for do in waiting:
-            if self._has_read and self.is_current:
-                do()
-            self.tomotui.screen_has_come()
+        self.reading_came(True)
 
     def _show_rows(self) -> None:
         figures = self.snapshot.figures

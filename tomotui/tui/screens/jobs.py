@@ -18,6 +18,7 @@ from tomotui.project import Project
 from tomotui.records import Job
 from tomotui.tui.actions import bindings
 from tomotui.tui.feeds import Feed, Observation
+from tomotui.tui.screens.first_reading import FirstReading
 from tomotui.tui.screens.job_keys import JobKeysFrame, task_log
 from tomotui.tui.screens.job_words import JOB_COLUMNS, job_row, job_summary, silence_of
 from tomotui.tui.session import PicksWish
@@ -33,7 +34,7 @@ SEARCHES = ("match", "pick")
 """Stages whose jobs find particles."""
 
 
-class JobsScreen(JobKeysFrame):
+class JobsScreen(JobKeysFrame, FirstReading):
     """The table of jobs, with the log of the one under the cursor."""
 
     mode = "jobs"
@@ -121,6 +122,7 @@ class JobsScreen(JobKeysFrame):
         seen = message.observation
         self.set_alarm(seen.error)
         if seen.value is None:
+            self.reading_came(False)
             return
         self.snapshot = seen.value
         self.counts = seen.value.counts
@@ -131,6 +133,7 @@ class JobsScreen(JobKeysFrame):
             self._arrived = True
             if self.tomotui.session.job is not None:
                 self.table.go_to_key(str(self.tomotui.session.job))
+        self.reading_came(True)
 
     def _show_rows(self) -> None:
         now, look, ascii_only = time.time(), self.tomotui.look, self.tomotui.ascii_only
