@@ -15,7 +15,7 @@ from tests.cli.conftest import end_all, wait_until
 from tomotui.formats.mrc import read_volume
 from tomotui.jobs import agent_status
 from tomotui.jobs.liveness import kill_session, this_host
-from tomotui.jobs.recipe import read_recipe
+from tomotui.jobs.recipe_reading import read_recipe
 from tomotui.jobs.specification import WORKER_FILE, WorkerInfo
 from tomotui.project import Project
 from tomotui.records import Alignment, Status, Tomogram

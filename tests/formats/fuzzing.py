@@ -448,7 +448,8 @@ def _own_targets() -> list[Target]:
     from tomotui.formats.networks import read_description
     from tomotui.jobs.events import read_events
     from tomotui.jobs.files import UnreadableFile, read_model
-    from tomotui.jobs.recipe import RecipeError, read_recipe
+    from tomotui.jobs.recipe import RecipeError
+    from tomotui.jobs.recipe_reading import read_recipe
     from tomotui.jobs.specification import TaskResult, TaskSpecification
     from tomotui.records import Event
     from tomotui.records.particle_table import ParticleTable

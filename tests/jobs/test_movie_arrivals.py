@@ -10,7 +10,8 @@ import tifffile
 
 from tests.jobs.microscope import SIZE, leave_series
 from tomotui.jobs.arrivals import Arrivals, Look
-from tomotui.jobs.recipe import Recipe, RecipeError, read_recipe
+from tomotui.jobs.recipe import Recipe, RecipeError
+from tomotui.jobs.recipe_reading import read_recipe
 from tomotui.jobs.watch_presence import WatchOptions
 from tomotui.jobs.watcher import Happening, Watcher
 from tomotui.project import Project

@@ -5,9 +5,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tomotui.jobs.recipe import RecipeError, read_recipe
+from tomotui.jobs.recipe import RecipeError
 from tomotui.jobs.recipe_files import SHIPPED, find_recipe, recipe_text
 from tomotui.jobs.recipe_history import recipe_of_history
+from tomotui.jobs.recipe_reading import read_recipe
 from tomotui.jobs.recipe_running import queue_recipe
 from tomotui.project import Project, ProjectError
 from tomotui.records import Status

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from tomotui.jobs.recipe import Recipe, read_recipe
+from tomotui.jobs.recipe import Recipe
 from tomotui.jobs.recipe_files import recipe_text
 from tomotui.jobs.recipe_planning import plan_recipe, series_meant
+from tomotui.jobs.recipe_reading import read_recipe
 from tomotui.jobs.recipe_running import queue_plan, queue_recipe
 from tomotui.project import Project, ProjectError
 from tomotui.records import AnyRecord, Job, Status, Task

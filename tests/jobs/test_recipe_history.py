@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tomotui.jobs.recipe import read_recipe
 from tomotui.jobs.recipe_files import recipe_text
 from tomotui.jobs.recipe_history import recipe_of_history
+from tomotui.jobs.recipe_reading import read_recipe
 from tomotui.project import Project
 from tomotui.records import (
     AnyRecord,

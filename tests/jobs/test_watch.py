@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.jobs.microscope import age, cut, leave_mdoc, leave_series, leave_stack
-from tomotui.jobs.recipe import Recipe, RecipeError, read_recipe
+from tomotui.jobs.recipe import Recipe, RecipeError
+from tomotui.jobs.recipe_reading import read_recipe
 from tomotui.jobs.watch import AlreadyWatched, checked_recipe, run_watch
 from tomotui.jobs.watch_presence import WatchOptions, status_of, watch_statuses
 from tomotui.jobs.watcher import Happening, Watcher

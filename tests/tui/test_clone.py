@@ -9,7 +9,7 @@ from textual.pilot import Pilot
 
 from tests.tui.conftest import AppMaker, until
 from tests.tui.test_launch import Submitter
-from tomotui.jobs.recipe import read_recipe
+from tomotui.jobs.recipe_reading import read_recipe
 from tomotui.jobs.recipe_running import queue_recipe
 from tomotui.project import Project
 from tomotui.records import JobRequest, Target

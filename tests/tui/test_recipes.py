@@ -9,7 +9,8 @@ from textual.widgets import Input, OptionList
 
 from tests.tui.conftest import AppMaker, request, until
 from tests.tui.test_launch import field, opened
-from tomotui.jobs.recipe import RecipeError, read_recipe
+from tomotui.jobs.recipe import RecipeError
+from tomotui.jobs.recipe_reading import read_recipe
 from tomotui.project import Project
 from tomotui.tui.saved_recipes import delete_recipe, list_recipes, save_values
 from tomotui.tui.screens.confirm import ConfirmScreen

@@ -39,8 +39,9 @@ def list_recipes(*, project: ProjectOption = None, json: JsonOption = False) -> 
     json
         Print JSON for scripts.
     """
-    from tomotui.jobs.recipe import RecipeError, read_recipe
+    from tomotui.jobs.recipe import RecipeError
     from tomotui.jobs.recipe_files import known_recipes
+    from tomotui.jobs.recipe_reading import read_recipe
 
     rows = []
     for name, path in known_recipes(project or Path.cwd()).items():

@@ -11,7 +11,8 @@ from typing import Any
 
 import platformdirs
 
-from tomotui.jobs.recipe import FORMAT, Recipe, RecipeError, read_recipe
+from tomotui.jobs.recipe import FORMAT, Recipe, RecipeError
+from tomotui.jobs.recipe_reading import read_recipe
 
 SHIPPED = Path(__file__).with_name("recipes")
 STANDARD = "standard"

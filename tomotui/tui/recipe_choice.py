@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tomotui.jobs.recipe import Recipe, RecipeError, read_recipe
+from tomotui.jobs.recipe import Recipe, RecipeError
 from tomotui.jobs.recipe_planning import plan_recipe
+from tomotui.jobs.recipe_reading import read_recipe
 from tomotui.jobs.recipe_running import notice_deaths, queue_plan
 from tomotui.project import Project, ProjectError
 from tomotui.records import Job, JobRequest, Target
