@@ -94,11 +94,14 @@ def check(file: str, /, *, project: ProjectOption = None, json: JsonOption = Fal
             step.stage,
             ", ".join(f"{key}={value}" for key, value in step.parameters.items()) or "-",
             ", ".join(step.after) or "-",
+            " ".join(filter(None, (step.where, step.profile))) or "-",
             step.when.text if step.when else "-",
         ]
         for step in found.steps
     ]
-    print_table(["step", "stage", "parameters", "after", "when"], steps)
+    print_table(["step", "stage", "parameters", "after", "where", "when"], steps)
+    if found.series:
+        print(f"takes in where they lack: {', '.join(found.series)}")
     print(f"{found.path} is in order")
     return 0
 
