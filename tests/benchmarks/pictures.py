@@ -151,10 +151,12 @@ def screens(folder: Path) -> None:
 def welcome() -> None:
     """Start where there are tilt series but no project."""
     with tempfile.TemporaryDirectory() as name:
+        cells = Path(name) / "cells"
+        cells.mkdir()
         for file in SAMPLE_FOLDER.iterdir():
-            (Path(name) / file.name).symlink_to(file)
-        os.chdir(name)
-        terminal = Terminal([sys.executable, "-m", "tomotui"], environment())
+            (cells / file.name).symlink_to(file)
+        os.chdir(cells)
+        terminal = Terminal([sys.executable, "-m", "tomotui"], environment(home=name))
         terminal.wait(12)
         terminal.picture("welcome")
         terminal.close()
@@ -258,16 +260,16 @@ def course(folder: Path) -> None:
     terminal.close()
 
 
-def environment() -> dict[str, str]:
+def environment(home: str = "") -> dict[str, str]:
     """Describe a terminal that draws everything, and folders without a history."""
-    for name in ("TMUX", "NO_COLOR", "TERM_PROGRAM"):
+    for name in ("TMUX", "NO_COLOR", "TERM_PROGRAM", "XDG_STATE_HOME", "XDG_CONFIG_HOME"):
         os.environ.pop(name, None)
     return {
         "TERM": "xterm-256color",
         "COLORTERM": "truecolor",
         "TOMOTUI_GLYPHS": "octant",
-        "XDG_STATE_HOME": tempfile.mkdtemp(),
-        "XDG_CONFIG_HOME": tempfile.mkdtemp(),
+        # Paths below it are shown from ~ on.
+        "HOME": home or tempfile.mkdtemp(),
         "LANG": "C.UTF-8",
     }
 

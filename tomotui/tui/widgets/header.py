@@ -26,10 +26,11 @@ MODES = (
 )
 """Name of each mode, its title, and what is said of it where there is less room, in the order of
 work."""
-_LEAST_OF_MODES = 3 * len(MODES) + 1
-"""Cells that the keys of all modes take, and the spaces about the title of one."""
+_ABOUT_A_MODE, _OF_A_KEY, _ABOUT_A_PROJECT = 4, 3, 4
+"""Cells about the title of the present mode, of the key of another, about a project's name."""
 _TITLES = tuple((name, title, short, "") for name, title, short in MODES)
 _NAME = " tomotui "
+"""What the line begins with."""
 _QUIET = "no jobs at work  "
 
 
@@ -91,9 +92,13 @@ class HeaderLine(Widget):
         project = shortened(state.project, max(room // 4, 8))
         modes = tuple(zip(MODES, state.mode_keys, strict=True)) if state.mode else ()
         needed = sum(len(crumb) + 3 for crumb in state.crumbs)
-        least = _LEAST_OF_MODES + len(state.mode) + needed if state.mode else 0
+        alone = len(state.mode) + _ABOUT_A_MODE + needed if state.mode else 0
+        n_others = max(sum(bool(key) for _, key in modes) - 1, 0)
+        least = alone + _OF_A_KEY * n_others
+        named = len(_NAME) + len(project) + _ABOUT_A_PROJECT
+        all_fit = named - len(_NAME) + least <= room
         # Where there is little room the project's name says enough.
-        if not project or len(_NAME) + len(project) + 4 + least <= room:
+        if not project or named + least <= room or (not all_fit and named + alone <= room):
             line.append(_NAME, Style(color=look.primary, bold=True))
             line.append(f"{'/' if ascii_only else '·'} " if project else "", look.dim)
         else:
