@@ -103,7 +103,9 @@ def _settings() -> Check:
     place = platformdirs.user_state_path("tomotui")
     nearest = next(path for path in (place, *place.parents) if path.is_dir())
     if os.access(nearest, os.W_OK | os.X_OK):
-        return Check("settings", "ok", f"kept in {place}")
+        is_at_home = place.is_relative_to(Path.home())
+        shown = Path("~", place.relative_to(Path.home())) if is_at_home else place
+        return Check("settings", "ok", f"kept in {shown}")
     return Check(
         "settings",
         "warn",
