@@ -3,7 +3,8 @@
 One crowded field of ribosomes and a vesicle is taken in twice: as a microscope would leave it, for
 what finds the geometry and the CTF, and with both as they truly are, for what comes after. Then
 one stage that fails does not spoil what is said of the next, and places can be compared without a
-change of frame. A few movies of a smaller field serve motion correction.
+change of frame. A few movies of a smaller field serve motion correction, and a few images with
+finer pixels the CTF.
 """
 
 from __future__ import annotations
@@ -24,9 +25,10 @@ from tomotui.simulate import (
 )
 
 if TYPE_CHECKING:
+    from tomotui.records import Ctf
     from tomotui.simulate import Simulation
 
-RAW, KNOWN, MOVIES = "raw", "known", "movies"
+RAW, KNOWN, MOVIES, RINGS = "raw", "known", "movies", "rings"
 SPECIES = "ribosome"
 DIAMETER_ANGSTROM = 270.0
 N_FRAMES = 6
@@ -59,6 +61,21 @@ MOVIE_SERIES = SimulationParameters(
     ice_noise=0.0,
     truth_binning=0,
 )
+RINGS_SERIES = SimulationParameters(
+    name=RINGS,
+    seed=10,
+    size_px=512,
+    pixel_size_angstrom=3.0,
+    thickness_angstrom=600.0,
+    tilt_min_deg=-30.0,
+    tilt_max_deg=30.0,
+    tilt_step_deg=10.0,
+    dose_e_per_a2=6.0,
+    n_particles=25,
+    n_vesicles=0,
+    truth_binning=0,
+)
+"""Pixels fine enough for rings: at those of the other series a CTF cannot be measured."""
 
 Tell = Callable[[str], None]
 
@@ -128,3 +145,19 @@ def make_movies(scene: Scene, tell: Tell) -> None:
     tell("simulating movies")
     simulation = simulate_tilt_series(MOVIE_SERIES)
     write_movie_series(simulation, scene.movies, N_FRAMES)
+
+
+def make_rings(scene: Scene, tell: Tell) -> tuple[Path, Path, Ctf]:
+    """Write the series that the CTF is measured on; only where that is to be judged.
+
+    Returns
+    -------
+    The stack, the file of its true alignment, and its true CTF.
+    """
+    tell("simulating images with rings")
+    simulation = simulate_tilt_series(RINGS_SERIES)
+    stack = write_simulation(simulation, scene.folder / RINGS)[0]
+    series = simulation.series.replace(stack_path=str(stack))
+    known = scene.folder / f"{RINGS}-known"
+    write_relion(known, [(series, simulation.alignment, simulation.ctf)])
+    return stack, known / scene.known_geometry.name, simulation.ctf
