@@ -5,25 +5,21 @@ from __future__ import annotations
 from pathlib import Path
 from typing import ClassVar
 
-from rich.segment import Segment
-from rich.style import Style
 from textual import events, work
 from textual.binding import BindingType
 from textual.message import Message
-from textual.strip import Strip
 
 from tomotui.tui.actions import bindings
-from tomotui.tui.theme import FALLBACK, Look
-from tomotui.tui.widgets.log_file import ERROR, NO_LOG, Page, files_beside
+from tomotui.tui.widgets.log_drawing import LogDrawing
+from tomotui.tui.widgets.log_file import Page, files_beside
 from tomotui.tui.widgets.log_reader import Answer, LogReader, Wish
-from tomotui.tui.widgets.log_search import LogSearching
 from tomotui.tui.widgets.log_times import TIMES, Times, with_times
 
 _WHEEL_ROWS = 3
 _TIMES_WORDS = {"clock": "", "passed": "time since the line before", "none": "no times"}
 
 
-class LogView(LogSearching, can_focus=True):
+class LogView(LogDrawing, can_focus=True):
     """Shows lines of a file around one place, and follows its end.
 
     A thread reads what is seen and a little around it, whatever the size of the file. The bar at
@@ -58,13 +54,8 @@ class LogView(LogSearching, can_focus=True):
         self.path: Path | None = None
         self.reading: Path | None = None
         """The file that is seen: ``path``, or one beside it."""
-        self.size_bytes = 0
-        self.error = self.silence = ""
         self.following = True
-        self.wrapping = False
         self.times: Times = "clock"
-        self._texts: list[str] = []
-        self._left = 0
         self._goal: int | None = None
         """Where the line begins that is to be gone to once the file is read."""
         self._owed = 0
@@ -273,14 +264,6 @@ class LogView(LogSearching, can_focus=True):
             words.insert(0, f"searching {round(100 * self.progress)}%")
         return " · ".join(words)
 
-    @property
-    def part(self) -> float:
-        """How much of the file stands above the last row that is seen, 0..1."""
-        if not self._rows or not self.size_bytes:
-            return 1.0
-        number, _ = self._rows[min(self._top + self.size.height, len(self._rows)) - 1]
-        return min(self.page.lines[number].end / self.size_bytes, 1.0)
-
     # ---- going
 
     def _set_following(self, following: bool) -> None:
@@ -386,42 +369,3 @@ class LogView(LogSearching, can_focus=True):
             self.app.notify("no other output lies beside this log")
         else:
             self._read(files[(at + 1) % len(files)])
-
-    # ---- drawing
-
-    def render_line(self, y: int) -> Strip:
-        """Draw one row."""
-        look: Look = getattr(self.app, "look", FALLBACK)
-        width, row = self.size.width, y + self._top
-        ground = Style(bgcolor=look.background)
-        if row >= len(self._rows):
-            words = self._instead if not self._rows and y == 0 else ""
-            said = Strip([Segment(f" {words}", look.style("dim") + ground)])
-            return said.adjust_cell_length(width, ground)
-        number, start = self._rows[row]
-        text, line = self._texts[number], self.page.lines[number]
-        if line.start == self.found:
-            ground = Style(bgcolor=look.cursor)
-        ink = look.style("error" if ERROR.search(line.text) else "foreground") + ground
-        left = start if self.wrapping else self._left
-        content = Strip(self.with_matches(text, ink, look)).crop(left, left + width - 2)
-        strip = Strip([Segment(" ", ground), *content]).adjust_cell_length(width - 1, ground)
-        return Strip([*strip, self._bar(y, look)])
-
-    @property
-    def _instead(self) -> str:
-        """What is said where there is no line: why, and whether any may come."""
-        if self.error and (self.error != NO_LOG or not self.silence):
-            return self.error
-        return self.silence or "nothing said yet"
-
-    def _bar(self, y: int, look: Look) -> Segment:
-        """Return a cell of the bar that tells which part of the file is seen."""
-        height, blank = self.size.height, Style(bgcolor=look.background)
-        if self.page.is_first and self.page.is_last and len(self._rows) <= height:
-            return Segment(" ", blank)
-        ascii_only = getattr(self.app, "ascii_only", False)
-        here = round(self.part * (height - 1)) if not self.following else height - 1
-        if y == here:
-            return Segment("#" if ascii_only else "█", look.style("primary") + blank)
-        return Segment("|" if ascii_only else "│", look.style("dim") + blank)
