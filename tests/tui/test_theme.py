@@ -7,9 +7,10 @@ import pytest
 
 from tomotui.records import Status
 from tomotui.resources import themes_folder
+from tomotui.tui import theme
 from tomotui.tui.raster.palette import LUT_NAMES
 from tomotui.tui.status import ASCII_GLYPHS, GLYPHS, MOODS, SIGNS
-from tomotui.tui.theme import FALLBACK, ThemeError, ThemeShelf, contrast, read_theme
+from tomotui.tui.theme import FALLBACK, Look, ThemeError, ThemeShelf, contrast, read_theme
 
 FILES = sorted(themes_folder().glob("*.toml"))
 
@@ -107,3 +108,24 @@ def test_a_saved_file_is_read_again_and_a_broken_one_leaves_the_theme(tmp_path: 
 
 def test_without_any_theme_file_the_program_still_has_colours(tmp_path: Path) -> None:
     assert ThemeShelf((tmp_path,)).named("vitreous") is FALLBACK
+
+
+def test_a_start_reads_the_theme_it_needs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    own = tmp_path / "own"
+    own.mkdir()
+    reads: list[Path] = []
+
+    def read(path: Path) -> Look:
+        reads.append(path)
+        return read_theme(path)
+
+    monkeypatch.setattr(theme, "read_theme", read)
+    shelf = ThemeShelf((themes_folder(), own))
+    assert shelf.named("carbon").name == "carbon"
+    assert [path.stem for path in reads] == ["carbon"]
+    assert list(shelf.looks) == [path.stem for path in FILES]
+    assert len(reads) == len(FILES)
+    # Another file may hold a theme of that name: the user's wins.
+    text = (themes_folder() / "carbon.toml").read_text().replace('"Carbon', '"Mine')
+    (own / "mine.toml").write_text(text)
+    assert ThemeShelf((themes_folder(), own)).named("carbon") == read_theme(own / "mine.toml")

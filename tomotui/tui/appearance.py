@@ -69,9 +69,8 @@ class Appearance(FrameAcknowledgements, SendsChanges, App[int], inherit_bindings
         self.preferences = session.load_preferences()
         self.keymap_name = keymap.DEFAULT_KEYMAP
         self._wanted_theme = theme
-        for look in self.shelf.looks.values():
-            self.register_theme(look.to_textual())
         wanted = self.shelf.named(self._theme_at_start())
+        self.register_theme(wanted.to_textual())
         # Set without telling anybody: Textual would parse all style sheets again for each screen.
         self.set_reactive(App.theme, wanted.name)
         self.stylesheet.set_variables(self.get_css_variables())
@@ -99,7 +98,7 @@ class Appearance(FrameAcknowledgements, SendsChanges, App[int], inherit_bindings
         if self.capability.colours == "mono":
             return COLOURLESS_THEME
         chosen = self._wanted_theme or self.preferences.theme
-        if chosen in self.shelf.looks:
+        if chosen is not None and self.shelf.named(chosen).name == chosen:
             return chosen
         if self.capability.colours == "16":
             return SIXTEEN_COLOUR_THEME

@@ -284,6 +284,8 @@ def read_theme(path: Path) -> Look:
 class ThemeShelf:
     """The themes there are, each with its file, kept up to date by looking at the folders.
 
+    A start needs one theme: the files of the others are read when somebody asks for them.
+
     Parameters
     ----------
     folders
@@ -294,11 +296,18 @@ class ThemeShelf:
         if folders is None:
             folders = (themes_folder(), user_themes_folder())
         self.folders = tuple(folders)
-        self.looks: dict[str, Look] = {}
+        self._looks: dict[str, Look] = {}
+        self._has_all = False
         self.problems: dict[Path, str] = {}
         self._times: dict[Path, int] = {}
         self._names: dict[Path, str] = {}
-        self.refresh()
+
+    @property
+    def looks(self) -> dict[str, Look]:
+        """All themes, by name."""
+        if not self._has_all:
+            self.refresh()
+        return self._looks
 
     def refresh(self) -> list[str]:
         """Look for new and changed files; returns the names of themes that have changed.
@@ -306,32 +315,57 @@ class ThemeShelf:
         A file that is broken leaves the theme as it was and is named in ``problems``.
         """
         changed: list[str] = []
-        for path in [p for folder in self.folders for p in sorted(folder.glob("*.toml"))]:
-            try:
-                time_ns = path.stat().st_mtime_ns
-            except OSError:
-                continue
-            if self._times.get(path) == time_ns:
-                continue
-            self._times[path] = time_ns
-            try:
-                look = read_theme(path)
-            except ThemeError as error:
-                self.problems[path] = str(error)
-                continue
-            self.problems.pop(path, None)
-            self._names[path] = look.name
-            self.looks[look.name] = look
-            changed.append(look.name)
-        if not self.looks:
-            self.looks[FALLBACK.name] = FALLBACK
+        paths = [path for folder in self.folders for path in sorted(folder.glob("*.toml"))]
+        for path in paths:
+            is_told = self._has_all or path in self._times
+            name = self._read_changed(path)
+            if name is not None and is_told:
+                changed.append(name)
+        self._has_all = True
+        # In the order of the files, whichever was read first.
+        names = dict.fromkeys(self._names[path] for path in paths if path in self._names)
+        self._looks = {name: self._looks[name] for name in [*names, *self._looks]}
+        if not self._looks:
+            self._looks[FALLBACK.name] = FALLBACK
         return changed
+
+    def _read_changed(self, path: Path) -> str | None:
+        """Read a file that is new or has changed; return the name of its theme."""
+        try:
+            time_ns = path.stat().st_mtime_ns
+        except OSError:
+            return None
+        if self._times.get(path) == time_ns:
+            return None
+        self._times[path] = time_ns
+        try:
+            look = read_theme(path)
+        except ThemeError as error:
+            self.problems[path] = str(error)
+            return None
+        self.problems.pop(path, None)
+        self._names[path] = look.name
+        self._looks[look.name] = look
+        return look.name
 
     def named(self, name: str) -> Look:
         """Return a theme, or the default one when there is none of that name."""
+        if not self._has_all and name not in self._looks:
+            self._read_alone(name)
+        if name in self._looks:
+            return self._looks[name]
         return (
             self.looks.get(name) or self.looks.get(DEFAULT_THEME) or next(iter(self.looks.values()))
         )
+
+    def _read_alone(self, name: str) -> None:
+        """Read the file that is called like a theme, unless another may hold that theme too."""
+        first, *others = self.folders
+        if any(path for folder in others for path in folder.glob("*.toml")):
+            return
+        for path in first.glob("*.toml"):
+            if path.stem == name:
+                self._read_changed(path)
 
 
 def contrast(first: str, second: str) -> float:
