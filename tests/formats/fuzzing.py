@@ -409,8 +409,8 @@ def _image_targets() -> list[Target]:
             return opened.read(0)
 
     def movie(path: Path) -> object:
-        opened = open_movie(path)
-        return opened.read(0)
+        with open_movie(path) as opened:
+            return opened.read(0)
 
     def gain(path: Path) -> object:
         return read_gain(path, (8, 10))

@@ -345,8 +345,8 @@ def _other_targets() -> list[Target]:
         return read_contours(path, known)
 
     def eer(path: Path) -> object:
-        movie = open_eer(path, Fractions(raw_frames=2))
-        return movie.read(0)
+        with open_eer(path, Fractions(raw_frames=2)) as movie:
+            return movie.read(0)
 
     return [
         Target("contours csv", ".csv", contours, (_CONTOURS,)),

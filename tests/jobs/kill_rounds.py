@@ -69,12 +69,22 @@ def _round(folder: Path, number: int, victim: str, chance: random.Random) -> Rou
             if states == {Status.DONE}:
                 break
             if all(state.is_finished for state in states):
+                if victim in ("agent", "screens"):
+                    return Round(victim, hits, 0, list(_failures(project, (job, after))))
                 retried += project.retry(job.id) + project.retry(after.id)
             if time.monotonic() > deadline:
                 return Round(victim, hits, retried, [f"jobs {states} after {_PATIENCE_SECONDS} s"])
             ensure_agent(folder)
             time.sleep(0.1)
         return Round(victim, hits, retried, list(_wrong(project, (job, after), names)))
+
+
+def _failures(project: Project, jobs: tuple[Job, ...]) -> Iterator[str]:
+    """Yield what failed though neither a worker nor its supervisor was killed."""
+    for job in jobs:
+        for task in project.tasks(job.id):
+            if task.status != Status.DONE:
+                yield f"{job.name} of {task.target} {task.status}: {task.error}"
 
 
 def _open_screens(folder: Path) -> int:

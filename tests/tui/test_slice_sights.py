@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ from tomotui.tui.screens.slices_mode import SlicesMode
 from tomotui.tui.screens.still import StillScreen
 from tomotui.tui.slice_layers import read_layers
 from tomotui.tui.widgets.ortho_triple import OrthoTriple
-from tomotui.tui.widgets.status_bar import Hints
+from tomotui.tui.widgets.status_bar import Hints, StatusBar
 
 OCTANT = Capability(glyphs="octant")
 
@@ -79,6 +80,10 @@ async def slices(pilot: Pilot[Any], app: TomotuiApp) -> SlicesMode:
 
 def status(screen: SlicesMode) -> str:
     return str(screen.query_one("#slices-status").render())
+
+
+def said(screen: SlicesMode) -> str:
+    return " ".join(str(one.render()) for one in screen.query_one(StatusBar).query("*"))
 
 
 def at_rest(screen: SlicesMode) -> Callable[[], bool]:
@@ -183,11 +188,14 @@ async def test_blinking_by_the_clock_ends_with_the_key(make_app: AppMaker, place
         await pilot.press("B")
         assert screen._blinker is None
         for _ in range(4):
+            is_new = partial(lambda before: status(screen) != before, status(screen))
             await pilot.press("D")
+            await until(pilot, is_new)
             await until(pilot, lambda: "opening" not in status(screen))
-            if "half1.mrc" in status(screen):
+            if "half1.mrc" in status(screen) + said(screen):
                 break
-        assert "half1.mrc" in status(screen), "a file that is gone is named"
+        else:
+            pytest.fail("a file that is gone is not named")
         await pilot.press("j")
         await until(pilot, at_rest(screen))
         assert "half1.mrc" not in status(screen)

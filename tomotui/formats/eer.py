@@ -38,13 +38,16 @@ def open_eer(path: Path, fractions: Fractions) -> Movie:
     """
     import tifffile
 
+    file: Any = None
     try:
-        file: Any = tifffile.TiffFile(path)
+        file = tifffile.TiffFile(path)
         # By their number: a damaged chain of pages that leads back into itself has no end.
         every = (file.pages[number] for number in range(len(file.pages)))
         pages = [page for page in every if int(page.compression) in _RUN_BITS]
         shapes = {tuple(int(side) for side in page.shape) for page in pages}
     except _DAMAGE as error:
+        if file is not None:
+            file.close()
         raise FormatError(f"{path} cannot be read as EER: {error}", "copy it again") from error
     if not pages:
         file.close()

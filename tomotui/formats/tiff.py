@@ -55,8 +55,9 @@ class TiffStack:
             MemoryError,
             struct.error,
         )
+        opened: Any = None
         try:
-            self._file: Any = tifffile.TiffFile(self.path)
+            self._file = opened = tifffile.TiffFile(self.path)
             n_pages = len(self._file.pages)
             page = self._file.pages[0]
             page_shape = tuple(page.shape)
@@ -64,6 +65,8 @@ class TiffStack:
             is_possible = page.nbytes <= max(_MOST_FROM_LITTLE, _DENSEST * n_held)
             self.pixel_size_angstrom = _pixel_size(page)
         except self._damage as error:
+            if opened is not None:
+                opened.close()
             raise FormatError(
                 f"{self.path} cannot be read as TIFF: {error}", "copy it again"
             ) from error
