@@ -111,7 +111,8 @@ def beginning() -> list[tuple[Image.Image, int]]:
         raw = Path(name) / "session" / "raw"
         shutil.copytree(sample_data_folder(), raw, ignore=shutil.ignore_patterns("*.md", "*.txt"))
         os.chdir(raw.parent)
-        terminal = Terminal([sys.executable, "-m", "tomotui"], environment(), COLUMNS, LINES)
+        command = [sys.executable, "-m", "tomotui"]
+        terminal = Terminal(command, environment(home=name), COLUMNS, LINES)
         frames = taken(terminal, BEGINNING)
         terminal.close()
         os.chdir("/")
