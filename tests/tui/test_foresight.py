@@ -12,6 +12,7 @@ from textual.pilot import Pilot
 from tests.tui.conftest import STAGES, AppMaker, finish, request, until
 from tomotui.project import Project
 from tomotui.records import JobRequest, Network, Status, Target
+from tomotui.stages import all_stages, get
 from tomotui.stages.base import Stage
 from tomotui.stages.restore import RestoreStage
 from tomotui.stages.restore_train import RestoreTrainStage
@@ -105,6 +106,12 @@ async def test_a_missing_network_is_told_with_what_makes_it(make_app: AppMaker) 
         assert "there is no network yet: run restore-train first" in words_of(form)
         field(form, "network").set_value("nine")
         await until(pilot, lambda: "there is no network nine: run" in words_of(form))
+
+
+def test_networks_come_from_trainings_for_the_same() -> None:
+    every = all_stages()
+    assert makers_of("network", get("restore"), every) == {"restore-train"}
+    assert makers_of("network", get("pick"), every) == {"pick-train"}
 
 
 async def test_an_unfinished_training_is_waited_for(make_app: AppMaker, folder: Path) -> None:

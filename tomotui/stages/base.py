@@ -256,6 +256,8 @@ class Stage(ABC):
         newest tomogram as it was measured, also where a restored one is newer.
     uses_network
         Purpose of the networks it takes; empty for none.
+    makes_network
+        What the networks are for that it trains.
     takes_particles
         Whether it works on particles: those of the sets that its parameter ``particles`` names,
         of all sets of picks when it names none. Sets that were made from others, by refinement
@@ -275,6 +277,7 @@ class Stage(ABC):
     shares_work: ClassVar[bool] = False
     takes_restored: ClassVar[bool] = False
     uses_network: ClassVar[str] = ""
+    makes_network: ClassVar[str] = ""
     takes_particles: ClassVar[bool] = False
 
     @abstractmethod

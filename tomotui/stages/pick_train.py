@@ -74,6 +74,7 @@ class PickTrainStage(Stage):
     scope = "sample"
     shares_work = True
     uses_network = PURPOSE
+    makes_network = PURPOSE
     takes_particles = True
 
     def batch_of(self, parameters: PickTrainParameters, device: str) -> int:

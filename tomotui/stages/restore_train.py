@@ -140,6 +140,7 @@ class RestoreTrainStage(Stage):
     needs = "gpu"
     scope = "sample"
     shares_work = True
+    makes_network = PURPOSE
 
     def batch_of(self, parameters: RestoreTrainParameters, device: str) -> int:
         """Return the batch that was asked for, or that of the preset."""

@@ -84,6 +84,7 @@ def makers_of(kind: str, stage: Stage, stages: Sequence[Stage]) -> set[str]:
         and each.name != stage.name
         # What a network has made of a tomogram is a tomogram that few stages take.
         and not (kind == "tomogram" and each.uses_network and not stage.takes_restored)
+        and not (kind == "network" and each.makes_network != stage.uses_network)
     }
 
 
