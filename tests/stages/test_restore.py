@@ -279,6 +279,7 @@ def test_the_cost_is_told_before_it_starts() -> None:
     assert " h and " in longer
 
 
+@pytest.mark.slow
 def test_several_processes_train_one_network(sample: Sample, tmp_path: Path) -> None:
     """As torchrun starts them: one result, and weights that both have moved."""
     specification = TaskSpecification(

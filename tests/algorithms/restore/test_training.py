@@ -120,6 +120,7 @@ def test_nothing_is_filled_into_data_without_structure(
     assert found.agreement > 0.5
 
 
+@pytest.mark.slow
 def test_going_on_is_as_if_nothing_had_happened(scene: Any) -> None:
     def losses(trainer: Trainer, steps: int) -> list[float]:
         found: list[float] = []
