@@ -76,6 +76,24 @@ def measure_hold() -> None:
         figure(f"{name}: sent", sent_mb, "MB")
 
 
+def measure_program(folder: Path) -> None:
+    """Report the same of the whole program: from a key to its picture, and a key held for 3 s."""
+    terminal = Terminal(["-m", "tomotui", str(folder / "project")], state=folder)
+    terminal.run_until("ts_001")
+    terminal.press(":slices\r")
+    terminal.settle(quiet=2.5)
+    for name, rate, target in (("12 MB/s", 12e6, "-"), ("0.4 MB/s", 0.4e6, "<= 1")):
+        terminal.rate = rate
+        asked = terminal.questions
+        for number in range(90):
+            # To and fro: the tomogram is not thick.
+            terminal.press("jk"[number // 10 % 2])
+            terminal.run(1 / 30)
+        figure(f"program, key held, {name}: settled after", terminal.settle(), "s", target)
+        figure(f"program, key held, {name}: pictures", terminal.questions - asked, "")
+    terminal.close()
+
+
 def measure_key() -> None:
     """Report the time from a key to the whole picture of the next slice, at 12 MB/s."""
     terminal = one_picture(12e6)
@@ -125,6 +143,7 @@ def main() -> None:
     measure_hold()
     with tempfile.TemporaryDirectory() as name:
         make_whole(Path(name) / "project")
+        measure_program(Path(name))
         measure_screens(Path(name))
 
 

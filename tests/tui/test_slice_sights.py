@@ -28,6 +28,7 @@ from tomotui.tui.screens.slices_mode import SlicesMode
 from tomotui.tui.screens.still import StillScreen
 from tomotui.tui.slice_layers import read_layers
 from tomotui.tui.widgets.ortho_triple import OrthoTriple
+from tomotui.tui.widgets.pacing import PacedPicture
 from tomotui.tui.widgets.status_bar import Hints, StatusBar
 
 OCTANT = Capability(glyphs="octant")
@@ -364,3 +365,26 @@ async def test_a_sharp_picture_goes_with_any_key(make_app: AppMaker, place: Path
         await pilot.press("j")
         await until(pilot, lambda: app.screen is screen)
         assert screen.slice_view.view.index == SIZE_ZYX[0] // 2, "the key only closes it"
+
+
+async def test_the_terminal_is_asked_after_each_picture(
+    make_app: AppMaker, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its answer lets the next one go: else pictures pile up on a slow link."""
+    asked: list[int] = []
+    ask = PacedPicture._ask
+
+    def recorded(picture: PacedPicture, n_bytes: int) -> None:
+        asked.append(n_bytes)
+        ask(picture, n_bytes)
+
+    monkeypatch.setattr(PacedPicture, "_ask", recorded)
+    app = make_app(place, capability=OCTANT)
+    async with app.run_test(size=(100, 30)) as pilot:
+        screen = await slices(pilot, app)
+        await until(pilot, at_rest(screen))
+        for key in "jjk":
+            asked.clear()
+            await pilot.press(key)
+            await until(pilot, lambda: asked)
+            assert asked[0] == screen.slice_view.n_bytes > 0

@@ -96,7 +96,7 @@ class AnalyseStage(Stage):
     title = "Analyse particles"
     summary = "Measure how particles lie to each other, and how evenly they are seen."
     parameters_type = AnalyseParameters
-    reports = ()
+    reports = ("particles", "tomograms", "chains", "links")
     takes = ("tilt_series", "tomogram", "alignment", "particle_set")
     scope = "sample"
     takes_particles = True

@@ -172,7 +172,7 @@ class PacedPicture(Widget):
         self._dirty = False
         self._scheduled = False
         self._in_motion = False
-        self._painted = False
+        self._painted = True
         self._answer_timer: Timer | None = None
         self._rest_timer: Timer | None = None
 
@@ -190,7 +190,10 @@ class PacedPicture(Widget):
 
     def picture_painted(self) -> None:
         """Note that the rows of the picture are being sent to the terminal."""
-        self._painted = True
+        if not self._painted:
+            self._painted = True
+            # They are written before the next message is looked at, and the question after them.
+            self.call_later(self._ask, self.n_bytes)
 
     def redraw(self) -> None:
         """Draw the present state as soon as the terminal is ready for it."""
@@ -258,14 +261,7 @@ class PacedPicture(Widget):
             self.full_bytes = n_bytes
         self._painted = False
         self.refresh()
-        self.call_after_refresh(self._ask_after_paint)
         self.picture_made()
-
-    def _ask_after_paint(self) -> None:
-        if self._painted:
-            self._ask(self.n_bytes)
-        elif self._dirty:
-            self.redraw()
 
     def _ask(self, n_bytes: int) -> None:
         """Wait for the terminal: for its answer, or by the clock where it gives none."""
