@@ -103,6 +103,7 @@ def test_a_part_of_the_series_can_be_meant(call: Call, place: Path) -> None:
         assert len(project.jobs()) == 2
 
 
+@pytest.mark.slow
 def test_what_was_done_is_saved_and_found_by_name(call: Call, place: Path) -> None:
     trial = place.parent / "trial.toml"
     call.well("recipe", "run", trial, "-p", place, "--on", "ts_1", "--wait")

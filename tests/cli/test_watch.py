@@ -97,6 +97,7 @@ def test_a_second_once_takes_nothing(call: Call, place: Path) -> None:
     assert "taken" not in [event["event"] for event in events]
 
 
+@pytest.mark.slow
 def test_interrupting_ends_the_watching_and_jobs_go_on(
     outside: Outside, place: Path, wait_until: Callable[..., None], tmp_path: Path
 ) -> None:

@@ -194,6 +194,7 @@ def test_a_name_that_is_taken_is_told_once_and_nothing_is_lost(
     assert len(jobs(project)) == 3
 
 
+@pytest.mark.slow
 def test_a_failed_import_is_tried_again_when_its_files_have_changed(
     bench: Bench, recipe: Recipe, session: Path
 ) -> None:

@@ -193,6 +193,7 @@ def test_excluded_tilts_are_left_out(
         stage_runner.run_stage("reconstruct", task, [nearly_all, alignment], parameters)
 
 
+@pytest.mark.slow
 def test_unknown_exposure_is_told_once(
     aligned_series: Any, stage_runner: ModuleType, tmp_path: Path
 ) -> None:
@@ -419,6 +420,7 @@ def test_a_specimen_off_the_middle_is_centred(
     assert sizes["centre"] < 1300 < sizes["alignment"]
 
 
+@pytest.mark.slow
 def test_a_leaning_specimen_is_levelled(
     flat: tuple[Simulation, TiltSeries], stage_runner: ModuleType, tmp_path: Path
 ) -> None:

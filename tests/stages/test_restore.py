@@ -204,6 +204,7 @@ def test_sections_teach_a_network_for_side_views(
     assert result.records[0].method == "restored 2d of wbp-hamming"
 
 
+@pytest.mark.slow
 def test_without_halves_only_the_wedge_is_filled(stage_runner: ModuleType, tmp_path: Path) -> None:
     records = make_tomogram(tmp_path, "one", 3, half_paths=None, half_kind=None)
     task = stage_runner.RecordingTask(tmp_path / "train", "vivo", threads=1)

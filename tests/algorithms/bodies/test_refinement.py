@@ -67,6 +67,7 @@ def test_rigid_particles_move_by_no_more_than_noise(make_hinge: MakeHinge) -> No
     assert motions_of(bodies).n_motions == 0
 
 
+@pytest.mark.slow
 def test_a_course_goes_on_where_it_was_stopped(make_hinge: MakeHinge) -> None:
     hinge = make_hinge(12, 10.0, 0.01)
     bodies = refined(hinge, 1)

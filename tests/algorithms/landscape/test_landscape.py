@@ -91,6 +91,7 @@ def test_what_comes_and_goes_is_told_from_what_moves(
     assert float(weighed.linear.axes.unflatten(-1, (-1, 4))[..., :3].abs().max()) == 0
 
 
+@pytest.mark.slow
 def test_it_goes_on_where_it_was_stopped(hinge: Any) -> None:
     plan = LandscapePlan(n_coordinates=2, epochs=2)
     states: list[Any] = []

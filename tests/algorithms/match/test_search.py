@@ -178,6 +178,7 @@ dist.destroy_process_group()
 """
 
 
+@pytest.mark.slow
 def test_two_processes_find_what_one_finds(planted, grid, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     meeting = tmp_path / "meeting"
     words = [sys.executable, "-c", RANK, str(Path(__file__).parent), str(meeting)]

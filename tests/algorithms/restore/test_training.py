@@ -146,6 +146,7 @@ def test_going_on_is_as_if_nothing_had_happened(scene: Any) -> None:
     assert begun + losses(second, 3) == pytest.approx(whole, rel=1e-4)
 
 
+@pytest.mark.slow
 def test_patience_ends_a_training_that_gets_no_better(scene: Any) -> None:
     trainer = trainer_of(scene, 10_000, refill_at=(), patience=2)
     trainer.best_loss = 0.0

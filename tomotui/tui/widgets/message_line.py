@@ -24,7 +24,10 @@ def message_lines(
     """Return a message with its sign, in lines of a width."""
     sign = (_ASCII_SIGNS if ascii_only else _SIGNS)[severity]
     room, more = max(width - 2 - len(sign), 8), " ..." if ascii_only else " …"
-    lines = wrap(words, room, max_lines=MOST_LINES, placeholder=more) or [""]
+    # A path is copied more easily when it is not parted at its hyphens.
+    lines = wrap(words, room, max_lines=MOST_LINES, placeholder=more, break_on_hyphens=False) or [
+        ""
+    ]
     indents = [sign, *[" " * len(sign)] * (len(lines) - 1)]
     return [f" {indent}{line}" for indent, line in zip(indents, lines, strict=True)]
 
