@@ -64,6 +64,7 @@ def all_ended(place: Path) -> bool:
         return bool(project.jobs()) and all(job.status.is_finished for job in project.jobs())
 
 
+@pytest.mark.slow
 def test_once_takes_what_is_there_and_the_board_tells_what_came_of_it(
     call: Call, place: Path, wait_until: Callable[..., None]
 ) -> None:

@@ -170,7 +170,7 @@ def test_the_working_binning_reaches_a_pixel_size_within_a_frame(
     assert working_binning(series, 8.0, 1440) == expected
 
 
-@pytest.mark.parametrize("spoiled", ["order", "pictures"])
+@pytest.mark.parametrize("spoiled", [pytest.param("order", marks=pytest.mark.slow), "pictures"])
 def test_images_that_do_not_belong_together_are_never_called_good(
     spoiled: str, aligned_series: Any, stage_runner: ModuleType, tmp_path: Path
 ) -> None:
