@@ -6,13 +6,14 @@ import json
 import os
 import signal
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tomotui.cli.waiting import wait_for_job
 from tomotui.jobs import agent_status
 from tomotui.project import Project
-from tomotui.records import Status
+from tomotui.records import Job, JobRequest, Status, Target, Task
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -188,3 +189,34 @@ def test_interrupting_the_wait_leaves_the_job(
     assert said.code == 130
     assert f"tomotui logs 1 --follow -p {three}" in said.err
     assert _status(three, 1, "ts_1") == Status.QUEUED
+
+
+class EndsBetweenTwoLooks:
+    """A project whose only task ends after it was looked at, and before its job is."""
+
+    def __init__(self, project: Project, job_id: int) -> None:
+        self._project = project
+        self._job_id = job_id
+        self.folder = project.folder
+
+    def data_version(self) -> int:
+        return 1
+
+    def tasks(self, job_id: int) -> list[Task]:
+        return self._project.tasks(job_id)
+
+    def job(self, job_id: int) -> Job:
+        for task in self._project.tasks(job_id):
+            if not task.status.is_finished:
+                self._project.finish_task(task, Status.FAILED, error="the disk is full")
+        return self._project.job(job_id)
+
+
+def test_what_ends_while_one_looks_is_told_too(
+    three: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with Project.open(three) as project:
+        job = project.submit(JobRequest(stage="fake", targets=(Target(name="ts_1"),)))
+        watched: Any = EndsBetweenTwoLooks(project, job.id)
+        assert wait_for_job(watched, job.id) == 1
+    assert "the disk is full" in capsys.readouterr().err

@@ -301,6 +301,7 @@ def test_a_projects_own_recipe_goes_before_that_of_the_program(
     assert [step.stage for step in find_recipe("standard", project.folder).steps] == ["fake"]
 
 
+@pytest.mark.slow
 def test_the_history_of_a_project_becomes_a_recipe_that_does_the_same(
     bench: Bench, tmp_path: Path
 ) -> None:

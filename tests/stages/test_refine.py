@@ -218,6 +218,7 @@ def test_maps_of_filaments_are_helical(refine: Run, tmp_path: Path) -> None:
         assert float(torch.corrcoef(pair)[0, 1]) > 0.97
 
 
+@pytest.mark.slow
 def test_a_reference_of_the_wrong_hand_is_noticed(
     posed: PosedSample, refine: Run, tmp_path: Path
 ) -> None:

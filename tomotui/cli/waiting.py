@@ -73,6 +73,8 @@ def wait_for_job(project: Project, job_id: int, quiet: bool = False) -> int:
         print(f"\nthe job goes on; see it with: {again}", file=sys.stderr)
         return 130
     tasks = project.tasks(job_id)
+    # They may have ended after they were looked at, and before the job was.
+    printer.show(tasks)
     failed = [task for task in tasks if task.status is not Status.DONE]
     if failed:
         print(

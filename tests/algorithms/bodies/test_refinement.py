@@ -62,6 +62,7 @@ def test_a_hinge_is_found_and_tells_more_than_a_rigid_particle(make_hinge: MakeH
     assert bodies.rounds[-1].score > score + 3
 
 
+@pytest.mark.slow
 def test_rigid_particles_move_by_no_more_than_noise(make_hinge: MakeHinge) -> None:
     bodies = refined(make_hinge(24, 0.0, 0.02), 1)
     assert motions_of(bodies).n_motions == 0

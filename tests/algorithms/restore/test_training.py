@@ -155,6 +155,7 @@ def test_patience_ends_a_training_that_gets_no_better(scene: Any) -> None:
     assert trainer.step == 20
 
 
+@pytest.mark.slow
 def test_side_views_are_learnt_from_sections(scene: Any) -> None:
     architecture = Architecture(n_dims=2, width=16, levels=3)
     lessons = PlaneSampler([scene.material], 32, "cpu")
