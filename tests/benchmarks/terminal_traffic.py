@@ -42,6 +42,7 @@ RATES = (12e6, 1.5e6, 0.4e6)
 MODES = ("datasets", "slices", "picks", "jobs", "cluster", "maps", "live", "variation")
 DIALOGS = {"help": "?", "palette": "\x10", "command_line": ":", "jump": "\x0f"}
 N_PRESSES = 15
+HELD_KEYS, KEYS_A_SECOND = 90, 30
 
 
 def one_picture(rate: float | None = None) -> Terminal:
@@ -60,15 +61,20 @@ def measure_start() -> None:
     terminal.close()
 
 
+def settled_after(terminal: Terminal, keys: str) -> float:
+    """Press keys as fast as one that is held; return the seconds until the picture rests then."""
+    for key in keys:
+        terminal.press(key)
+        terminal.run(1 / KEYS_A_SECOND)
+    return terminal.settle()
+
+
 def measure_hold() -> None:
     """Report how soon the picture rests after a key was held for 3 s at 30 Hz."""
     for rate in RATES:
         terminal = one_picture(rate)
         before = len(terminal.received)
-        for _ in range(90):
-            terminal.press("j")
-            terminal.run(1 / 30)
-        settled = terminal.settle()
+        settled = settled_after(terminal, "j" * HELD_KEYS)
         sent_mb = (len(terminal.received) - before) / 1e6
         terminal.close()
         name, target = f"key held, {rate / 1e6:g} MB/s", "<= 1" if rate == min(RATES) else "-"
@@ -77,7 +83,8 @@ def measure_hold() -> None:
 
 
 def measure_program(folder: Path) -> None:
-    """Report the same of the whole program: from a key to its picture, and a key held for 3 s."""
+    """Report the same of the whole program, in a tomogram so thin that keys go to and fro."""
+    to_and_fro = "".join("jk"[number // 10 % 2] for number in range(HELD_KEYS))
     terminal = Terminal(["-m", "tomotui", str(folder / "project")], state=folder)
     terminal.run_until("ts_001")
     terminal.press(":slices\r")
@@ -85,11 +92,8 @@ def measure_program(folder: Path) -> None:
     for name, rate, target in (("12 MB/s", 12e6, "-"), ("0.4 MB/s", 0.4e6, "<= 1")):
         terminal.rate = rate
         asked = terminal.questions
-        for number in range(90):
-            # To and fro: the tomogram is not thick.
-            terminal.press("jk"[number // 10 % 2])
-            terminal.run(1 / 30)
-        figure(f"program, key held, {name}: settled after", terminal.settle(), "s", target)
+        settled = settled_after(terminal, to_and_fro)
+        figure(f"program, key held, {name}: settled after", settled, "s", target)
         figure(f"program, key held, {name}: pictures", terminal.questions - asked, "")
     terminal.close()
 

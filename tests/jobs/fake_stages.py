@@ -19,6 +19,17 @@ Act = Literal[
 ]  # fmt: skip
 
 
+def wait_for_the_word(task: Task) -> None:
+    """Work until a file named like the target appears in the project."""
+    deadline = time.monotonic() + 60
+    task.progress(0.5, "waiting")
+    while not (task.project_folder / f"go-{task.target}").exists():
+        task.raise_if_cancelled()
+        if time.monotonic() > deadline:
+            raise StageError("nobody said go.")
+        time.sleep(0.02)
+
+
 class FakeParameters(Parameters):
     act: Act = parameter("work", "What to do.")
     amount: int = parameter(3, "How much of it.", ge=1)
@@ -58,14 +69,7 @@ class FakeStage(Stage):
         task.progress(1.0, "last words")
 
     def _wait(self, task: Task, parameters: FakeParameters) -> None:
-        """Work until a file named like the target appears in the project."""
-        deadline = time.monotonic() + 60
-        task.progress(0.5, "waiting")
-        while not (task.project_folder / f"go-{task.target}").exists():
-            task.raise_if_cancelled()
-            if time.monotonic() > deadline:
-                raise StageError("nobody said go.")
-            time.sleep(0.02)
+        wait_for_the_word(task)
 
     def _stubborn(self, task: Task, parameters: FakeParameters) -> None:
         """Never listen, and leave a process of its own behind."""
@@ -144,13 +148,7 @@ class CrowdedStage(Stage):
     needs = "gpu"
 
     def run(self, task: Task, inputs: Inputs, parameters: CrowdedParameters) -> StageResult:
-        task.progress(0.5, "waiting")
-        deadline = time.monotonic() + 60
-        while not (task.project_folder / f"go-{task.target}").exists():
-            task.raise_if_cancelled()
-            if time.monotonic() > deadline:
-                raise StageError("nobody said go.")
-            time.sleep(0.02)
+        wait_for_the_word(task)
         if (task.project_folder / f"full-{task.target}").exists():
             raise OutOfMemoryError("CUDA out of memory. Tried to allocate 40 GiB.")
         return StageResult(summary="fitted")
