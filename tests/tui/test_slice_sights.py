@@ -388,3 +388,14 @@ async def test_the_terminal_is_asked_after_each_picture(
             await pilot.press(key)
             await until(pilot, lambda: asked)
             assert asked[0] == screen.slice_view.n_bytes > 0
+        # Between its rows and the question no other picture is sent.
+        view = screen.slice_view
+        await until(pilot, at_rest(screen))
+        view._painted, n_pictures = False, view.pictures
+        asked.clear()
+        view.picture_painted()
+        view.redraw()
+        assert view.is_waiting
+        assert not view._scheduled
+        await until(pilot, lambda: view.pictures > n_pictures)
+        assert asked

@@ -191,8 +191,9 @@ class PacedPicture(Widget):
     def picture_painted(self) -> None:
         """Note that the rows of the picture are being sent to the terminal."""
         if not self._painted:
-            self._painted = True
-            # They are written before the next message is looked at, and the question after them.
+            # From here on it is on its way, and no other picture is made before the question.
+            self._painted = self.pacer.in_flight = True
+            # The rows are written before the next message is looked at, so the question is later.
             self.call_later(self._ask, self.n_bytes)
 
     def redraw(self) -> None:
@@ -267,7 +268,7 @@ class PacedPicture(Widget):
         """Wait for the terminal: for its answer, or by the clock where it gives none."""
         app = self.app
         if app.is_headless:
-            self._ready()
+            self._go_on()
             return
         hopeful = self.expects_answers and self.pacer.answers is not False
         asked = (
